@@ -1,0 +1,163 @@
+"""What every configurable part shares: parameters, cloning, and checks that name the culprit.
+
+This is the only module that touches anything private to scikit-learn.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+
+__all__ = [
+    "Component",
+    "InvalidParameterError",
+    "Limit",
+    "check_limits",
+    "check_sample_weight",
+    "is_per_layer",
+    "per_layer",
+    "resolve",
+    "store_parameters",
+    "unknown_name",
+]
+
+
+class InvalidParameterError(ValueError, TypeError):
+    """A hyperparameter has a value, or a type, that is not allowed."""
+
+
+class Limit(NamedTuple):
+    """The numbers that a parameter may take: an interval, and a few special values beside it."""
+
+    low: float
+    high: float = math.inf
+    closed: str = "[]"
+    integer: bool = False
+    special: tuple = ()
+
+    def allows(self, value: Any) -> bool:
+        """Whether `value` is a number inside, or one of the special values."""
+        if any(value is s or (isinstance(value, type(s)) and value == s) for s in self.special):
+            return True
+        kind = Integral if self.integer else Real
+        if not isinstance(value, kind) or isinstance(value, (bool, np.bool_)):
+            return False
+        above = value >= self.low if self.closed[0] == "[" else value > self.low
+        below = value <= self.high if self.closed[1] == "]" else value < self.high
+        return bool(above and below and (not math.isinf(value) or self.high == math.inf))
+
+    def __str__(self) -> str:
+        kind = "an integer" if self.integer else "a number"
+        if math.isinf(self.high):
+            text = f"{kind} {'>=' if self.closed[0] == '[' else '>'} {self.low:g}"
+        else:
+            text = f"{kind} in {self.closed[0]}{self.low:g}, {self.high:g}{self.closed[1]}"
+        return " or ".join([text, *map(repr, self.special)])
+
+
+def check_limits(owner: Any, limits: Mapping[str, Limit], prefix: str = "") -> None:
+    """Raise for the first of the owner's numeric parameters that lies outside its limits."""
+    for name, limit in limits.items():
+        value = getattr(owner, name)
+        if not limit.allows(value):
+            raise InvalidParameterError(f"{prefix}{name}={value!r} is not allowed; give {limit}.")
+
+
+class Component(BaseEstimator):
+    """A part with hyperparameters: get_params, set_params, clone and repr come with it.
+
+    A subclass lists the limits of its numeric parameters in `_limits`.
+    """
+
+    _limits: dict[str, Limit] = {}
+
+    def check(self, what: str = "") -> None:
+        """Raise InvalidParameterError for a parameter that is not allowed."""
+        check_limits(self, self._limits, f"{what}__" if what else f"{type(self).__name__} ")
+
+
+def store_parameters(owner: Any, given: Mapping[str, Any]) -> None:
+    """Set every constructor argument, from the constructor's locals(), as an attribute."""
+    for name, value in given.items():
+        if name != "self":
+            setattr(owner, name, value)
+
+
+def resolve(
+    spec: Any,
+    choices: Mapping[str, Callable[..., Component]],
+    what: str,
+    base: type,
+    defaults: Mapping[str, Any] | None = None,
+) -> Any:
+    """Turn a name or an instance into a fresh part, checked; None stays None.
+
+    Parameters
+    ----------
+    spec : str, instance of `base` or None
+    choices : the family's dict from name to class
+    what : the name of the user's parameter, for messages
+    base : the class that every part of the family extends
+    defaults : values for those constructor arguments of a named part that carry these names
+    """
+    if spec is None:
+        return None
+    if isinstance(spec, str):
+        if spec not in choices:
+            raise InvalidParameterError(unknown_name(spec, choices, what))
+        factory = choices[spec]
+        accepted = inspect.signature(factory).parameters
+        part = factory(**{k: v for k, v in (defaults or {}).items() if k in accepted})
+    elif isinstance(spec, base):
+        part = clone(spec)
+    elif isinstance(spec, type) and issubclass(spec, base):
+        raise InvalidParameterError(
+            f"{what}={spec.__name__} is a class; give an instance: {what}={spec.__name__}()."
+        )
+    else:
+        raise InvalidParameterError(
+            f"{what}={spec!r} is not allowed; give one of {sorted(choices)} "
+            f"or an instance of {base.__module__}.{base.__name__}."
+        )
+    part.check(what if not isinstance(spec, str) else "")
+    return part
+
+
+def unknown_name(given: str, choices: Mapping[str, Any] | Sequence[str], what: str) -> str:
+    """Write the message for a name that is not among the choices, with the nearest one."""
+    near = difflib.get_close_matches(given, list(choices), n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    return f"{what}={given!r} is unknown{hint} Choose from {sorted(choices)}."
+
+
+def is_per_layer(value: Any) -> bool:
+    """Whether a parameter holds one entry a layer rather than one for all."""
+    return isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0)
+
+
+def per_layer(value: Any, n_hidden: int, what: str, output: Any = None) -> list:
+    """Spread a per-layer parameter over the hidden layers and the output layer.
+
+    A scalar goes to every hidden layer, and the output layer gets `output`; in a network without
+    hidden layers the scalar is the output layer's. A sequence has one entry a hidden layer, or
+    one more, which is the output layer's.
+    """
+    if not is_per_layer(value):
+        return [value] * n_hidden + [output if n_hidden else value]
+    values = list(value)
+    if len(values) == n_hidden:
+        values.append(output)
+    if len(values) != n_hidden + 1:
+        raise InvalidParameterError(
+            f"{what}={value!r} has {len(values)} entries for {n_hidden} hidden layers; give one "
+            "value for all, or one entry a hidden layer."
+        )
+    return values

@@ -1,0 +1,496 @@
+"""Activations: pairs of a forward and a backward pass that work in place.
+
+A layer owns the arrays and calls, for a batch, `forward(Z, work)`, which turns Z into A, and later
+`backward(dA, A, Z, work)`, which turns the gradient for A into that for Z. `work` is scratch of
+Z's shape and dtype, its contents garbage. Z is a copy of the input where `needs_input` says so,
+else None; backward may use A and Z as further scratch. At prediction `infer(Z, work)` takes forward's place, and touches no state.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.special import erf, expit
+
+from skdeep._component import Component, InvalidParameterError, Limit
+from skdeep.initializers import Constant
+from skdeep.parameters import Parameter
+
+
+class Activation(Component):
+    """Base class: a subclass implements `forward` and `backward`, elementwise and in place.
+
+    Attributes
+    ----------
+    needs_input : bool
+        Whether `backward` is to be given a copy of Z.
+    is_random : bool
+        Whether `forward` draws random numbers; where `allocate` is given rng=None it must not.
+    initializer : str
+        What initializer="auto" means for a layer with this activation.
+    """
+
+    needs_input = False
+    is_random = False
+    initializer = "glorot_uniform"
+
+    def build(self, n_units: int) -> list[Parameter]:
+        """Return the parameters that train with the layer; most activations have none."""
+        return []
+
+    def allocate(self, n_rows: int, n_units: int, dtype: np.dtype, rng) -> None:
+        """Make training buffers where the activation needs its own."""
+
+    def release(self) -> None:
+        """Drop what `allocate` made."""
+
+    def forward(self, Z: np.ndarray, work: np.ndarray) -> None:
+        """Z <- f(Z)."""
+        raise NotImplementedError
+
+    def backward(self, dA: np.ndarray, A: np.ndarray, Z, work: np.ndarray) -> None:
+        """dA <- dA * f'(Z)."""
+        raise NotImplementedError
+
+    def infer(self, Z: np.ndarray, work: np.ndarray) -> None:
+        """Z <- f(Z) at prediction."""
+        self.forward(Z, work)
+
+
+class Identity(Activation):
+    """f(z) = z."""
+
+    def forward(self, Z, work):
+        pass
+
+    def backward(self, dA, A, Z, work):
+        pass
+
+
+class Logistic(Activation):
+    """f(z) = 1 / (1 + exp(-z))."""
+
+    def forward(self, Z, work):
+        expit(Z, out=Z)
+
+    def backward(self, dA, A, Z, work):
+        dA *= A
+        np.subtract(1, A, out=work)
+        dA *= work
+
+
+class Tanh(Activation):
+    """f(z) = tanh(z)."""
+
+    def forward(self, Z, work):
+        np.tanh(Z, out=Z)
+
+    def backward(self, dA, A, Z, work):
+        np.multiply(A, A, out=work)
+        np.subtract(1, work, out=work)
+        dA *= work
+
+
+class ReLU(Activation):
+    """f(z) = max(z, 0)."""
+
+    initializer = "he_uniform"
+
+    def forward(self, Z, work):
+        np.maximum(Z, 0, out=Z)
+
+    def backward(self, dA, A, Z, work):
+        np.greater(A, 0, out=work)
+        dA *= work
+
+
+class LeakyReLU(Activation):
+    """f(z) = z for z > 0, negative_slope * z elsewhere.
+
+    Parameters
+    ----------
+    negative_slope : float, default=0.01
+    """
+
+    initializer = "he_uniform"
+    _limits = {"negative_slope": Limit(0, 1)}
+
+    def __init__(self, negative_slope: float = 0.01):
+        self.negative_slope = negative_slope
+
+    def forward(self, Z, work):
+        np.multiply(Z, self.negative_slope, out=work)
+        np.maximum(Z, work, out=Z)
+
+    def backward(self, dA, A, Z, work):
+        np.greater(A, 0, out=work)
+        work *= 1 - self.negative_slope
+        work += self.negative_slope
+        dA *= work
+
+
+class PReLU(Activation):
+    """f(z) = z for z > 0, a * z elsewhere, with one trained slope a for each unit.
+
+    Parameters
+    ----------
+    initial_slope : float, default=0.25
+
+    References
+    ----------
+    He et al. (2015), "Delving deep into rectifiers".
+    """
+
+    initializer = "he_uniform"
+    needs_input = True
+    _limits = {"initial_slope": Limit(-math.inf)}
+
+    def __init__(self, initial_slope: float = 0.25):
+        self.initial_slope = initial_slope
+
+    def build(self, n_units):
+        self.slope_ = Parameter("slope", (n_units,), Constant(self.initial_slope))
+        return [self.slope_]
+
+    def forward(self, Z, work):
+        np.minimum(Z, 0, out=work)
+        work *= self.slope_.value
+        np.maximum(Z, 0, out=Z)
+        Z += work
+
+    def backward(self, dA, A, Z, work):
+        if self.slope_.grad is not None:
+            np.minimum(Z, 0, out=work)
+            work *= dA
+            np.add.reduce(work, axis=0, out=self.slope_.grad)
+        # work <- slope + (1 - slope) * [z > 0]
+        np.greater(Z, 0, out=work)
+        work *= 1 - self.slope_.value
+        work += self.slope_.value
+        dA *= work
+
+
+class RReLU(Activation):
+    """f(z) = z for z > 0, a * z elsewhere: a ~ U(lower, upper) in training, their mean afterwards.
+
+    Parameters
+    ----------
+    lower : float, default=1/8
+    upper : float, default=1/3
+
+    References
+    ----------
+    Xu et al. (2015), "Empirical evaluation of rectified activations in convolutional network".
+    """
+
+    initializer = "he_uniform"
+    is_random = True
+    _limits = {"lower": Limit(0, closed="(]"), "upper": Limit(0, 1, closed="(]")}
+
+    def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3):
+        self.lower = lower
+        self.upper = upper
+
+    def check(self, what=""):
+        super().check(what)
+        if self.lower > self.upper:
+            raise InvalidParameterError(
+                f"RReLU lower={self.lower!r} is above upper={self.upper!r}; give lower <= upper."
+            )
+
+    def allocate(self, n_rows, n_units, dtype, rng):
+        self._rng = rng
+        self._slopes = np.empty((n_rows, n_units), dtype=dtype)
+
+    def release(self):
+        self.__dict__.pop("_rng", None)
+        self.__dict__.pop("_slopes", None)
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        return {k: v for k, v in state.items() if k not in ("_rng", "_slopes")}
+
+    def forward(self, Z, work):
+        if self._rng is None:
+            self._slopes.fill((self.lower + self.upper) / 2)
+            self.infer(Z, work)
+            return
+        slopes = self._slopes[: len(Z)]
+        self._rng.random(out=slopes, dtype=slopes.dtype)
+        slopes *= self.upper - self.lower
+        slopes += self.lower
+        np.multiply(Z, slopes, out=work)
+        np.maximum(Z, work, out=Z)
+
+    def backward(self, dA, A, Z, work):
+        # f' = max(slope, [a > 0]): slopes are at most 1
+        np.greater(A, 0, out=work)
+        np.maximum(work, self._slopes[: len(A)], out=work)
+        dA *= work
+
+    def infer(self, Z, work):
+        np.multiply(Z, (self.lower + self.upper) / 2, out=work)
+        np.maximum(Z, work, out=Z)
+
+
+class ThresholdedReLU(Activation):
+    """f(z) = z for z > theta, 0 elsewhere.
+
+    Parameters
+    ----------
+    theta : float, default=1.0
+    """
+
+    initializer = "he_uniform"
+    _limits = {"theta": Limit(0)}
+
+    def __init__(self, theta: float = 1.0):
+        self.theta = theta
+
+    def forward(self, Z, work):
+        np.greater(Z, self.theta, out=work)
+        Z *= work
+
+    def backward(self, dA, A, Z, work):
+        np.greater(A, 0, out=work)
+        dA *= work
+
+
+def _elu_backward(dA, A, work, slope: float, alpha: float) -> None:
+    """dA <- dA * (slope where A > 0, A + alpha elsewhere); A is overwritten."""
+    np.greater(A, 0, out=work)
+    work *= slope - alpha
+    np.minimum(A, 0, out=A)
+    A += alpha
+    work += A
+    dA *= work
+
+
+class ELU(Activation):
+    """f(z) = z for z > 0, alpha * (exp(z) - 1) elsewhere.
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+
+    References
+    ----------
+    Clevert et al. (2016), "Fast and accurate deep network learning by exponential linear units".
+    """
+
+    initializer = "he_uniform"
+    _limits = {"alpha": Limit(0)}
+
+    def __init__(self, alpha: float = 1.0):
+        self.alpha = alpha
+
+    def forward(self, Z, work):
+        np.minimum(Z, 0, out=work)
+        np.expm1(work, out=work)
+        work *= self.alpha
+        np.maximum(Z, 0, out=Z)
+        Z += work
+
+    def backward(self, dA, A, Z, work):
+        _elu_backward(dA, A, work, 1.0, self.alpha)
+
+
+class SELU(Activation):
+    """f(z) = 1.0507 * z for z > 0, 1.0507 * 1.6733 * (exp(z) - 1) elsewhere.
+
+    References
+    ----------
+    Klambauer et al. (2017), "Self-normalizing neural networks".
+    """
+
+    initializer = "lecun_normal"
+    scale = 1.0507009873554805
+    alpha = 1.6732632423543772
+
+    def forward(self, Z, work):
+        np.minimum(Z, 0, out=work)
+        np.expm1(work, out=work)
+        work *= self.alpha
+        np.maximum(Z, 0, out=Z)
+        Z += work
+        Z *= self.scale
+
+    def backward(self, dA, A, Z, work):
+        _elu_backward(dA, A, work, self.scale, self.scale * self.alpha)
+
+
+class GELU(Activation):
+    """f(z) = z * Phi(z), with Phi the normal distribution function.
+
+    References
+    ----------
+    Hendrycks and Gimpel (2016), "Gaussian error linear units".
+    """
+
+    initializer = "he_uniform"
+    needs_input = True
+
+    def forward(self, Z, work):
+        np.multiply(Z, math.sqrt(0.5), out=work)
+        erf(work, out=work)
+        work += 1
+        work *= 0.5
+        Z *= work
+
+    def backward(self, dA, A, Z, work):
+        # f' = Phi(z) + z * phi(z); Z is not needed any more and serves as the second scratch
+        np.multiply(Z, Z, out=work)
+        work *= -0.5
+        np.exp(work, out=work)
+        work *= Z
+        work *= 1 / math.sqrt(2 * math.pi)
+        Z *= math.sqrt(0.5)
+        erf(Z, out=Z)
+        Z += 1
+        Z *= 0.5
+        work += Z
+        dA *= work
+
+
+class Swish(Activation):
+    """f(z) = z / (1 + exp(-beta * z)).
+
+    Parameters
+    ----------
+    beta : float, default=1.0
+
+    References
+    ----------
+    Ramachandran et al. (2017), "Searching for activation functions".
+    """
+
+    initializer = "he_uniform"
+    needs_input = True
+    _limits = {"beta": Limit(-math.inf)}
+
+    def __init__(self, beta: float = 1.0):
+        self.beta = beta
+
+    def forward(self, Z, work):
+        np.multiply(Z, self.beta, out=work)
+        expit(work, out=work)
+        Z *= work
+
+    def backward(self, dA, A, Z, work):
+        # f' = s + beta * A * (1 - s), with s the sigmoid
+        np.multiply(Z, self.beta, out=work)
+        expit(work, out=work)
+        np.subtract(1, work, out=Z)
+        Z *= A
+        Z *= self.beta
+        work += Z
+        dA *= work
+
+
+class Mish(Activation):
+    """f(z) = z * tanh(log(1 + exp(z))).
+
+    References
+    ----------
+    Misra (2019), "Mish: a self regularized non-monotonic activation function".
+    """
+
+    initializer = "he_uniform"
+    needs_input = True
+
+    def forward(self, Z, work):
+        np.logaddexp(0, Z, out=work)
+        np.tanh(work, out=work)
+        Z *= work
+
+    def backward(self, dA, A, Z, work):
+        # f' = t + z * (1 - t^2) * sigmoid(z), with t = tanh(softplus(z))
+        np.logaddexp(0, Z, out=work)
+        np.tanh(work, out=work)
+        np.multiply(work, work, out=A)
+        np.subtract(1, A, out=A)
+        A *= Z
+        expit(Z, out=Z)
+        A *= Z
+        work += A
+        dA *= work
+
+
+class Softplus(Activation):
+    """f(z) = log(1 + exp(z))."""
+
+    def forward(self, Z, work):
+        np.logaddexp(0, Z, out=Z)
+
+    def backward(self, dA, A, Z, work):
+        np.negative(A, out=work)
+        np.expm1(work, out=work)
+        np.negative(work, out=work)
+        dA *= work
+
+
+class Softsign(Activation):
+    """f(z) = z / (1 + |z|)."""
+
+    def forward(self, Z, work):
+        np.abs(Z, out=work)
+        work += 1
+        Z /= work
+
+    def backward(self, dA, A, Z, work):
+        np.abs(A, out=work)
+        np.subtract(1, work, out=work)
+        work *= work
+        dA *= work
+
+
+class HardSigmoid(Activation):
+    """f(z) = z / 6 + 1 / 2, cut off at 0 and 1."""
+
+    def forward(self, Z, work):
+        Z *= 1 / 6
+        Z += 0.5
+        np.clip(Z, 0, 1, out=Z)
+
+    def backward(self, dA, A, Z, work):
+        # 4 A (1 - A) is positive inside and 0 at both ends
+        np.subtract(1, A, out=work)
+        work *= A
+        np.greater(work, 0, out=work)
+        work *= 1 / 6
+        dA *= work
+
+
+class Exponential(Activation):
+    """f(z) = exp(z)."""
+
+    def forward(self, Z, work):
+        np.exp(Z, out=Z)
+
+    def backward(self, dA, A, Z, work):
+        dA *= A
+
+
+ACTIVATIONS = {
+    "identity": Identity,
+    "linear": Identity,
+    "logistic": Logistic,
+    "sigmoid": Logistic,
+    "tanh": Tanh,
+    "relu": ReLU,
+    "leaky_relu": LeakyReLU,
+    "prelu": PReLU,
+    "rrelu": RReLU,
+    "thresholded_relu": ThresholdedReLU,
+    "elu": ELU,
+    "selu": SELU,
+    "gelu": GELU,
+    "swish": Swish,
+    "silu": Swish,
+    "mish": Mish,
+    "softplus": Softplus,
+    "softsign": Softsign,
+    "hard_sigmoid": HardSigmoid,
+    "exponential": Exponential,
+}

@@ -1,0 +1,34 @@
+"""The Callback to subclass."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skdeep._component import Component
+
+if TYPE_CHECKING:
+    from skdeep.training.trainer import Trainer
+
+
+class Callback(Component):
+    """Base class: a subclass overrides the hooks that it needs.
+
+    Every hook is given the trainer, with `epoch` (epochs done in this run), `history`, `network`,
+    `optimizer` and `learning_rate`; setting `trainer.stop_training = True` ends training with
+    the epoch.
+    """
+
+    def on_train_begin(self, trainer: Trainer) -> None:
+        """Before the first epoch."""
+
+    def on_epoch_begin(self, trainer: Trainer) -> None:
+        """Before an epoch."""
+
+    def on_batch_end(self, trainer: Trainer) -> None:
+        """After a step."""
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        """After an epoch, when its figures are in the history."""
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        """After the last epoch, with the best weights restored."""

@@ -1,0 +1,27 @@
+"""Gradient clipping, in place: first every component, then the norm of the whole."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from skdeep import kernels
+
+
+def clip_gradient(g: np.ndarray, clip_value: float | None, clip_norm: float | None) -> None:
+    """Limit every component to +-clip_value, then scale to at most the norm clip_norm."""
+    if clip_value is not None:
+        np.clip(g, -clip_value, clip_value, out=g)
+    if clip_norm is not None:
+        norm = gradient_norm(g)
+        if norm > clip_norm:
+            g *= clip_norm / norm
+
+
+def gradient_norm(g: np.ndarray) -> float:
+    """Return the Euclidean norm, in float64 where the squares of float32 would overflow."""
+    squares = kernels.sum_of_squares(g)
+    if not math.isfinite(squares) and g.dtype == np.float32 and np.isfinite(g).all():
+        squares = kernels.sum_of_squares(g.astype(np.float64))
+    return math.sqrt(squares)

@@ -1,0 +1,191 @@
+"""From hyperparameters to layers: the only place that knows both."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import joblib
+from sklearn.base import clone
+
+from skdeep._component import InvalidParameterError, per_layer
+from skdeep.estimators.options import check_hidden_layer_sizes
+from skdeep.layers import (
+    Activation,
+    ActivityRegularization,
+    BatchNorm,
+    Dense,
+    Dropout,
+    GaussianNoise,
+    Layer,
+)
+from skdeep.layers.base import check_layers
+
+# Changing these between two warm starts would need other weights ...
+STRUCTURE = (
+    "hidden_layer_sizes",
+    "activation",
+    "layers",
+    "batch_norm",
+    "batch_norm_input",
+)
+# ... and these take effect on the weights that are there.
+LAYER_OPTIONS = (
+    "batch_norm_momentum",
+    "batch_norm_epsilon",
+    "dropout",
+    "input_dropout",
+    "input_noise",
+    "pre_activation_noise",
+    "activation_noise",
+    "weight_noise",
+    "kernel_regularizer",
+    "bias_regularizer",
+    "activity_regularizer",
+    "kernel_constraint",
+    "bias_constraint",
+)
+# With layers=[...], these belong into the layers.
+_REPLACED_BY_LAYERS = (
+    "hidden_layer_sizes",
+    "activation",
+    "initializer",
+    "batch_norm",
+    "dropout",
+    "pre_activation_noise",
+    "activation_noise",
+    "weight_noise",
+    "kernel_regularizer",
+    "activity_regularizer",
+)
+
+
+def build_layers(estimator: Any, n_outputs: int) -> tuple[list[Layer], list[int]]:
+    """Return fresh layers, the output layer included, and where every hidden layer ends."""
+    layers = _input_layers(estimator)
+    if estimator.layers is not None:
+        stops = _add_custom_layers(estimator, layers)
+        output = {"initializer": "auto"}
+    else:
+        stops, output = _add_hidden_layers(estimator, layers)
+    activity = output.pop("activity_regularizer", None)
+    layers.append(Dense(n_outputs, **_shared(estimator), **output))
+    if activity is not None:
+        layers.append(ActivityRegularization(activity))
+    return layers, stops
+
+
+def _input_layers(e: Any) -> list[Layer]:
+    layers: list[Layer] = []
+    if e.batch_norm_input:
+        layers.append(BatchNorm(e.batch_norm_momentum, e.batch_norm_epsilon))
+    if e.input_noise:
+        layers.append(GaussianNoise(e.input_noise))
+    if e.input_dropout:
+        layers.append(Dropout(e.input_dropout))
+    return layers
+
+
+def _shared(e: Any) -> dict[str, Any]:
+    """Options that hold for every dense layer."""
+    names = ("bias_initializer", "bias_regularizer", "kernel_constraint", "bias_constraint")
+    return {name: getattr(e, name) for name in names}
+
+
+def _add_custom_layers(e: Any, layers: list[Layer]) -> list[int]:
+    defaults = inspect.signature(type(e).__init__).parameters
+    for name in _REPLACED_BY_LAYERS:
+        value, default = getattr(e, name), defaults[name].default
+        if value is not default and (type(value) is not type(default) or value != default):
+            raise InvalidParameterError(
+                f"{name}={value!r} has no effect beside layers=[...], which spells out the hidden "
+                f"stack; leave {name} at its default {default!r}, and put it into the layers."
+            )
+    given = check_layers(e.layers, "layers")
+    start = len(layers)
+    layers += [clone(layer) for layer in given]
+    return list(range(start + 1, len(layers) + 1))
+
+
+def _add_hidden_layers(e: Any, layers: list[Layer]) -> tuple[list[int], dict[str, Any]]:
+    """Append the hidden layers; return where each ends, and the output layer's own options."""
+    sizes = check_hidden_layer_sizes(e.hidden_layer_sizes)
+    n = len(sizes)
+    spread = {
+        name: per_layer(getattr(e, name), n, name)
+        for name in ("kernel_regularizer", "activity_regularizer")
+    }
+    spread["initializer"] = per_layer(e.initializer, n, "initializer", output="auto")
+    noise = e.weight_noise
+    spread["weight_noise"] = per_layer(
+        noise, n, "weight_noise", output=noise if isinstance(noise, (int, float)) else 0.0
+    )
+    hidden = {
+        name: per_layer(getattr(e, name), n, name)
+        for name in ("activation", "dropout", "pre_activation_noise", "activation_noise")
+    }
+    stops = []
+    for i, units in enumerate(sizes):
+        own = {name: values[i] for name, values in {**spread, **hidden}.items()}
+        layers += _hidden_layer(e, units, **own)
+        stops.append(len(layers))
+    return stops, {name: values[n] for name, values in spread.items()}
+
+
+def _hidden_layer(
+    e: Any,
+    units: int,
+    *,
+    activation,
+    initializer,
+    kernel_regularizer,
+    activity_regularizer,
+    weight_noise,
+    dropout,
+    pre_activation_noise,
+    activation_noise,
+) -> list[Layer]:
+    """Return the layers that one hidden layer is made of."""
+    normalizes_before = e.batch_norm == "before"
+    is_fused = not normalizes_before and not pre_activation_noise
+    dense = Dense(
+        units,
+        activation,
+        initializer=initializer,
+        bias=not normalizes_before,  # the batch norm's beta takes its place
+        kernel_regularizer=kernel_regularizer,
+        weight_noise=weight_noise,
+        **_shared(e),
+    )
+    normalization = BatchNorm(e.batch_norm_momentum, e.batch_norm_epsilon)
+    layers: list[Layer] = [dense]
+    if not is_fused:
+        dense.set_params(activation=None, initializer=dense.chosen_initializer())
+        if normalizes_before:
+            layers.append(normalization)
+        if pre_activation_noise:
+            layers.append(GaussianNoise(pre_activation_noise))
+        layers.append(Activation("identity" if activation is None else activation))
+    if activity_regularizer is not None:
+        layers.append(ActivityRegularization(activity_regularizer))
+    if e.batch_norm == "after":
+        layers.append(normalization)
+    if activation_noise:
+        layers.append(GaussianNoise(activation_noise))
+    if dropout:
+        layers.append(Dropout(dropout))
+    return layers
+
+
+def settings(estimator: Any) -> dict[str, str]:
+    """Return what a network was built from, in a form that compares."""
+    return {name: _fingerprint(estimator, name) for name in STRUCTURE + LAYER_OPTIONS}
+
+
+def _fingerprint(estimator: Any, name: str) -> str:
+    value = getattr(estimator, name)
+    if name == "hidden_layer_sizes":
+        value = tuple(check_hidden_layer_sizes(value))
+    if value is None or isinstance(value, (str, int, float)):
+        return repr(value)
+    return joblib.hash(value)

@@ -1,0 +1,289 @@
+"""What MLPClassifier and MLPRegressor share: from fit's arguments to fitted attributes."""
+
+from __future__ import annotations
+
+import copy
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skdeep._component import InvalidParameterError
+from skdeep.estimators import architecture, run
+from skdeep.estimators.live import LiveViews, write_all
+from skdeep.estimators.options import check_options
+from skdeep.estimators.randomness import Streams
+from skdeep.estimators.summary import Summary
+from skdeep.layers import Dense
+from skdeep.losses import Loss
+from skdeep.network import Network
+from skdeep.training.history import truncate
+from skdeep.training.trainer import Trainer
+
+FLOATS = (np.float64, np.float32)
+
+
+def has_stochastic_solver(estimator: Any) -> bool:
+    """Whether there is a partial_fit."""
+    if isinstance(estimator.solver, str) and estimator.solver == "lbfgs":
+        raise AttributeError(
+            "partial_fit is only available for stochastic optimizers. lbfgs is not stochastic."
+        )
+    return True
+
+
+class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Base class of the estimators: a subclass says what targets, loss and score are.
+
+    What a call does to an estimator that was fitted before:
+
+    | call | weights | optimizer | schedule, stopping | history | random numbers |
+    | --- | --- | --- | --- | --- | --- |
+    | fit | new | new | from the start | new | from random_state |
+    | fit, warm_start=True | kept | new | from the start | goes on | go on |
+    | partial_fit | kept | goes on | go on | goes on | go on |
+    """
+
+    _y_is_numeric = False
+
+    # What a subclass adds -----------------------------------------------------------------------
+
+    def _encode_first(self, y: Any, classes: Any) -> np.ndarray:
+        """Learn what the targets are, and return what `_targets` takes."""
+        raise NotImplementedError
+
+    def _encode_again(self, y: Any, incremental: bool) -> np.ndarray:
+        """Return what `_targets` takes; raise where y does not go with what was learned."""
+        raise NotImplementedError
+
+    def _encode(self, y: Any) -> np.ndarray:
+        """Return what `_targets` takes, for validation data."""
+        raise NotImplementedError
+
+    def _targets(self, encoded: np.ndarray, dtype: np.dtype, rng=None):
+        """Return what batches take targets from: for training with an rng, else for validation."""
+        raise NotImplementedError
+
+    def _choose_loss(self) -> Loss:
+        """Return a fresh loss for these targets."""
+        raise NotImplementedError
+
+    def _score_outputs(self, y: Any, Z: np.ndarray, weight) -> float:
+        """Return the estimator's own score, from raw outputs."""
+        raise NotImplementedError
+
+    def _class_weights(self, y: Any, incremental: bool) -> np.ndarray | None:
+        """Return a weight a row, or None."""
+        return None
+
+    def _stratify(self, encoded: np.ndarray) -> np.ndarray | None:
+        """Return what the validation split is stratified by."""
+        return None
+
+    # Fitting ------------------------------------------------------------------------------------
+
+    def _fit(self, X, y, sample_weight, validation=(None, None, None), **how):
+        """Fit; where anything goes wrong, the estimator is afterwards what it was before."""
+        continues = hasattr(self, "network_") and (
+            bool(self.warm_start) or how.get("incremental", False)
+        )
+        with self._undone_on_error(continues):
+            self._train(X, y, sample_weight, validation, continues=continues, **how)
+        return self
+
+    def _train(
+        self, X, y, sample_weight, validation, *, continues: bool, incremental=False, classes=None
+    ) -> None:
+        check_options(self)
+        if incremental and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            multi_output=True,
+            y_numeric=self._y_is_numeric,
+            dtype=self._wanted_dtype(continues),
+            reset=not continues,
+        )
+        y = run.ravel_single_column(y)
+        encoded = (
+            self._encode_again(y, incremental) if continues else self._encode_first(y, classes)
+        )
+        weight = run.combine_weights(sample_weight, self._class_weights(y, incremental), X)
+        if not continues:
+            self._streams = Streams(self.random_state)
+            self.history_ = {"loss": []}
+            self.t_ = 0
+        self._loss = self._choose_loss()
+        self._prepare_network(X.shape[1], X.dtype, continues)
+        data = run.TrainingData(X, y, encoded, weight)
+        held_out = run.hold_out(self, data, sample_weight, validation)
+        trainer = run.make_trainer(self, held_out, continues=continues, incremental=incremental)
+        run.train(self, trainer, data, incremental=incremental)
+        self._set_fitted(trainer)
+
+    @contextmanager
+    def _undone_on_error(self, continues: bool):
+        before = dict(vars(self))
+        if continues:
+            network, n_epochs = self.network_, len(self.history_["loss"])
+            values = network.parameters.values.copy()
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            if continues:
+                truncate(self.history_, n_epochs)
+                if not np.array_equal(network.parameters.values, values):
+                    np.copyto(network.parameters.values, values)
+                    self.optimizer_.stop()  # its moments have seen what went wrong
+            raise
+
+    def _wanted_dtype(self, continues: bool):
+        """Return what validate_data is to turn X into."""
+        if self.dtype != "auto":
+            return np.dtype(self.dtype)
+        return self.network_.dtype if continues else FLOATS
+
+    def _prepare_network(self, n_inputs: int, dtype: np.dtype, continues: bool) -> None:
+        """Build a network, or take over the one that is there. Sets: network_, _settings."""
+        settings = architecture.settings(self)
+        if continues:
+            changed = [k for k, v in settings.items() if v != self._settings[k]]
+            structural = [name for name in changed if name in architecture.STRUCTURE]
+            if structural:
+                values = ", ".join(f"{name}={getattr(self, name)!r}" for name in structural)
+                raise InvalidParameterError(
+                    f"{values} would change the architecture of the network, whose weights are to "
+                    "be kept; set warm_start=False and call fit to train a new one."
+                )
+            if not changed and self.network_.dtype == dtype:
+                return
+        layers, stops = architecture.build_layers(self, self.n_outputs_)
+        network = Network(layers, stops, n_inputs, dtype, self._streams.init)
+        if continues:
+            np.copyto(network.parameters.values, self.network_.parameters.values, "same_kind")
+        self.network_ = network
+        self._settings = settings
+
+    def _set_fitted(self, trainer: Trainer) -> None:
+        """Set what scikit-learn's MLP has after fit, and ours."""
+        history, monitor = self.history_, trainer.monitor
+        losses = history["loss"]
+        self.n_iter_ = trainer.epoch
+        self.t_ = trainer.rows_seen
+        self.n_layers_ = len(self.coefs_) + 1
+        self.out_activation_ = self._loss.link
+        self.loss_curve_ = losses
+        self.loss_ = losses[-1] if losses else np.nan
+        self.validation_scores_ = history.get("val_score")
+        finite = np.isfinite(losses)
+        best = int(np.argmin(np.where(finite, losses, np.inf))) if finite.any() else None
+        if self.early_stopping:
+            self.best_iter_ = monitor.best_epoch
+            self.best_loss_ = None
+            self.best_validation_score_ = monitor.best
+        else:
+            self.best_iter_ = None if best is None else best + 1
+            self.best_loss_ = None if best is None else losses[best]
+            scores = self.validation_scores_
+            self.best_validation_score_ = None if scores is None else float(np.nanmax(scores))
+
+    # Using what was fitted ------------------------------------------------------------------------
+
+    def _check_X(self, X):
+        check_is_fitted(self, "network_")
+        return validate_data(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
+
+    def _raw_outputs(self, X) -> np.ndarray:
+        return self.network_.infer(self._check_X(X))
+
+    def transform(self, X, layer=-1):
+        """Return the activations of a hidden layer.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        layer : int, default=-1
+            Which hidden layer, counted from 0 at the bottom, or from -1 at the top. With
+            `layers=[...]` every Layer of the list counts.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_units)
+        """
+        X = self._check_X(X)
+        stops = self.network_.hidden_stops
+        if not stops:
+            raise ValueError("This network has no hidden layer, so there is nothing to transform.")
+        if not isinstance(layer, (int, np.integer)) or not -len(stops) <= layer < len(stops):
+            raise ValueError(
+                f"layer={layer!r} is not allowed; the network has {len(stops)} hidden layers, so "
+                f"give an integer from {-len(stops)} to {len(stops) - 1}."
+            )
+        return self.network_.infer(X, stops[layer])
+
+    @property
+    def _n_features_out(self) -> int:
+        """The number of columns of `transform`, for get_feature_names_out."""
+        stops = self.network_.hidden_stops
+        return self.network_.layers[stops[-1] - 1].n_outputs_ if stops else 0
+
+    def summary(self) -> Summary:
+        """Return the layers, their output shapes and numbers of parameters.
+
+        Returns
+        -------
+        Summary
+            Prints as a table, and renders as HTML in a notebook.
+        """
+        check_is_fitted(self, "network_")
+        return Summary(self.network_)
+
+    @property
+    def coefs_(self) -> LiveViews:
+        """The kernels of the dense layers, of shape (fan_in, fan_out): live views."""
+        return LiveViews(layer.kernel_.value for layer in self._dense_layers())
+
+    @coefs_.setter
+    def coefs_(self, arrays) -> None:
+        write_all(self.coefs_, arrays, "coefs_")
+
+    @property
+    def intercepts_(self) -> LiveViews:
+        """The biases of the dense layers: live views; read-only zeros where there is none."""
+        return LiveViews(
+            _constant_zeros(layer.kernel_.value) if layer.bias_ is None else layer.bias_.value
+            for layer in self._dense_layers()
+        )
+
+    @intercepts_.setter
+    def intercepts_(self, arrays) -> None:
+        write_all(self.intercepts_, arrays, "intercepts_")
+
+    def _dense_layers(self) -> list[Dense]:
+        if "network_" not in vars(self):
+            raise AttributeError(f"This {type(self).__name__} instance is not fitted yet.")
+        return [layer for layer in self.network_.walk() if isinstance(layer, Dense)]
+
+    def _without_feature_names(self):
+        """Return a shallow copy that takes arrays without a warning about names."""
+        model = copy.copy(self)
+        vars(model).pop("feature_names_in_", None)
+        return model
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _constant_zeros(kernel: np.ndarray) -> np.ndarray:
+    zeros = np.zeros(kernel.shape[1], kernel.dtype)
+    zeros.flags.writeable = False
+    return zeros

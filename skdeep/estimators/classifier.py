@@ -1,0 +1,494 @@
+"""The classifier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.special import log_expit
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+
+from skdeep import kernels
+from skdeep._component import InvalidParameterError, resolve, store_parameters
+from skdeep.estimators.base import BaseMLP, has_stochastic_solver
+from skdeep.estimators.targets import ClassEncoder
+from skdeep.losses import CLASSIFICATION_LOSSES, ClassificationLoss, Loss
+
+
+def _has_probabilities(estimator: Any) -> bool:
+    loss = getattr(estimator, "_loss", None) or estimator._resolve_loss()
+    if not loss.gives_probabilities:
+        raise AttributeError(
+            f"loss={estimator.loss!r} gives no probabilities; use decision_function, or train "
+            "with loss='log_loss'."
+        )
+    return True
+
+
+class MLPClassifier(ClassifierMixin, BaseMLP):
+    """A multi-layer perceptron that predicts classes.
+
+    A superset of `sklearn.neural_network.MLPClassifier`. Binary, multiclass and multilabel
+    targets; dense and sparse X. Every part that has a name may also be given as an instance,
+    whose own parameters can be searched: `solver__beta_2`.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        Units of each hidden layer; `()` is a linear model; an int is one layer.
+    activation : str, Activation or sequence, default="relu"
+        The activation of the hidden layers, or one a layer: a name from `skdeep.activations`
+        ("identity", "logistic", "tanh", "relu", "leaky_relu", "prelu", "rrelu",
+        "thresholded_relu", "elu", "selu", "gelu", "swish", "silu", "mish", "softplus",
+        "softsign", "hard_sigmoid", "exponential", ...) or an instance.
+    layers : list of Layer or None, default=None
+        The hidden stack spelled out as instances from `skdeep.layers`, instead of
+        `hidden_layer_sizes` and the options that go by layer. The output layer is added.
+    initializer : str, Initializer or sequence, default="auto"
+        First values of the hidden layers' weights: a name from `skdeep.initializers` or an
+        instance, or one a layer (and one more for the output layer, which else follows "auto").
+        "auto" follows the activation: He for the ReLU family, LeCun normal for SELU, Glorot
+        otherwise.
+    bias_initializer : str or Initializer, default="zeros"
+        First values of all biases.
+    batch_norm : {None, "before", "after"}, default=None
+        Batch normalization in every hidden layer, before or after the activation. "before"
+        drops the dense layer's bias, as the normalization has its own.
+    batch_norm_input : bool, default=False
+        Batch normalization of the inputs.
+    batch_norm_momentum : float, default=0.9
+        How much of the running statistics is kept at each batch.
+    batch_norm_epsilon : float, default=1e-5
+        Added to the variance.
+    dropout : float or sequence of float, default=0.0
+        The share of a hidden layer's outputs that is set to 0 in training, or one a layer; what
+        is left is scaled up. Never at prediction.
+    input_dropout : float, default=0.0
+        The same for the inputs.
+    input_noise : float, default=0.0
+        Standard deviation of Gaussian noise on the inputs, in training only.
+    pre_activation_noise : float or sequence of float, default=0.0
+        The same before the activations of the hidden layers, or one a layer.
+    activation_noise : float or sequence of float, default=0.0
+        The same after the activations.
+    weight_noise : float or sequence of float, default=0.0
+        The same on the weights of every dense layer, the output layer included; or one a layer.
+    gradient_noise : float, default=0.0
+        The same on the gradient.
+    loss : str or Loss, default="log_loss"
+        "log_loss" (with a sigmoid or softmax by target, by element if multilabel),
+        "squared_error" (of the probabilities), "hinge", "squared_hinge", "focal", or an
+        instance from `skdeep.losses`. The two hinge losses give no probabilities.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, multiplied with `sample_weight`. A list of dicts for multilabel.
+    label_smoothing : float, default=0.0
+        The share of every target that is spread evenly over the classes.
+    alpha : float, default=0.0001
+        Strength of scikit-learn's penalty on the weights (not the biases): `alpha / n_batch *
+        ((1 - l1_ratio) / 2 * sum(W ** 2) + l1_ratio * sum(abs(W)))`.
+    l1_ratio : float, default=0.0
+        The share of L1 in that penalty.
+    kernel_regularizer : str, Regularizer, None or sequence, default=None
+        A penalty on the weights of the hidden layers, added to the loss as it is: "l1", "l2",
+        "l1_l2" or an instance from `skdeep.regularizers`; or one a layer, and one more for the
+        output layer.
+    bias_regularizer : str, Regularizer or None, default=None
+        The same for all biases.
+    activity_regularizer : str, Regularizer, None or sequence, default=None
+        The same for the activations of the hidden layers, divided by the number of rows; or one
+        a layer, and one more for the raw outputs.
+    kernel_constraint : str, Constraint or None, default=None
+        "max_norm", "unit_norm", "min_max_norm", "non_neg" or an instance from
+        `skdeep.constraints`, for the weights of every dense layer; norms are over the incoming
+        weights of a unit.
+    bias_constraint : str, Constraint or None, default=None
+        The same for all biases.
+    solver : str or Optimizer, default="adam"
+        "sgd", "adam", "adamw", "nadam", "adamax", "amsgrad", "adagrad", "adadelta", "rmsprop",
+        "lion", "lbfgs", or an instance from `skdeep.optimizers`.
+    learning_rate : str or Schedule, default="constant"
+        "constant", "invscaling", "adaptive", "step", "exponential", "inverse_time", "linear",
+        "polynomial", "cosine", "cosine_restarts", "one_cycle", "warmup_cosine", or an instance
+        from `skdeep.schedules`. Works with every solver but "lbfgs".
+    learning_rate_init : float, default=0.001
+        The learning rate that the schedule starts from.
+    power_t : float, default=0.5
+        The exponent of "invscaling".
+    momentum : float, default=0.9
+        For "sgd".
+    nesterovs_momentum : bool, default=True
+        For "sgd".
+    beta_1 : float, default=0.9
+        Decay of the first moment: "adam" and its relatives, "lion".
+    beta_2 : float, default=0.999
+        Decay of the second moment: "adam" and its relatives, "lion".
+    rho : float, default=0.9
+        Decay of the squared gradients: "rmsprop", "adadelta".
+    epsilon : float, default=1e-8
+        For the numerical stability of all adaptive solvers.
+    weight_decay : float, default=0.0
+        Decoupled decay of the dense layers' weights, with every solver but "lbfgs"; "adamw" is
+        "adam" with this. An `AdamW` instance's own is added to it.
+    clip_norm : float or None, default=None
+        The largest norm of the whole gradient.
+    clip_value : float or None, default=None
+        The largest component of the gradient; comes before `clip_norm`.
+    batch_size : int or "auto", default="auto"
+        Rows a step; "auto" is `min(200, n_samples)`.
+    max_iter : int, default=200
+        Epochs at the most; iterations for "lbfgs".
+    max_fun : int, default=15000
+        Evaluations of the loss at the most, for "lbfgs".
+    shuffle : bool, default=True
+        Whether rows come in a new order in every epoch.
+    tol : float, default=1e-4
+        What counts as an improvement of the training loss, or of the score with
+        `early_stopping`.
+    n_iter_no_change : int or inf, default=10
+        Training stops after so many epochs without an improvement.
+    early_stopping : bool, default=False
+        Whether to stop by the score on validation data, and to restore the best epoch's
+        weights.
+    validation_fraction : float, default=0.1
+        The share of rows set aside for that, where fit is given no X_val; stratified.
+    scoring : str, callable or None, default=None
+        The validation score: None is the estimator's own, "loss" the negative loss, else a
+        scorer's name or a callable `scoring(estimator, X, y)`.
+    warm_start : bool, default=False
+        Whether fit goes on from the weights that are there.
+    dtype : {"auto", "float32", "float64"}, default="auto"
+        What to compute in; "auto" is float32 for float32 data, else float64.
+    callbacks : list of Callback or None, default=None
+        From `skdeep.callbacks`.
+    random_state : int, RandomState, Generator or None, default=None
+        Makes first weights, shuffling, splits, dropout and noise repeatable.
+    verbose : bool or int, default=False
+        Whether to print a line an epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels; column positions of a multilabel problem.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of those columns, where X had names that are all strings.
+    n_layers_ : int
+        Number of layers, input and output included.
+    n_outputs_ : int
+        Number of outputs of the network.
+    out_activation_ : str
+        What turns raw outputs into predictions.
+    coefs_ : list of ndarray of shape (fan_in, fan_out)
+        The weights of the dense layers: live views, so writing into them changes the model.
+    intercepts_ : list of ndarray of shape (fan_out,)
+        Their biases, live too.
+    n_iter_ : int
+        Epochs of the last call of fit.
+    t_ : int
+        Rows seen in the model's whole life.
+    loss_ : float
+        The last epoch's training loss, penalties included.
+    best_loss_ : float or None
+        The lowest training loss; None with `early_stopping`.
+    loss_curve_ : list of float
+        The training loss of every epoch of the model's life.
+    validation_scores_ : list of float or None
+        The validation score of every epoch, where there was validation data.
+    best_validation_score_ : float or None
+        The score of the weights that were kept, with `early_stopping`; else the highest.
+    best_iter_ : int
+        The epoch, counted from 1 over the model's life, that was best.
+    history_ : dict of list
+        One entry an epoch: "loss", "learning_rate", "gradient_norm" (of the epoch's last step,
+        before clipping), "seconds", and with validation data "val_loss" (without penalties)
+        and "val_score".
+    network_ : Network
+        The trained network.
+    optimizer_ : Optimizer or None
+        The optimizer; None for "lbfgs".
+
+    See Also
+    --------
+    MLPRegressor : The same for numbers.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import train_test_split
+    >>> from skdeep import MLPClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
+    >>> mlp = MLPClassifier((64, 64), dropout=0.2, max_iter=60, tol=0, random_state=0)
+    >>> mlp = mlp.set_params(n_iter_no_change=60, learning_rate="one_cycle")
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     mlp = mlp.fit(X_train, y_train)
+    >>> mlp.score(X_test, y_test) > 0.95
+    True
+    """
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        layers=None,
+        initializer="auto",
+        bias_initializer="zeros",
+        batch_norm=None,
+        batch_norm_input=False,
+        batch_norm_momentum=0.9,
+        batch_norm_epsilon=1e-5,
+        dropout=0.0,
+        input_dropout=0.0,
+        input_noise=0.0,
+        pre_activation_noise=0.0,
+        activation_noise=0.0,
+        weight_noise=0.0,
+        gradient_noise=0.0,
+        loss="log_loss",
+        class_weight=None,
+        label_smoothing=0.0,
+        alpha=0.0001,
+        l1_ratio=0.0,
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        solver="adam",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        beta_1=0.9,
+        beta_2=0.999,
+        rho=0.9,
+        epsilon=1e-8,
+        weight_decay=0.0,
+        clip_norm=None,
+        clip_value=None,
+        batch_size="auto",
+        max_iter=200,
+        max_fun=15000,
+        shuffle=True,
+        tol=1e-4,
+        n_iter_no_change=10,
+        early_stopping=False,
+        validation_fraction=0.1,
+        scoring=None,
+        warm_start=False,
+        dtype="auto",
+        callbacks=None,
+        random_state=None,
+        verbose=False,
+    ):
+        store_parameters(self, locals())
+
+    def fit(
+        self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None
+    ):
+        """Train.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Labels of any type; or a 0/1 indicator matrix for multilabel targets.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Scaled to mean 1: a constant weight changes nothing, an integer weight acts as
+            repetition.
+        X_val, y_val : array-like or None, default=None
+            Validation data: watched in every epoch, and with `early_stopping` what decides.
+        sample_weight_val : array-like or None, default=None
+            Weights for them.
+
+        Returns
+        -------
+        self
+        """
+        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+
+    @available_if(has_stochastic_solver)
+    def partial_fit(self, X, y, *, classes=None, sample_weight=None):
+        """Train for one epoch on these rows, going on from what is there.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Labels.
+        classes : array-like or None, default=None
+            All classes that will ever come; needed in the first call.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Scaled to mean 1: a constant weight changes nothing, an integer weight acts as
+            repetition.
+
+        Returns
+        -------
+        self
+        """
+        if not hasattr(self, "classes_"):
+            if classes is None:
+                raise ValueError("classes must be passed on the first call to partial_fit.")
+        elif classes is not None and not np.array_equal(self.classes_, np.unique(classes)):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to partial_fit, "
+                f"was: {self.classes_!r}"
+            )
+        return self._fit(X, y, sample_weight, incremental=True, classes=classes)
+
+    def predict(self, X):
+        """Predict classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            The latter for multilabel targets.
+        """
+        return self._encoder.decode(self._raw_outputs(X))
+
+    def decision_function(self, X):
+        """Return the raw outputs (logits).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            The former for binary targets: above 0 stands for `classes_[1]`.
+        """
+        Z = self._raw_outputs(X)
+        return Z[:, 0] if self._encoder.kind == "binary" else Z
+
+    @available_if(_has_probabilities)
+    def predict_proba(self, X):
+        """Predict probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`. Multilabel probabilities do not sum to 1.
+        """
+        Z = self._both_sides(self._raw_outputs(X))
+        self._loss.output(Z)
+        return Z
+
+    @available_if(_has_probabilities)
+    def predict_log_proba(self, X):
+        """Predict logarithms of probabilities: finite, also where a probability rounds to 0.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+        """
+        Z = self._both_sides(self._raw_outputs(X))
+        if self._loss.link == "logistic":
+            return log_expit(Z)
+        if self._loss.link == "softmax":
+            kernels.log_softmax(Z, np.empty_like(Z))
+            return Z
+        self._loss.output(Z)
+        return np.log(np.maximum(Z, np.finfo(Z.dtype).tiny))
+
+    def _both_sides(self, Z: np.ndarray) -> np.ndarray:
+        """Return logits with one column a class: [-z, z] of a binary problem."""
+        if self._encoder.kind != "binary":
+            return Z
+        if len(self.classes_) < 2:  # a single class is certain
+            return np.full_like(Z, np.inf if self._loss.link == "logistic" else 0)
+        return np.concatenate([-Z, Z], axis=1)
+
+    # What the base class asks for -----------------------------------------------------------------
+
+    def _encode_first(self, y, classes):
+        self._encoder = ClassEncoder(y, classes)
+        self.classes_ = self._encoder.classes
+        self.n_outputs_ = self._encoder.n_outputs
+        return self._encode(y)
+
+    def _encode(self, y):
+        unseen = self._encoder.unseen(y)
+        if len(unseen):
+            raise ValueError(
+                "`y` has classes not in `self.classes_`. "
+                f"`self.classes_` has {self.classes_}. 'y' has {self._encoder.labels(y)}."
+            )
+        return self._encoder.encode(y)
+
+    def _encode_again(self, y, incremental):
+        if not incremental:
+            labels = self._encoder.labels(y)
+            if set(labels) != set(self.classes_):
+                raise ValueError(
+                    "warm_start can only be used where `y` has the same classes as in the "
+                    f"previous call to fit. Previously got {self.classes_}, `y` has {labels}"
+                )
+        return self._encode(y)
+
+    def _targets(self, encoded, dtype, rng=None):
+        return self._encoder.targets(encoded, dtype, self.label_smoothing if rng else 0.0)
+
+    def _resolve_loss(self) -> Loss:
+        return resolve(self.loss, CLASSIFICATION_LOSSES, "loss", Loss)
+
+    def _choose_loss(self):
+        loss = self._resolve_loss()
+        if loss is None or loss.task == "regression":
+            raise InvalidParameterError(
+                f"loss={self.loss!r} is not for classification; "
+                f"choose from {sorted(CLASSIFICATION_LOSSES)}."
+            )
+        if self.label_smoothing and not loss.gives_probabilities:
+            raise InvalidParameterError(
+                f"label_smoothing={self.label_smoothing!r} is for losses that give "
+                f"probabilities, which loss={self.loss!r} does not; leave it at 0."
+            )
+        if isinstance(loss, ClassificationLoss):
+            loss.multiclass = self._encoder.kind == "multiclass"
+        return loss
+
+    def _class_weights(self, y, incremental):
+        if self.class_weight is None:
+            return None
+        if incremental and isinstance(self.class_weight, str):
+            raise ValueError(
+                f"class_weight={self.class_weight!r} is not supported for partial_fit, which "
+                "does not see all rows; give a dict of weights, computed with "
+                "sklearn.utils.class_weight.compute_class_weight."
+            )
+        return compute_sample_weight(self.class_weight, y)
+
+    def _stratify(self, encoded):
+        kind = self._encoder.kind
+        if kind == "multilabel":
+            return None
+        return encoded[:, 0] if kind == "binary" else encoded
+
+    def _score_outputs(self, y, Z, weight):
+        return accuracy_score(y, self._encoder.decode(Z), sample_weight=weight)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

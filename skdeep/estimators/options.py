@@ -1,0 +1,133 @@
+"""What values the estimators' hyperparameters may have: checked as a whole before training."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from skdeep._component import (
+    InvalidParameterError,
+    Limit,
+    check_limits,
+    is_per_layer,
+    unknown_name,
+)
+from skdeep.callbacks import Callback
+
+_SHARE = Limit(0, 1, closed="[)")
+_POSITIVE = Limit(0, closed="(]")
+_NOT_NEGATIVE = Limit(0)
+_CLIP = Limit(0, closed="(]", special=(None,))
+
+LIMITS = {
+    "batch_norm_momentum": Limit(0, 1),
+    "batch_norm_epsilon": _POSITIVE,
+    "input_dropout": _SHARE,
+    "input_noise": _NOT_NEGATIVE,
+    "gradient_noise": _NOT_NEGATIVE,
+    "alpha": _NOT_NEGATIVE,
+    "l1_ratio": Limit(0, 1),
+    "learning_rate_init": _POSITIVE,
+    "power_t": _NOT_NEGATIVE,
+    "momentum": Limit(0, 1),
+    "beta_1": _SHARE,
+    "beta_2": _SHARE,
+    "rho": _SHARE,
+    "epsilon": _POSITIVE,
+    "weight_decay": _NOT_NEGATIVE,
+    "clip_norm": _CLIP,
+    "clip_value": _CLIP,
+    "batch_size": Limit(1, integer=True, special=("auto",)),
+    "max_iter": Limit(1, integer=True),
+    "max_fun": Limit(1, integer=True),
+    "tol": _NOT_NEGATIVE,
+    "n_iter_no_change": Limit(1, integer=True, special=(math.inf,)),
+    "validation_fraction": _SHARE,
+}
+CLASSIFIER_LIMITS = {"label_smoothing": _SHARE}
+REGRESSOR_LIMITS = {"target_noise": _NOT_NEGATIVE}
+
+PER_LAYER_LIMITS = {
+    "dropout": _SHARE,
+    "pre_activation_noise": _NOT_NEGATIVE,
+    "activation_noise": _NOT_NEGATIVE,
+    "weight_noise": _NOT_NEGATIVE,
+}
+SWITCHES = ("batch_norm_input", "nesterovs_momentum", "shuffle", "early_stopping", "warm_start")
+CHOICES = {"batch_norm": (None, "before", "after"), "dtype": ("auto", "float32", "float64")}
+
+
+def check_options(estimator: Any) -> None:
+    """Raise InvalidParameterError for the first hyperparameter that is not allowed."""
+    check_limits(estimator, LIMITS)
+    own = {**CLASSIFIER_LIMITS, **REGRESSOR_LIMITS}
+    check_limits(estimator, {k: v for k, v in own.items() if hasattr(estimator, k)})
+    for name, limit in PER_LAYER_LIMITS.items():
+        _check_per_layer(name, getattr(estimator, name), limit)
+    for name in SWITCHES:
+        value = getattr(estimator, name)
+        if not isinstance(value, (bool, np.bool_)):
+            raise InvalidParameterError(f"{name}={value!r} is not allowed; give True or False.")
+    for name, choices in CHOICES.items():
+        _check_choice(name, getattr(estimator, name), choices)
+    verbose = estimator.verbose
+    if not isinstance(verbose, (bool, np.bool_, int, np.integer)) or verbose < 0:
+        raise InvalidParameterError(
+            f"verbose={verbose!r} is not allowed; give True, False or an integer >= 0."
+        )
+    check_callbacks(estimator.callbacks)
+
+
+def _check_per_layer(name: str, value: Any, limit: Limit) -> None:
+    for entry in value if is_per_layer(value) else [value]:
+        if not limit.allows(entry):
+            raise InvalidParameterError(
+                f"{name}={value!r} is not allowed; give {limit}, or a sequence with one such "
+                "entry a hidden layer."
+            )
+
+
+def _check_choice(name: str, value: Any, choices: tuple) -> None:
+    if any(value is c or (isinstance(value, str) and value == c) for c in choices):
+        return
+    if isinstance(value, str):
+        raise InvalidParameterError(unknown_name(value, [c for c in choices if c], name))
+    raise InvalidParameterError(f"{name}={value!r} is not allowed; choose from {list(choices)}.")
+
+
+def check_callbacks(callbacks: Any) -> list[Callback]:
+    """Return the callbacks as a list."""
+    if callbacks is None:
+        return []
+    if isinstance(callbacks, Callback):
+        return [callbacks]
+    if not isinstance(callbacks, (list, tuple)) or not all(
+        isinstance(c, Callback) for c in callbacks
+    ):
+        raise InvalidParameterError(
+            f"callbacks={callbacks!r} is not allowed; give a list of skdeep.callbacks.Callback "
+            "instances."
+        )
+    return list(callbacks)
+
+
+def check_hidden_layer_sizes(sizes: Any) -> list[int]:
+    """Return the numbers of units of the hidden layers."""
+    if isinstance(sizes, str):
+        raise InvalidParameterError(
+            f"hidden_layer_sizes={sizes!r} is not allowed; give integers >= 1. A loss is given by "
+            "its keyword: loss=..."
+        )
+    entries = list(sizes) if is_per_layer(sizes) or hasattr(sizes, "__iter__") else [sizes]
+    limit = Limit(1, integer=True)
+    if not all(limit.allows(entry) for entry in entries):
+        numbers = all(isinstance(e, (int, np.integer)) for e in entries)
+        if numbers:  # scikit-learn's words
+            raise InvalidParameterError(f"hidden_layer_sizes must be > 0, got {entries}.")
+        raise InvalidParameterError(
+            f"hidden_layer_sizes={sizes!r} is not allowed; give an integer >= 1, or a sequence of "
+            "them, one a hidden layer."
+        )
+    return [int(entry) for entry in entries]

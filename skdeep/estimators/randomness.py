@@ -1,0 +1,30 @@
+"""From random_state to one independent generator for every purpose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+
+class Streams:
+    """Generators that do not disturb each other: more dropout leaves the shuffling as it was.
+
+    Attributes
+    ----------
+    init, shuffle, noise : numpy.random.Generator
+        For first parameters, for the order of rows, and for dropout and noise.
+    split_seed : int
+        For the validation split: the same in every warm start, so that rows never change sides.
+    """
+
+    def __init__(self, random_state: Any):
+        if isinstance(random_state, np.random.Generator):
+            entropy = random_state.integers(0, 2**32, size=4, dtype=np.uint32)
+        else:
+            random_state = check_random_state(random_state)
+            entropy = random_state.randint(0, 2**32, size=4, dtype=np.uint32)
+        seeds = np.random.SeedSequence(entropy.tolist()).spawn(4)
+        self.init, self.shuffle, self.noise = (np.random.default_rng(s) for s in seeds[:3])
+        self.split_seed = int(seeds[3].generate_state(1)[0])

@@ -1,0 +1,313 @@
+"""One run of training, from an estimator's hyperparameters and data to a trainer that ran."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import check_scoring
+from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
+
+from skdeep._component import check_sample_weight, resolve
+from skdeep.estimators.options import check_callbacks
+from skdeep.estimators.validation import (
+    ValidationSet,
+    make_score,
+    split_rows,
+    warn_if_untransformed,
+)
+from skdeep.optimizers import OPTIMIZERS, Optimizer
+from skdeep.schedules import SCHEDULES, Schedule
+from skdeep.training.batches import Batches
+from skdeep.training.lbfgs import fit_lbfgs
+from skdeep.training.monitor import Monitor
+from skdeep.training.trainer import Trainer
+
+# Settings that a deterministic full-batch solver can't honour, beside the learning-rate schedule.
+_NOT_FOR_LBFGS = (
+    "dropout",
+    "input_dropout",
+    "input_noise",
+    "pre_activation_noise",
+    "activation_noise",
+    "weight_noise",
+    "gradient_noise",
+    "target_noise",
+    "clip_norm",
+    "clip_value",
+    "weight_decay",
+    "kernel_constraint",
+    "bias_constraint",
+)
+
+
+class TrainingData:
+    """What a run trains on.
+
+    Attributes
+    ----------
+    X : ndarray or CSR matrix
+    y : array
+        As the user has it.
+    encoded : ndarray
+        As the estimator's `_targets` takes it.
+    weight : ndarray of shape (n_rows,) or None
+    rows : ndarray of int or None
+        The rows that are trained on; None is all.
+    """
+
+    def __init__(self, X, y, encoded: np.ndarray, weight: np.ndarray | None):
+        self.X = X
+        self.y = y
+        self.encoded = encoded
+        self.weight = weight
+        self.rows: np.ndarray | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows that are trained on."""
+        return self.X.shape[0] if self.rows is None else len(self.rows)
+
+    def scaled_weight(self, dtype: np.dtype) -> np.ndarray | None:
+        """Return weights with mean 1 over the training rows; None where all are equal."""
+        return scale_to_mean_one(self.weight, self.rows, dtype)
+
+
+def scale_to_mean_one(weight, rows, dtype: np.dtype) -> np.ndarray | None:
+    """Divide by the mean over some rows; constant weights are no weights at all."""
+    if weight is None:
+        return None
+    chosen = weight if rows is None else weight[rows]
+    mean = chosen.mean()
+    if mean == 0:
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    if (chosen == chosen[0]).all():
+        return None
+    return (weight / mean).astype(dtype)
+
+
+def ravel_single_column(y):
+    """Return y; where it has one column, as 1-D, with scikit-learn's warning."""
+    if y.ndim == 2 and y.shape[1] == 1 and isinstance(y, np.ndarray):
+        return column_or_1d(y, warn=True)
+    return y
+
+
+def combine_weights(sample_weight, class_weights, X) -> np.ndarray | None:
+    """Return the product of sample weights and class weights, in float64."""
+    if sample_weight is not None:
+        sample_weight = check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+        if not sample_weight.any():
+            raise ValueError("Sample weights must contain at least one non-zero number.")
+    if class_weights is None or sample_weight is None:
+        return class_weights if sample_weight is None else sample_weight
+    return sample_weight * class_weights
+
+
+# Validation data ------------------------------------------------------------------------------
+
+
+def hold_out(estimator: Any, data: TrainingData, sample_weight, given) -> ValidationSet | None:
+    """Return the validation set: the user's, or rows split off for early stopping, or None.
+
+    Sets: data.rows, where rows were split off.
+    """
+    X_val, y_val, weight_val = given
+    if (X_val is None) != (y_val is None):
+        raise ValueError("X_val and y_val belong together; give both, or neither.")
+    if X_val is None and weight_val is not None:
+        raise ValueError("sample_weight_val belongs to X_val and y_val; give all three.")
+    if X_val is not None:
+        return _given_validation(estimator, data, X_val, y_val, weight_val)
+    if not estimator.early_stopping:
+        return None
+    train, val = split_rows(
+        data.X.shape[0],
+        estimator.validation_fraction,
+        estimator._streams.split_seed,
+        estimator._stratify(data.encoded),
+    )
+    data.rows = train
+    if sample_weight is not None:
+        sample_weight = check_sample_weight(sample_weight, data.X, dtype=np.float64)[val]
+    return _validation_set(
+        estimator, data.X[val], data.y[val], data.encoded[val], sample_weight
+    )
+
+
+def _given_validation(estimator, data: TrainingData, X_val, y_val, weight_val) -> ValidationSet:
+    X_val, y_val = validate_data(
+        estimator,
+        X_val,
+        y_val,
+        accept_sparse="csr",
+        multi_output=True,
+        y_numeric=estimator._y_is_numeric,
+        dtype=data.X.dtype,
+        reset=False,
+    )
+    check_consistent_length(X_val, y_val)
+    y_val = ravel_single_column(y_val)
+    if weight_val is not None:
+        weight_val = check_sample_weight(
+            weight_val, X_val, dtype=np.float64, ensure_non_negative=True
+        )
+    warn_if_untransformed(data.X, X_val)
+    return _validation_set(estimator, X_val, y_val, estimator._encode(y_val), weight_val)
+
+
+def _validation_set(estimator, X, y, encoded, weight) -> ValidationSet:
+    dtype = estimator.network_.dtype
+    targets = estimator._targets(encoded, dtype)
+    Y = targets.gather(slice(None), np.empty(targets.shape, dtype))
+    return ValidationSet(X, y, Y, scale_to_mean_one(weight, None, dtype))
+
+
+# The trainer ----------------------------------------------------------------------------------
+
+
+def make_trainer(
+    estimator: Any, held_out: ValidationSet | None, *, continues: bool, incremental: bool
+) -> Trainer:
+    """Return the trainer for a run. Sets: estimator.optimizer_, _schedule, _monitor."""
+    e, network = estimator, estimator.network_
+    is_lbfgs = isinstance(e.solver, str) and e.solver == "lbfgs"
+    goes_on = continues and incremental
+    e.optimizer_ = _optimizer(e, goes_on) if not is_lbfgs else None
+    e._schedule = _schedule(e, goes_on)
+    e._monitor = _monitor(e, goes_on, is_lbfgs)
+    validate = None
+    if held_out is not None:
+        score = make_score(e, e.scoring)
+
+        def validate():
+            return held_out.evaluate(network, e._loss, score)
+
+        if e.early_stopping and continues:
+            e._monitor.start_from(validate()[1], getattr(e, "best_iter_", None), network.parameters)
+    elif e.scoring is not None and not (isinstance(e.scoring, str) and e.scoring == "loss"):
+        check_scoring(e, e.scoring)  # a wrong name is an error even where it is not used
+    return Trainer(
+        network,
+        e._loss,
+        e.optimizer_,
+        e._schedule,
+        e._monitor,
+        e.history_,
+        learning_rate_init=e.learning_rate_init,
+        l1=e.alpha * e.l1_ratio,
+        l2=e.alpha * (1 - e.l1_ratio),
+        weight_decay=0.0 if is_lbfgs else e.weight_decay + e.optimizer_.weight_decay,
+        gradient_noise=e.gradient_noise,
+        clip_value=e.clip_value,
+        clip_norm=e.clip_norm,
+        rng=e._streams.noise,
+        validate=validate,
+        callbacks=check_callbacks(e.callbacks),
+        verbose=e.verbose,
+        rows_seen=e.t_,
+        first_of_fit=not goes_on,
+        epochs_before=len(e.history_["loss"]) if goes_on else 0,
+        warns_not_converged=not incremental,
+    )
+
+
+def _optimizer(e: Any, goes_on: bool) -> Optimizer:
+    """Return a fresh optimizer, or the one from before with what it has learned."""
+    constants = ("momentum", "nesterovs_momentum", "beta_1", "beta_2", "rho", "epsilon")
+    defaults = {name: getattr(e, name) for name in constants} | {"weight_decay": 0.0}
+    choices = {**OPTIMIZERS, "lbfgs": None}
+    new = resolve(e.solver, choices, "solver", Optimizer, defaults)
+    old = getattr(e, "optimizer_", None)
+    fits = goes_on and type(old) is type(new) and old.started and old.slots == new.slots
+    return old.set_params(**new.get_params(deep=False)) if fits else new
+
+
+def _schedule(e: Any, goes_on: bool) -> Schedule:
+    """Return a fresh schedule, or the one from before where it was not changed."""
+    new = resolve(e.learning_rate, SCHEDULES, "learning_rate", Schedule, {"power_t": e.power_t})
+    old = getattr(e, "_schedule", None)
+    if goes_on and type(old) is type(new) and old.get_params() == new.get_params():
+        return old
+    new.reset()
+    return new
+
+
+def _monitor(e: Any, goes_on: bool, is_lbfgs: bool) -> Monitor:
+    """Return a fresh monitor, or the one from before where it was not changed."""
+    # lbfgs itself knows when the training loss is at its minimum.
+    patience = math.inf if is_lbfgs and not e.early_stopping else e.n_iter_no_change
+    new = Monitor(e.tol, patience, bool(e.early_stopping))
+    old = getattr(e, "_monitor", None)
+    return old if goes_on and old is not None and old.watches_the_same(new) else new
+
+
+# Running it -----------------------------------------------------------------------------------
+
+
+def train(estimator: Any, trainer: Trainer, data: TrainingData, *, incremental: bool) -> None:
+    """Run the trainer over the data."""
+    if estimator.optimizer_ is None:
+        _train_lbfgs(estimator, trainer, data)
+        return
+    e, network = estimator, estimator.network_
+    batches = Batches(
+        data.X,
+        e._targets(data.encoded, network.dtype, e._streams.noise),
+        data.scaled_weight(network.dtype),
+        _batch_size(e, data.n_rows),
+        e._streams.shuffle if e.shuffle else None,
+        network.dtype,
+        sparse=network.accepts_sparse,
+        rows=data.rows,
+    )
+    trainer.fit(batches, 1 if incremental else e.max_iter)
+    if not incremental:
+        e.optimizer_.stop()  # only partial_fit goes on with it
+
+
+def _batch_size(e: Any, n_rows: int) -> int:
+    if e.batch_size == "auto":
+        return min(200, n_rows)
+    if e.batch_size > n_rows:
+        warnings.warn(
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+            stacklevel=6,
+        )
+    return min(int(e.batch_size), n_rows)
+
+
+def _train_lbfgs(e: Any, trainer: Trainer, data: TrainingData) -> None:
+    _warn_about_ignored(e)
+    dtype, X, encoded = e.network_.dtype, data.X, data.encoded
+    weight = data.scaled_weight(dtype)
+    if data.rows is not None:
+        X, encoded = X[data.rows], encoded[data.rows]
+        weight = None if weight is None else weight[data.rows]
+    if not isinstance(X, np.ndarray) and not e.network_.accepts_sparse:
+        X = X.toarray()
+    targets = e._targets(encoded, dtype)
+    Y = targets.gather(slice(None), np.empty(targets.shape, dtype))
+    fit_lbfgs(trainer, X, Y, weight, max_iter=e.max_iter, max_fun=e.max_fun)
+
+
+def _warn_about_ignored(e: Any) -> None:
+    ignored = [
+        f"{name}={getattr(e, name)!r}"
+        for name in _NOT_FOR_LBFGS
+        if np.any(getattr(e, name, None) not in (None, 0))
+    ]
+    if not (isinstance(e.learning_rate, str) and e.learning_rate == "constant"):
+        ignored.append(f"learning_rate={e.learning_rate!r}")
+    if e.layers is not None:
+        ignored += [repr(layer) for layer in e.network_.walk() if layer.is_random]
+    if ignored:
+        warnings.warn(
+            f"solver='lbfgs' can't honour {', '.join(ignored)}: it goes on without. Choose "
+            "another solver, or leave them at their defaults.",
+            stacklevel=7,
+        )

@@ -1,0 +1,121 @@
+"""Validation data: given by the user, or split off the training data; and how it is scored."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import train_test_split
+
+from skdeep.losses import Loss
+from skdeep.network import Network
+
+
+class ValidationSet:
+    """Held-out rows, and the figures of a network on them.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix
+    y : array
+        As the user has it, for scorers.
+    Y : ndarray of shape (n_rows, n_outputs)
+        For the loss.
+    weight : ndarray or None
+        Scaled to mean 1.
+    """
+
+    def __init__(self, X, y, Y: np.ndarray, weight: np.ndarray | None):
+        self.X = X
+        self.y = y
+        self.Y = Y
+        self.weight = weight
+
+    def evaluate(self, network: Network, loss: Loss, score: Callable) -> tuple[float, float]:
+        """Return the loss, without penalties, and the score; NaN where outputs are not finite."""
+        Z = network.infer(self.X)
+        finite = bool(np.isfinite(Z).all())
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            value = loss.value_and_grad(self.Y, Z.copy(), self.weight, np.empty_like(Z))
+        if not finite:
+            return value, math.nan
+        return value, float(score(self, Z, value))
+
+
+def make_score(estimator: Any, scoring: Any) -> Callable[[ValidationSet, np.ndarray, float], float]:
+    """Return a function of the validation set, the raw outputs and the loss."""
+    if scoring is None:
+        return lambda held_out, Z, loss: estimator._score_outputs(held_out.y, Z, held_out.weight)
+    if isinstance(scoring, str) and scoring == "loss":
+        return lambda held_out, Z, loss: -loss
+    scorer = check_scoring(estimator, scoring)
+    weighted = isinstance(scoring, str)
+
+    def score(held_out: ValidationSet, Z: np.ndarray, loss: float) -> float:
+        model = estimator._without_feature_names()
+        if weighted and held_out.weight is not None:
+            return scorer(model, held_out.X, held_out.y, sample_weight=held_out.weight)
+        return scorer(model, held_out.X, held_out.y)
+
+    return score
+
+
+def split_rows(
+    n_rows: int, fraction: float, seed: int, stratify: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the positions of training and validation rows, stratified where that is possible.
+
+    A class with one member stays in the training set; where the validation set has fewer rows
+    than there are classes, the split is not stratified; both with a warning. A binary problem is
+    an error instead, as in scikit-learn.
+    """
+    rows = np.arange(n_rows)
+    single: np.ndarray = rows[:0]
+    if stratify is not None and stratify.dtype != bool:
+        codes, counts = np.unique(stratify, return_counts=True)
+        is_single = np.isin(stratify, codes[counts < 2])
+        if is_single.any():
+            single, rows, stratify = rows[is_single], rows[~is_single], stratify[~is_single]
+            warnings.warn(
+                f"{len(single)} classes have one member only, which stays in the training set: "
+                "early stopping can't validate them.",
+                stacklevel=6,
+            )
+        n_val = math.ceil(fraction * len(rows))
+        if min(n_val, len(rows) - n_val) < (counts > 1).sum():
+            warnings.warn(
+                f"The validation set of {n_val} rows is smaller than the number of classes, so "
+                "it is not stratified; increase validation_fraction.",
+                stacklevel=6,
+            )
+            stratify = None
+    train, val = train_test_split(rows, test_size=fraction, random_state=seed, stratify=stratify)
+    if len(val) < 2:
+        raise ValueError(
+            "The validation set is too small. Increase 'validation_fraction' or the size of your "
+            "dataset."
+        )
+    return np.concatenate([train, single]), val
+
+
+def warn_if_untransformed(X: Any, X_val: Any) -> None:
+    """Warn where X_val lies so far from X that a preprocessing step must have been left out."""
+    if not (isinstance(X, np.ndarray) and isinstance(X_val, np.ndarray)) or len(X) < 2:
+        return
+    sample = X[:: max(1, len(X) // 1000)].astype(np.float64)
+    std = sample.std(axis=0)
+    varies = std > 0
+    if not varies.any():
+        return
+    shift = np.abs(X_val.mean(axis=0, dtype=np.float64) - sample.mean(axis=0))
+    if np.median(shift[varies] / std[varies]) > 5:
+        warnings.warn(
+            "X_val is nowhere near X: its columns' means lie more than 5 standard deviations from "
+            "those of X. In a Pipeline, X_val goes through the steps before only with "
+            "Pipeline(..., transform_input=['X_val']).",
+            stacklevel=6,
+        )

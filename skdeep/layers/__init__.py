@@ -1,0 +1,26 @@
+"""Layers, for hidden stacks spelled out with `layers=[...]`."""
+
+from skdeep.layers.activation import Activation
+from skdeep.layers.activity import ActivityRegularization
+from skdeep.layers.base import Chain, Layer
+from skdeep.layers.batch_norm import BatchNorm
+from skdeep.layers.branches import Columns, Concatenate, Residual
+from skdeep.layers.dense import Dense
+from skdeep.layers.dropout import Dropout
+from skdeep.layers.noise import GaussianNoise
+from skdeep.parameters import Parameter
+
+__all__ = [
+    "Activation",
+    "ActivityRegularization",
+    "BatchNorm",
+    "Chain",
+    "Columns",
+    "Concatenate",
+    "Dense",
+    "Dropout",
+    "GaussianNoise",
+    "Layer",
+    "Parameter",
+    "Residual",
+]

@@ -1,0 +1,178 @@
+"""The Layer to subclass, and Chain, a stack of them that behaves as one.
+
+Who owns which array:
+
+- `forward(X)` may read X until `backward` has run, and never writes it. What it returns is the
+  layer's own buffer (or X itself), which the next layer reads.
+- `backward(dY)` owns dY and may overwrite it. What it returns is owned by the layer below.
+- `infer(X)` writes nothing but arrays of its own, so that threads may share a model.
+
+What a layer keeps after `build` (attributes that `allocate`, `forward` and `backward` set) lives
+until training ends: `release` drops it, and it is never pickled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from skdeep._component import Component, InvalidParameterError
+from skdeep.parameters import Parameter
+
+
+class Layer(Component):
+    """Base class: a subclass implements `build`, `forward`, `backward` and `infer`.
+
+    X and Y stand for the layer's input and output, of shape (n_rows, n_inputs) and
+    (n_rows, n_outputs); dX and dY for the gradients of the loss by them.
+    """
+
+    #: Whether `forward` and `infer` take a CSR matrix too.
+    accepts_sparse = False
+    #: Whether `forward` draws random numbers; where `allocate` is given rng=None it must not.
+    is_random = False
+
+    def build(self, n_inputs: int) -> tuple[int, list[Parameter]]:
+        """Return the number of outputs, and the parameters: `value` and `grad` come later."""
+        return n_inputs, []
+
+    def allocate(
+        self, n_rows: int, dtype: np.dtype, rng: np.random.Generator | None, needs_dX: bool
+    ) -> None:
+        """Make buffers for training with at most so many rows; rng is for dropout and noise."""
+
+    def forward(self, X: np.ndarray) -> np.ndarray:
+        """Return Y: the training pass."""
+        raise NotImplementedError
+
+    def backward(self, dY: np.ndarray) -> np.ndarray | None:
+        """Fill the parameters' gradients and return dX (None where it was not needed)."""
+        raise NotImplementedError
+
+    def infer(self, X: np.ndarray) -> np.ndarray:
+        """Return Y: the prediction pass, which changes nothing."""
+        raise NotImplementedError
+
+    def penalty(self) -> float:
+        """Return what the last forward pass adds to the loss, besides parameters' penalties."""
+        return 0.0
+
+    def children(self) -> list[Layer]:
+        """Return the layers inside this one."""
+        return []
+
+    # What follows is the engine's.
+
+    def setup(self, n_inputs: int) -> int:
+        """Build; remember shapes, parameters, and which attributes are there to stay."""
+        self.n_inputs_ = n_inputs
+        self.n_outputs_, self.parameters_ = self.build(n_inputs)
+        self._kept = None
+        self._kept = frozenset(vars(self))
+        return self.n_outputs_
+
+    @property
+    def is_trainable(self) -> bool:
+        """Whether the layer, or one inside it, has something to train."""
+        return any(p.trainable for layer in self.walk() for p in layer.parameters_)
+
+    def walk(self) -> Iterator[Layer]:
+        """Yield this layer and all inside it, in the order of their parameters."""
+        yield self
+        for child in self.children():
+            yield from child.walk()
+
+    def release(self) -> None:
+        """Drop what is for training only."""
+        for name in vars(self).keys() - self._kept:
+            delattr(self, name)
+
+    def __getstate__(self) -> dict:
+        state = dict(super().__getstate__())
+        kept = state.get("_kept")
+        return {k: v for k, v in state.items() if k in kept} if kept else state
+
+
+def rows(buffer: np.ndarray, n_rows: int) -> np.ndarray:
+    """Return the first rows of a buffer: all of it but for a short last batch."""
+    return buffer if len(buffer) == n_rows else buffer[:n_rows]
+
+
+class Chain:
+    """Layers one after the other; the body of a network, and of every branch of one."""
+
+    def __init__(self, layers: list[Layer]):
+        self.layers = layers
+
+    def setup(self, n_inputs: int) -> int:
+        """Build all layers; return the number of outputs."""
+        for layer in self.layers:
+            n_inputs = layer.setup(n_inputs)
+        return n_inputs
+
+    def allocate(self, n_rows: int, dtype: np.dtype, rng, needs_dX: bool = False) -> None:
+        """Allocate all layers; find out how far down the gradient has to go."""
+        self._backward = []
+        for layer in self.layers:
+            layer.allocate(n_rows, dtype, rng, needs_dX)
+            if needs_dX or layer.is_trainable:
+                self._backward.append(layer)
+                needs_dX = True
+        self._backward.reverse()
+
+    def forward(self, X):
+        """Return the output of the last layer."""
+        for layer in self.layers:
+            X = layer.forward(X)
+        return X
+
+    def backward(self, dY):
+        """Run through the layers from the top; stop below the lowest that trains."""
+        for layer in self._backward:
+            dY = layer.backward(dY)
+        return dY
+
+    def infer(self, X, stop: int | None = None):
+        """Predict, with all layers or the first `stop`."""
+        for layer in self.layers[:stop]:
+            X = layer.infer(X)
+        return X
+
+    def release(self) -> None:
+        """Drop what is for training only."""
+        self.__dict__.pop("_backward", None)
+        for layer in self.layers:
+            layer.release()
+
+    def walk(self) -> Iterator[Layer]:
+        """Yield every layer, those inside others too."""
+        for layer in self.layers:
+            yield from layer.walk()
+
+    @property
+    def accepts_sparse(self) -> bool:
+        """Whether the lowest layer takes CSR matrices."""
+        return bool(self.layers) and self.layers[0].accepts_sparse
+
+    def __getstate__(self) -> dict:
+        return {k: v for k, v in self.__dict__.items() if k != "_backward"}
+
+
+def check_layers(layers, what: str) -> list:
+    """Return a list of Layer instances, or say what is wrong with it."""
+    if isinstance(layers, Layer):
+        layers = [layers]
+    if not isinstance(layers, (list, tuple)):
+        raise InvalidParameterError(f"{what}={layers!r} is not allowed; give a list of Layers.")
+    for i, layer in enumerate(layers):
+        if isinstance(layer, type) and issubclass(layer, Layer):
+            raise InvalidParameterError(
+                f"{what}[{i}]={layer.__name__} is a class; give an instance: {layer.__name__}(...)."
+            )
+        if not isinstance(layer, Layer):
+            raise InvalidParameterError(
+                f"{what}[{i}]={layer!r} is not a Layer; choose from skdeep.layers, or subclass "
+                "skdeep.layers.Layer."
+            )
+    return list(layers)

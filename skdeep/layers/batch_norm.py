@@ -1,0 +1,108 @@
+"""Batch normalization."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skdeep import kernels
+from skdeep._component import Limit
+from skdeep.initializers import Constant
+from skdeep.layers.base import Layer, rows
+from skdeep.parameters import Parameter
+
+
+class BatchNorm(Layer):
+    """Y = gamma * (X - mean) / sqrt(variance + epsilon) + beta, column by column.
+
+    In training the mean and the (biased) variance are the batch's; at prediction they are the
+    running ones: running <- momentum * running + (1 - momentum) * batch. A batch of one row has
+    no variance to speak of: it is normalised with the running statistics, and leaves them alone.
+
+    Parameters
+    ----------
+    momentum : float, default=0.9
+    epsilon : float, default=1e-5
+
+    References
+    ----------
+    Ioffe and Szegedy (2015), "Batch normalization: accelerating deep network training by reducing
+    internal covariate shift".
+    """
+
+    _limits = {"momentum": Limit(0, 1), "epsilon": Limit(0, closed="(]")}
+
+    def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5):
+        self.momentum = momentum
+        self.epsilon = epsilon
+
+    def build(self, n_inputs):
+        self.check()
+        shape, zeros, ones = (n_inputs,), Constant(0.0), Constant(1.0)
+        self.gamma_ = Parameter("gamma", shape, ones)
+        self.beta_ = Parameter("beta", shape, zeros)
+        self.mean_ = Parameter("running_mean", shape, zeros, trainable=False)
+        self.variance_ = Parameter("running_variance", shape, ones, trainable=False)
+        return n_inputs, [self.gamma_, self.beta_, self.mean_, self.variance_]
+
+    def allocate(self, n_rows, dtype, rng, needs_dX):
+        shape = (n_rows, self.n_inputs_)
+        self._Y, self._X_hat, self._work = (np.empty(shape, dtype) for _ in range(3))
+        self._inverse_std, self._batch_mean, self._batch_variance = (
+            np.empty(self.n_inputs_, dtype) for _ in range(3)
+        )
+        # What stored statistics keep of their own at each batch; `measure` sets it to 0.
+        self._keep = self.momentum
+
+    def forward(self, X):
+        n_rows = len(X)
+        Y, X_hat, work = (rows(b, n_rows) for b in (self._Y, self._X_hat, self._work))
+        self._uses_batch = n_rows > 1
+        mean, variance = self.mean_.value, self.variance_.value
+        if self._uses_batch:
+            batch_mean, batch_variance = self._batch_mean, self._batch_variance
+            np.add.reduce(X, axis=0, out=batch_mean)
+            batch_mean /= n_rows
+            np.subtract(X, batch_mean, out=work)
+            np.multiply(work, work, out=work)
+            np.add.reduce(work, axis=0, out=batch_variance)
+            batch_variance /= n_rows
+            for running, batch in ((mean, batch_mean), (variance, batch_variance)):
+                running *= self._keep
+                running += (1 - self._keep) * batch
+            mean, variance = batch_mean, batch_variance
+        gamma, beta = self.gamma_.value, self.beta_.value
+        kernels.batch_norm_forward(
+            X, mean, variance, self.epsilon, gamma, beta, X_hat, self._inverse_std, Y
+        )
+        return Y
+
+    def backward(self, dY):
+        n_rows = len(dY)
+        X_hat, work = rows(self._X_hat, n_rows), rows(self._work, n_rows)
+        if self._uses_batch:
+            kernels.batch_norm_backward(
+                dY,
+                X_hat,
+                self.gamma_.value,
+                self._inverse_std,
+                self.gamma_.grad,
+                self.beta_.grad,
+                work,
+            )
+            return dY
+        np.multiply(dY, X_hat, out=work)
+        np.add.reduce(work, axis=0, out=self.gamma_.grad)
+        np.add.reduce(dY, axis=0, out=self.beta_.grad)
+        dY *= self.gamma_.value * self._inverse_std
+        return dY
+
+    def infer(self, X):
+        scale = self.gamma_.value / np.sqrt(self.variance_.value + self.epsilon)
+        Y = X - self.mean_.value
+        Y *= scale
+        Y += self.beta_.value
+        return Y
+
+    def measure(self, active: bool) -> None:
+        """Switch to taking over a batch's statistics as they are, or back."""
+        self._keep = 0.0 if active else self.momentum

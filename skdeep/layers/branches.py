@@ -1,0 +1,178 @@
+"""Layers made of layers: a skip connection, parallel branches, and a choice of columns."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.base import clone
+
+from skdeep._component import InvalidParameterError
+from skdeep.layers.base import Chain, Layer, check_layers, rows
+
+
+class Residual(Layer):
+    """Y = X + f(X), f a stack of layers that puts out as many columns as it takes.
+
+    Parameters
+    ----------
+    layers : list of Layer
+
+    References
+    ----------
+    He et al. (2016), "Deep residual learning for image recognition".
+    """
+
+    def __init__(self, layers):
+        self.layers = layers
+
+    def build(self, n_inputs):
+        self.branch_ = Chain([clone(layer) for layer in check_layers(self.layers, "layers")])
+        n_outputs = self.branch_.setup(n_inputs)
+        if n_outputs != n_inputs:
+            raise InvalidParameterError(
+                f"Residual: its layers put out {n_outputs} columns for an input of {n_inputs}; "
+                f"end them with Dense({n_inputs})."
+            )
+        return n_outputs, []
+
+    def children(self):
+        return self.branch_.layers
+
+    def allocate(self, n_rows, dtype, rng, needs_dX):
+        self.branch_.allocate(n_rows, dtype, rng, needs_dX)
+        self._Y, self._dF = (np.empty((n_rows, self.n_outputs_), dtype) for _ in range(2))
+        self._needs_dX = needs_dX
+
+    def forward(self, X):
+        Y = rows(self._Y, len(X))
+        np.add(X, self.branch_.forward(X), out=Y)
+        return Y
+
+    def backward(self, dY):
+        dF = rows(self._dF, len(dY))  # the branch may overwrite its gradient; the skip needs it
+        np.copyto(dF, dY)
+        dX = self.branch_.backward(dF)
+        if not self._needs_dX:
+            return None
+        dY += dX
+        return dY
+
+    def infer(self, X):
+        return X + self.branch_.infer(X)
+
+    def release(self):
+        super().release()
+        self.branch_.release()
+
+
+class Concatenate(Layer):
+    """Y = [f_1(X), f_2(X), ...], the outputs of branches side by side.
+
+    Parameters
+    ----------
+    branches : list of (Layer or list of Layer)
+        An empty list passes X on.
+    """
+
+    def __init__(self, branches):
+        self.branches = branches
+
+    def build(self, n_inputs):
+        if not isinstance(self.branches, (list, tuple)) or not self.branches:
+            raise InvalidParameterError(
+                f"branches={self.branches!r} is not allowed; give a list of lists of Layers."
+            )
+        self.branches_ = [
+            Chain([clone(layer) for layer in check_layers(branch, f"branches[{i}]")])
+            for i, branch in enumerate(self.branches)
+        ]
+        widths = [branch.setup(n_inputs) for branch in self.branches_]
+        stops = np.cumsum(widths).tolist()
+        self.slices_ = [slice(stop - w, stop) for stop, w in zip(stops, widths, strict=True)]
+        return stops[-1], []
+
+    def children(self):
+        return [layer for branch in self.branches_ for layer in branch.layers]
+
+    def allocate(self, n_rows, dtype, rng, needs_dX):
+        for branch in self.branches_:
+            branch.allocate(n_rows, dtype, rng, needs_dX)
+        self._Y = np.empty((n_rows, self.n_outputs_), dtype)
+        self._parts = [np.empty((n_rows, s.stop - s.start), dtype) for s in self.slices_]
+        self._dX = np.empty((n_rows, self.n_inputs_), dtype) if needs_dX else None
+
+    def forward(self, X):
+        Y = rows(self._Y, len(X))
+        for branch, columns in zip(self.branches_, self.slices_, strict=True):
+            Y[:, columns] = branch.forward(X)
+        return Y
+
+    def backward(self, dY):
+        n_rows = len(dY)
+        total = None if self._dX is None else rows(self._dX, n_rows)
+        if total is not None:
+            total.fill(0)
+        for branch, columns, part in zip(self.branches_, self.slices_, self._parts, strict=True):
+            own = rows(part, n_rows)
+            np.copyto(own, dY[:, columns])
+            dX = branch.backward(own)
+            if total is not None:
+                total += dX
+        return total
+
+    def infer(self, X):
+        return np.concatenate([branch.infer(X) for branch in self.branches_], axis=1)
+
+    def release(self):
+        super().release()
+        for branch in self.branches_:
+            branch.release()
+
+
+class Columns(Layer):
+    """Y = some columns of X, by position.
+
+    Parameters
+    ----------
+    columns : slice, or sequence of int
+        Negative numbers count from the end.
+    """
+
+    def __init__(self, columns):
+        self.columns = columns
+
+    def build(self, n_inputs):
+        try:
+            chosen = np.arange(n_inputs)[
+                self.columns if isinstance(self.columns, slice) else np.asarray(self.columns)
+            ]
+        except IndexError as error:
+            raise InvalidParameterError(
+                f"columns={self.columns!r} is not allowed for an input of {n_inputs} columns; "
+                "give a slice, or positions in it."
+            ) from error
+        if chosen.ndim != 1 or not chosen.size:
+            raise InvalidParameterError(
+                f"columns={self.columns!r} chooses no columns; give a slice or a list of positions."
+            )
+        self.columns_ = chosen
+        return chosen.size, []
+
+    def allocate(self, n_rows, dtype, rng, needs_dX):
+        self._Y = np.empty((n_rows, self.n_outputs_), dtype)
+        self._dX = np.empty((n_rows, self.n_inputs_), dtype) if needs_dX else None
+
+    def forward(self, X):
+        Y = rows(self._Y, len(X))
+        np.take(X, self.columns_, axis=1, out=Y, mode="clip")
+        return Y
+
+    def backward(self, dY):
+        if self._dX is None:
+            return None
+        dX = rows(self._dX, len(dY))
+        dX.fill(0)
+        np.add.at(dX, (slice(None), self.columns_), dY)  # a column may be chosen twice
+        return dX
+
+    def infer(self, X):
+        return np.take(X, self.columns_, axis=1)

@@ -1,0 +1,170 @@
+"""The dense layer, with its activation fused in."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skdeep import kernels
+from skdeep._component import Limit, resolve
+from skdeep.activations import ACTIVATIONS, Activation
+from skdeep.constraints import CONSTRAINTS, Constraint
+from skdeep.initializers import INITIALIZERS, Initializer
+from skdeep.layers.base import Layer, rows
+from skdeep.parameters import Parameter
+from skdeep.regularizers import REGULARIZERS, Regularizer
+
+class Dense(Layer):
+    """Y = f(X W + b).
+
+    Parameters
+    ----------
+    units : int
+        The number of outputs.
+    activation : str, Activation or None, default=None
+        f; None is the identity.
+    initializer : str or Initializer, default="auto"
+        Of W; "auto" follows the activation: He for the ReLU family, LeCun normal for SELU, Glorot
+        otherwise.
+    bias : bool, default=True
+        Whether there is a b.
+    bias_initializer : str or Initializer, default="zeros"
+    kernel_regularizer, bias_regularizer : str, Regularizer or None, default=None
+    kernel_constraint, bias_constraint : str, Constraint or None, default=None
+    weight_noise : float, default=0.0
+        The standard deviation of Gaussian noise on W, anew for each batch, in training only.
+    """
+
+    accepts_sparse = True
+    _limits = {"units": Limit(1, integer=True), "weight_noise": Limit(0)}
+
+    def __init__(
+        self,
+        units: int,
+        activation=None,
+        *,
+        initializer="auto",
+        bias: bool = True,
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        weight_noise: float = 0.0,
+    ):
+        self.units = units
+        self.activation = activation
+        self.initializer = initializer
+        self.bias = bias
+        self.bias_initializer = bias_initializer
+        self.kernel_regularizer = kernel_regularizer
+        self.bias_regularizer = bias_regularizer
+        self.kernel_constraint = kernel_constraint
+        self.bias_constraint = bias_constraint
+        self.weight_noise = weight_noise
+
+    def build(self, n_inputs):
+        self.check()
+        f = resolve(self.activation, ACTIVATIONS, "activation", Activation)
+        choices = {**INITIALIZERS, "auto": None}
+        self.kernel_ = Parameter(
+            "kernel",
+            (n_inputs, self.units),
+            resolve(self.chosen_initializer(), choices, "initializer", Initializer),
+            kernel=True,
+            regularizer=resolve(
+                self.kernel_regularizer, REGULARIZERS, "kernel_regularizer", Regularizer
+            ),
+            constraint=resolve(
+                self.kernel_constraint, CONSTRAINTS, "kernel_constraint", Constraint
+            ),
+        )
+        parameters = [self.kernel_]
+        self.bias_ = None
+        if self.bias:
+            self.bias_ = Parameter(
+                "bias",
+                (self.units,),
+                resolve(self.bias_initializer, INITIALIZERS, "bias_initializer", Initializer),
+                regularizer=resolve(
+                    self.bias_regularizer, REGULARIZERS, "bias_regularizer", Regularizer
+                ),
+                constraint=resolve(
+                    self.bias_constraint, CONSTRAINTS, "bias_constraint", Constraint
+                ),
+            )
+            parameters.append(self.bias_)
+        # The identity costs nothing when it is not there.
+        self.activation_ = None if f is None or type(f).__name__ == "Identity" else f
+        if self.activation_ is not None:
+            parameters += self.activation_.build(self.units)
+        return self.units, parameters
+
+    def chosen_initializer(self):
+        """Return the initializer, by name where it is "auto"."""
+        if not (isinstance(self.initializer, str) and self.initializer == "auto"):
+            return self.initializer
+        f = resolve(self.activation, ACTIVATIONS, "activation", Activation)
+        return (f or ACTIVATIONS["identity"]).initializer
+
+    def allocate(self, n_rows, dtype, rng, needs_dX):
+        shape = (n_rows, self.units)
+        self._Y = np.empty(shape, dtype)
+        self._Z = self._work = None
+        if self.activation_ is not None:
+            self._work = np.empty(shape, dtype)
+            if self.activation_.needs_input:
+                self._Z = np.empty(shape, dtype)
+            self.activation_.allocate(*shape, dtype, rng)
+        self._dX = np.empty((n_rows, self.n_inputs_), dtype) if needs_dX else None
+        self._W = self.kernel_.value
+        self._rng = rng if self.weight_noise else None
+        if self._rng is not None:
+            self._noisy = np.empty(self.kernel_.shape, dtype)
+
+    @property
+    def is_random(self):
+        return bool(self.weight_noise) or getattr(self.activation_, "is_random", False)
+
+    def forward(self, X):
+        n_rows = X.shape[0]
+        self._X = X
+        self._A = Y = rows(self._Y, n_rows)
+        if self._rng is not None:
+            kernels.fill_normal(self._rng, self.weight_noise, self._noisy)
+            self._noisy += self.kernel_.value
+            self._W = self._noisy
+        kernels.dense_forward(X, self._W, self.bias_.value if self.bias_ else None, Y)
+        f = self.activation_
+        if f is not None:
+            if self._Z is not None:
+                np.copyto(rows(self._Z, n_rows), Y)
+            f.forward(Y, rows(self._work, n_rows))
+        return Y
+
+    def backward(self, dY):
+        n_rows = len(dY)
+        f = self.activation_
+        if f is not None:
+            Z = None if self._Z is None else rows(self._Z, n_rows)
+            f.backward(dY, self._A, Z, rows(self._work, n_rows))
+        if self.kernel_.grad is not None:
+            kernels.dense_gradient(self._X, dY, self.kernel_.grad)
+        if self.bias_ is not None and self.bias_.grad is not None:
+            kernels.column_sums(dY, self.bias_.grad)
+        if self._dX is None:
+            return None
+        dX = rows(self._dX, n_rows)
+        np.matmul(dY, self._W.T, out=dX)
+        return dX
+
+    def infer(self, X):
+        Y = np.empty((X.shape[0], self.units), self.kernel_.value.dtype)
+        kernels.dense_forward(X, self.kernel_.value, self.bias_.value if self.bias_ else None, Y)
+        if self.activation_ is not None:
+            self.activation_.infer(Y, np.empty_like(Y))
+        return Y
+
+    def release(self):
+        super().release()
+        if self.activation_ is not None:
+            self.activation_.release()

@@ -1,0 +1,54 @@
+"""Dropout."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skdeep import kernels
+from skdeep._component import Limit
+from skdeep.layers.base import Layer, rows
+
+
+class Dropout(Layer):
+    """Y = X * mask / (1 - rate), mask 0 with probability `rate`, else 1; Y = X at prediction.
+
+    Parameters
+    ----------
+    rate : float, default=0.5
+
+    References
+    ----------
+    Srivastava et al. (2014), "Dropout: a simple way to prevent neural networks from overfitting".
+    """
+
+    is_random = True
+    _limits = {"rate": Limit(0, 1, closed="[)")}
+
+    def __init__(self, rate: float = 0.5):
+        self.rate = rate
+
+    def build(self, n_inputs):
+        self.check()
+        return n_inputs, []
+
+    def allocate(self, n_rows, dtype, rng, needs_dX):
+        # An output of its own: masking X in place would break the derivative of the layer below.
+        self._Y, self._mask = (np.empty((n_rows, self.n_inputs_), dtype) for _ in range(2))
+        self._rng = rng
+
+    def forward(self, X):
+        if self._rng is None:
+            return X
+        n_rows = len(X)
+        Y, mask = rows(self._Y, n_rows), rows(self._mask, n_rows)
+        kernels.fill_dropout_mask(self._rng, self.rate, mask)
+        np.multiply(X, mask, out=Y)
+        return Y
+
+    def backward(self, dY):
+        if self._rng is not None:
+            dY *= rows(self._mask, len(dY))
+        return dY
+
+    def infer(self, X):
+        return X

@@ -1,0 +1,46 @@
+"""Gaussian noise."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skdeep import kernels
+from skdeep._component import Limit
+from skdeep.layers.base import Layer, rows
+
+
+class GaussianNoise(Layer):
+    """Y = X + N(0, std^2) in training, Y = X at prediction.
+
+    Parameters
+    ----------
+    std : float, default=0.1
+    """
+
+    is_random = True
+    _limits = {"std": Limit(0)}
+
+    def __init__(self, std: float = 0.1):
+        self.std = std
+
+    def build(self, n_inputs):
+        self.check()
+        return n_inputs, []
+
+    def allocate(self, n_rows, dtype, rng, needs_dX):
+        self._Y = np.empty((n_rows, self.n_inputs_), dtype)
+        self._rng = rng
+
+    def forward(self, X):
+        if self._rng is None:
+            return X
+        Y = rows(self._Y, len(X))
+        kernels.fill_normal(self._rng, self.std, Y)
+        np.add(Y, X, out=Y)
+        return Y
+
+    def backward(self, dY):
+        return dY
+
+    def infer(self, X):
+        return X

@@ -1,0 +1,458 @@
+"""Losses: the objective's data term and its gradient, on the raw outputs of a network.
+
+A loss owns its link, the function that turns raw outputs into predictions, so that the two can be
+fused into one stable step. Y and Z have one shape, (n_rows, n_outputs); `weight` is None or has
+one entry a row; `work` is scratch like Z. The value is sum_i weight_i * l_i / n_rows. Losses that
+are distances average over outputs; those that are likelihoods add up over outputs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import expit, xlogy
+
+from skdeep import kernels
+from skdeep._component import Component, InvalidParameterError, Limit
+from skdeep.activations import ACTIVATIONS, Activation
+
+
+class Loss(Component):
+    """Base class: a subclass implements `value_and_grad`, and `output` where its link is not z.
+
+    Attributes
+    ----------
+    task : {"classification", "regression"} or None
+        What it is for; None allows both.
+    gives_probabilities : bool
+        Whether `output` gives probabilities.
+    link : str
+        The name of the link.
+    """
+
+    task: str | None = None
+    gives_probabilities = False
+    link = "identity"
+
+    def value_and_grad(self, Y: np.ndarray, Z: np.ndarray, weight, work: np.ndarray) -> float:
+        """Return the loss; Z <- its derivative. Y is left as it is."""
+        raise NotImplementedError
+
+    def output(self, Z: np.ndarray) -> None:
+        """Z <- the predictions that the raw outputs stand for."""
+
+    def check_targets(self, Y: np.ndarray) -> None:
+        """Raise ValueError where the loss is not defined for these targets."""
+
+
+def _finish(losses: np.ndarray, weight, Z: np.ndarray, divisor: float) -> float:
+    """Weigh and average: return the value from the elements' losses; scale the gradient in Z."""
+    if weight is None:
+        Z /= divisor
+        return float(np.add.reduce(losses, axis=None)) / divisor
+    Z *= weight[:, None]
+    Z /= divisor
+    return float(np.add.reduce(np.add.reduce(losses, axis=1) * weight)) / divisor
+
+
+# Classification -----------------------------------------------------------------------------
+
+
+class ClassificationLoss(Loss):
+    """A loss over one logit (binary), one a label (multilabel) or one a class (multiclass).
+
+    `multiclass` is set by the estimator before training. In a multiclass problem the rows of Y
+    are distributions over the classes; otherwise every element of Y lies in [0, 1].
+    """
+
+    task = "classification"
+    multiclass = False
+
+
+class ProbabilityLoss(ClassificationLoss):
+    """A classification loss whose link is the softmax, or for one logit a label the sigmoid."""
+
+    gives_probabilities = True
+
+    @property
+    def link(self) -> str:
+        return "softmax" if self.multiclass else "logistic"
+
+    def output(self, Z):
+        if self.multiclass:
+            kernels.softmax(Z)
+        else:
+            expit(Z, out=Z)
+
+
+class LogLoss(ProbabilityLoss):
+    """l = -sum_k y_k log p_k (multiclass), else -sum_k (y_k log p_k + (1 - y_k) log(1 - p_k)).
+
+    Computed from logits, so it stays finite however sure the network is.
+    """
+
+    def value_and_grad(self, Y, Z, weight, work):
+        if self.multiclass:
+            n_rows = len(Z)
+            value = kernels.softmax_cross_entropy(Y, Z, weight, work)
+            Z /= n_rows
+            return value / n_rows
+        np.logaddexp(0, Z, out=work)
+        Zy = Z * Y
+        work -= Zy
+        expit(Z, out=Z)
+        Z -= Y
+        return _finish(work, weight, Z, len(Z))
+
+
+class BrierLoss(ProbabilityLoss):
+    """l = 1 / 2 * mean_k (p_k - y_k)^2: half the squared error of the probabilities."""
+
+    def value_and_grad(self, Y, Z, weight, work):
+        self.output(Z)
+        np.subtract(Z, Y, out=work)
+        losses = 0.5 * work * work
+        work *= Z
+        if self.multiclass:  # dZ = P * (dP - sum(dP * P))
+            inner = np.add.reduce(work, axis=1, keepdims=True)
+            Z *= -inner
+            Z += work
+        else:  # dZ = dP * P * (1 - P)
+            np.subtract(1, Z, out=Z)
+            Z *= work
+        return _finish(losses, weight, Z, Z.size)
+
+
+class FocalLoss(ProbabilityLoss):
+    """l = -sum_k y_k (1 - p_k)^gamma log p_k, plus the same for 1 - y_k where labels are apart.
+
+    Parameters
+    ----------
+    gamma : float, default=2.0
+        How much the loss turns away from what is already right; 0 is log_loss.
+
+    References
+    ----------
+    Lin et al. (2017), "Focal loss for dense object detection".
+    """
+
+    _limits = {"gamma": Limit(0)}
+
+    def __init__(self, gamma: float = 2.0):
+        self.gamma = gamma
+
+    def value_and_grad(self, Y, Z, weight, work):
+        losses = self._multiclass(Y, Z, work) if self.multiclass else self._by_label(Y, Z, work)
+        return _finish(losses, weight, Z, len(Z))
+
+    def _multiclass(self, Y, Z, work):
+        gamma = self.gamma
+        kernels.log_softmax(Z, work)  # Z is log p, from here on
+        P = np.exp(Z)
+        # 1 - p, without the cancellation near p = 1, and never 0 where gamma < 1 divides by it
+        Q = np.maximum(-np.expm1(Z), np.finfo(Z.dtype).tiny)
+        power = Q**gamma
+        losses = -Y * power * Z
+        # d l / d log p_k, then through the softmax
+        np.divide(power, Q, out=work)
+        work *= gamma * P * Z
+        work -= power
+        work *= Y
+        np.multiply(P, -np.add.reduce(work, axis=1, keepdims=True), out=Z)
+        Z += work
+        return losses
+
+    def _by_label(self, Y, Z, work):
+        gamma = self.gamma
+        P, Q = expit(Z), expit(-Z)
+        minus_log_p, minus_log_q = np.logaddexp(0, -Z), np.logaddexp(0, Z)
+        P_gamma, Q_gamma = P**gamma, Q**gamma
+        np.multiply(Y, Q_gamma * minus_log_p, out=work)
+        work += (1 - Y) * P_gamma * minus_log_q
+        np.multiply(-Y, Q_gamma * (gamma * P * minus_log_p + Q), out=Z)
+        Z += (1 - Y) * P_gamma * (gamma * Q * minus_log_q + P)
+        return work
+
+
+class Hinge(ClassificationLoss):
+    """l = sum_k max(0, 1 - t_k z_k), t = +-1; multiclass: max(0, 1 + max_(j != y) z_j - z_y).
+
+    References
+    ----------
+    Crammer and Singer (2001), "On the algorithmic implementation of multiclass kernel-based
+    vector machines".
+    """
+
+    squared = False
+
+    def value_and_grad(self, Y, Z, weight, work):
+        losses = self._multiclass(Y, Z, work) if self.multiclass else self._by_label(Y, Z, work)
+        return _finish(losses, weight, Z, len(Z))
+
+    def _by_label(self, Y, Z, work):
+        sign = 2 * Y - 1
+        np.multiply(sign, Z, out=work)
+        np.subtract(1, work, out=work)
+        np.maximum(work, 0, out=work)
+        losses, slope = self._shape(work)
+        np.multiply(sign, -slope, out=Z)
+        return losses
+
+    def _multiclass(self, Y, Z, work):
+        rows = np.arange(len(Z))
+        right = Y.argmax(axis=1)
+        np.copyto(work, Z)
+        work[rows, right] = -np.inf
+        rival = work.argmax(axis=1)
+        margin = np.maximum(0, 1 + Z[rows, rival] - Z[rows, right])[:, None]
+        losses, slope = self._shape(margin)
+        Z.fill(0)
+        Z[rows, rival] = slope[:, 0]
+        Z[rows, right] = -slope[:, 0]
+        return losses
+
+    def _shape(self, margin):
+        """Return the loss of a margin violation, and its derivative."""
+        if self.squared:
+            return margin * margin, 2 * margin
+        return margin, np.sign(margin)
+
+
+class SquaredHinge(Hinge):
+    """l = sum_k max(0, 1 - t_k z_k)^2; multiclass: max(0, 1 + max_(j != y) z_j - z_y)^2."""
+
+    squared = True
+
+
+# Regression ---------------------------------------------------------------------------------
+
+
+class RegressionLoss(Loss):
+    """A loss between targets and predictions; a subclass implements `pointwise`.
+
+    Attributes
+    ----------
+    link : str
+        The output activation that goes with the loss unless the user gives another.
+    averages_outputs : bool
+        True divides by the number of outputs; False adds up over them.
+    needs_positive_output : bool
+        Whether predictions must be above 0.
+    """
+
+    task = "regression"
+    link = "identity"
+    averages_outputs = True
+    needs_positive_output = False
+    activation: Activation | None = None
+
+    def use_output_activation(self, name: str) -> None:
+        """Replace the loss's own link; "auto" keeps it."""
+        self.link = type(self).link if name == "auto" else name
+        if self.needs_positive_output and self.link not in POSITIVE_OUTPUTS:
+            raise InvalidParameterError(
+                f"output_activation={name!r} does not keep the predictions above 0, as the loss "
+                f"{type(self).__name__} needs; choose from {POSITIVE_OUTPUTS} or 'auto'."
+            )
+        self.activation = None if self.link == "identity" else ACTIVATIONS[self.link]()
+
+    def output(self, Z):
+        if self.activation is not None:
+            self.activation.infer(Z, np.empty_like(Z))
+
+    def pointwise(self, Y: np.ndarray, P: np.ndarray, work: np.ndarray):
+        """Return the elements' losses and their derivatives by P, in `work` and P, either way."""
+        raise NotImplementedError
+
+    def value_and_grad(self, Y, Z, weight, work):
+        activation = self.activation
+        if activation is not None:
+            Z_before = Z.copy() if activation.needs_input else None
+            activation.forward(Z, work)
+            A = Z.copy()
+        losses, slopes = self.pointwise(Y, Z, work)
+        divisor = Z.size if self.averages_outputs else len(Z)
+        value = _finish(losses, weight, slopes, divisor)
+        if activation is not None:
+            activation.backward(slopes, A, Z_before, losses)
+        if slopes is not Z:
+            np.copyto(Z, slopes)
+        return value
+
+
+class SquaredError(RegressionLoss):
+    """l = 1 / 2 * mean_k (p_k - y_k)^2."""
+
+    def pointwise(self, Y, P, work):
+        P -= Y
+        np.multiply(P, P, out=work)
+        work *= 0.5
+        return work, P
+
+
+class AbsoluteError(RegressionLoss):
+    """l = mean_k |p_k - y_k|."""
+
+    def pointwise(self, Y, P, work):
+        P -= Y
+        np.abs(P, out=work)
+        np.sign(P, out=P)
+        return work, P
+
+
+class Huber(RegressionLoss):
+    """l = mean_k h(p_k - y_k): h(r) = r^2 / 2 where |r| <= delta, else delta (|r| - delta / 2).
+
+    Parameters
+    ----------
+    delta : float, default=1.0
+    """
+
+    _limits = {"delta": Limit(0, closed="(]")}
+
+    def __init__(self, delta: float = 1.0):
+        self.delta = delta
+
+    def pointwise(self, Y, P, work):
+        # with c = r cut off at +-delta, h(r) = c (r - c / 2) and h'(r) = c
+        P -= Y
+        np.clip(P, -self.delta, self.delta, out=work)
+        P *= 2
+        P -= work
+        P *= 0.5
+        P *= work
+        return P, work
+
+
+class LogCosh(RegressionLoss):
+    """l = mean_k log(cosh(p_k - y_k))."""
+
+    def pointwise(self, Y, P, work):
+        P -= Y
+        # log cosh r = |r| + log(1 + exp(-2 |r|)) - log 2, which does not overflow
+        np.abs(P, out=work)
+        work *= -2
+        losses = np.log1p(np.exp(work))
+        losses -= np.log(2.0).astype(P.dtype)
+        work *= -0.5
+        work += losses
+        np.tanh(P, out=P)
+        return work, P
+
+
+class QuantileLoss(RegressionLoss):
+    """l = mean_k max(q (y_k - p_k), (q - 1) (y_k - p_k)): its minimum is the q-quantile.
+
+    Parameters
+    ----------
+    quantile : float, default=0.5
+    """
+
+    _limits = {"quantile": Limit(0, 1, closed="()")}
+
+    def __init__(self, quantile: float = 0.5):
+        self.quantile = quantile
+
+    def pointwise(self, Y, P, work):
+        P -= Y
+        # with r = p - y: l = |r| / 2 + (1 / 2 - q) r, l' = sign(r) / 2 + (1 / 2 - q)
+        np.abs(P, out=work)
+        work *= 0.5
+        work += (0.5 - self.quantile) * P
+        np.sign(P, out=P)
+        P *= 0.5
+        P += 0.5 - self.quantile
+        return work, P
+
+
+class PoissonLoss(RegressionLoss):
+    """l = sum_k (y_k log(y_k / p_k) - y_k + p_k): half the Poisson deviance; p = exp(z)."""
+
+    link = "exponential"
+    averages_outputs = False
+    needs_positive_output = True
+
+    def check_targets(self, Y):
+        if (Y < 0).any():
+            raise ValueError(
+                "Some value(s) of y are out of the valid range of the loss 'poisson': "
+                f"y must be >= 0, and its minimum is {Y.min():g}."
+            )
+
+    def pointwise(self, Y, P, work):
+        losses = xlogy(Y, Y / P)
+        losses -= Y
+        losses += P
+        np.divide(Y, P, out=work)
+        np.subtract(1, work, out=P)
+        np.copyto(work, losses)
+        return work, P
+
+    def value_and_grad(self, Y, Z, weight, work):
+        if self.link != "exponential":
+            return super().value_and_grad(Y, Z, weight, work)
+        losses = xlogy(Y, Y)
+        losses -= Y
+        np.multiply(Y, Z, out=work)
+        losses -= work
+        np.exp(Z, out=Z)
+        losses += Z
+        Z -= Y
+        return _finish(losses, weight, Z, len(Z))
+
+
+class GammaLoss(RegressionLoss):
+    """l = sum_k (log(p_k / y_k) + y_k / p_k - 1): half the gamma deviance; p = exp(z)."""
+
+    link = "exponential"
+    averages_outputs = False
+    needs_positive_output = True
+
+    def check_targets(self, Y):
+        if (Y <= 0).any():
+            raise ValueError(
+                "Some value(s) of y are out of the valid range of the loss 'gamma': "
+                f"y must be > 0, and its minimum is {Y.min():g}."
+            )
+
+    def pointwise(self, Y, P, work):
+        ratio = Y / P
+        np.log(ratio, out=work)
+        np.subtract(ratio, work, out=work)
+        work -= 1
+        np.subtract(1, ratio, out=ratio)
+        np.divide(ratio, P, out=P)
+        return work, P
+
+    def value_and_grad(self, Y, Z, weight, work):
+        if self.link != "exponential":
+            return super().value_and_grad(Y, Z, weight, work)
+        losses = Z - np.log(Y)
+        losses -= 1
+        np.negative(Z, out=Z)
+        np.exp(Z, out=Z)
+        Z *= Y
+        losses += Z
+        np.subtract(1, Z, out=Z)
+        return _finish(losses, weight, Z, len(Z))
+
+
+CLASSIFICATION_LOSSES = {
+    "log_loss": LogLoss,
+    "squared_error": BrierLoss,
+    "hinge": Hinge,
+    "squared_hinge": SquaredHinge,
+    "focal": FocalLoss,
+}
+
+REGRESSION_LOSSES = {
+    "squared_error": SquaredError,
+    "absolute_error": AbsoluteError,
+    "huber": Huber,
+    "log_cosh": LogCosh,
+    "poisson": PoissonLoss,
+    "gamma": GammaLoss,
+    "quantile": QuantileLoss,
+}
+
+OUTPUT_ACTIVATIONS = ("identity", "relu", "softplus", "exponential", "logistic", "tanh")
+POSITIVE_OUTPUTS = ("exponential", "softplus", "logistic")

@@ -1,0 +1,160 @@
+"""A network: a chain of layers over one vector of parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from skdeep import kernels
+from skdeep.layers.base import Chain, Layer
+from skdeep.parameters import Parameter, ParameterVector
+
+# Rows are predicted in blocks of about so many bytes of the widest layer, which keeps the
+# activations in the cache and the memory small.
+PREDICT_BLOCK_BYTES = 1 << 20
+
+
+class Network:
+    """Layers, built for so many inputs, over one ParameterVector.
+
+    Parameters
+    ----------
+    layers : list of Layer
+        Fresh ones: the network builds them and keeps them.
+    hidden_stops : sequence of int
+        hidden_stops[i] is the number of layers up to and including hidden layer i.
+    n_inputs : int
+    dtype : numpy.dtype
+    rng : numpy.random.Generator
+        Draws the first parameters.
+    """
+
+    def __init__(
+        self,
+        layers: list[Layer],
+        hidden_stops: Sequence[int],
+        n_inputs: int,
+        dtype: np.dtype,
+        rng: np.random.Generator,
+    ):
+        self.chain = Chain(layers)
+        self.hidden_stops = list(hidden_stops)
+        self.n_inputs = n_inputs
+        self.n_outputs = self.chain.setup(n_inputs)
+        self.dtype = np.dtype(dtype)
+        everything = [p for layer in self.walk() for p in layer.parameters_]
+        self.parameters = ParameterVector(everything, self.dtype, rng)
+
+    # Structure ------------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers of the chain."""
+        return self.chain.layers
+
+    def walk(self):
+        """Yield every layer, those inside others too."""
+        return self.chain.walk()
+
+    @property
+    def accepts_sparse(self) -> bool:
+        """Whether rows may come as CSR matrices."""
+        return self.chain.accepts_sparse
+
+    # Training -------------------------------------------------------------------------------
+
+    def allocate(self, n_rows: int, rng: np.random.Generator | None) -> None:
+        """Make the buffers for batches of at most so many rows.
+
+        rng is for dropout and noise; None switches both off, for solvers that need an objective
+        that stays the same.
+        """
+        self.parameters.allocate()
+        self.chain.allocate(n_rows, self.dtype, rng)
+        trainable = [p for p in self.parameters.parameters if p.trainable]
+        self._regularized = [p for p in trainable if p.regularizer is not None]
+        self._constrained = [p for p in trainable if p.constraint is not None]
+        self._penalizing = [
+            layer for layer in self.walk() if type(layer).penalty is not Layer.penalty
+        ]
+
+    def release(self) -> None:
+        """Drop the buffers."""
+        self.parameters.release()
+        self.chain.release()
+        for name in ("_regularized", "_constrained", "_penalizing"):
+            self.__dict__.pop(name, None)
+
+    def forward(self, X) -> np.ndarray:
+        """Return the raw outputs for a batch: the training pass."""
+        return self.chain.forward(X)
+
+    def backward(self, dZ: np.ndarray) -> None:
+        """Fill the gradients, from the loss's derivative by the raw outputs."""
+        self.chain.backward(dZ)
+
+    def add_penalties(self, l1: float, l2: float) -> float:
+        """Add all penalties' gradients; return their values.
+
+        l1 * sum |w| + l2 / 2 * sum w^2 over all trainable kernels (the penalty `alpha`, divided
+        already by the number of rows), and what layers and parameters ask for themselves.
+        """
+        value = 0.0
+        n = self.parameters.n_kernels
+        w, g = self.parameters.values[:n], self.parameters.grads[:n]
+        if l2:
+            value += kernels.add_l2_penalty(w, g, l2 / 2)
+        if l1:
+            value += kernels.add_l1_penalty(w, g, l1)
+        for p in self._regularized:
+            value += p.regularizer.penalize(p.value, p.grad)
+        for layer in self._penalizing:
+            value += layer.penalty()
+        return value
+
+    def decay_kernels(self, share: float) -> None:
+        """Decoupled weight decay: w <- (1 - share) * w for the trainable kernels."""
+        self.parameters.values[: self.parameters.n_kernels] *= 1 - share
+
+    def apply_constraints(self) -> None:
+        """Project what has a constraint."""
+        for p in self._constrained:
+            p.constraint.project(p.value)
+
+    # Prediction -----------------------------------------------------------------------------
+
+    def infer(self, X, stop: int | None = None) -> np.ndarray:
+        """Return the raw outputs, or those of the first `stop` layers; safe in many threads.
+
+        X may be dense or CSR, of any float dtype; it goes through in blocks of rows.
+        """
+        n_rows = X.shape[0]
+        sizes = [self.n_inputs, *(layer.n_outputs_ for layer in self.layers[:stop])]
+        step = max(64, PREDICT_BLOCK_BYTES // (max(sizes) * self.dtype.itemsize))
+        out = np.empty((n_rows, sizes[-1]), self.dtype)
+        edges = [*range(0, n_rows, step), n_rows]
+        for start, end in pairwise(edges):
+            out[start:end] = self.chain.infer(self._block(X, start, end), stop)
+        return out
+
+    def _block(self, X, start: int, end: int):
+        """Take some rows in a form that the first layer reads."""
+        block = X[start:end]
+        if isinstance(X, np.ndarray):
+            return block.astype(self.dtype, copy=False)
+        if not self.accepts_sparse:
+            block = block.toarray()
+        return block.astype(self.dtype, copy=False)
+
+    # Counting -------------------------------------------------------------------------------
+
+    def count(self, parameters: Sequence[Parameter] | None = None) -> tuple[int, int]:
+        """Return how many numbers there are, and how many of them train."""
+        chosen = self.parameters.parameters if parameters is None else parameters
+        return sum(p.size for p in chosen), sum(p.size for p in chosen if p.trainable)
+
+    def __getstate__(self) -> dict:
+        training = ("_regularized", "_constrained", "_penalizing")
+        return {k: v for k, v in self.__dict__.items() if k not in training}

@@ -1,0 +1,434 @@
+"""Optimizers: update rules for one 1-D slice of the parameters, in place.
+
+The base class walks over the flat vector in blocks that fit the cache; a rule sees, for a block,
+the parameters w, the gradient g, which it may overwrite, its slots, and `work`, scratch like w.
+Rates come from outside, with every step.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from skdeep._component import Component, Limit
+
+BLOCK = 32768
+
+
+class Optimizer(Component):
+    """Base class: a subclass names its slots, and implements `update`.
+
+    Attributes
+    ----------
+    slots : tuple of str
+        Names of the arrays that a rule keeps for each parameter; they start at zero.
+    weight_decay : float
+        Decoupled decay of the dense kernels, which the trainer applies.
+    n_steps_ : int
+        Steps done, the running one included.
+    """
+
+    slots: tuple[str, ...] = ()
+    weight_decay = 0.0
+
+    def start(self, n_parameters: int, dtype: np.dtype) -> None:
+        """Begin anew: make the slots, for so many parameters."""
+        self.n_steps_ = 0
+        self.slots_ = [np.zeros(n_parameters, dtype=dtype) for _ in self.slots]
+
+    @property
+    def started(self) -> bool:
+        """Whether there is a state to go on from."""
+        return getattr(self, "slots_", None) is not None
+
+    def stop(self) -> None:
+        """Drop the state."""
+        self.slots_ = None
+
+    def step(self, w: np.ndarray, g: np.ndarray, lr: float) -> None:
+        """Update the parameters w with the gradient g, which is overwritten."""
+        self.n_steps_ += 1
+        self.begin_step(lr)
+        n = w.size
+        work = self.__dict__.get("_work")
+        if work is None or work.size < min(BLOCK, n):
+            work = self._work = np.empty(min(BLOCK, n), dtype=w.dtype)
+        if n <= BLOCK:
+            self.update(w, g, lr, work, *self.slots_)
+            return
+        for start in range(0, n, BLOCK):
+            stop = min(start + BLOCK, n)
+            slots = [slot[start:stop] for slot in self.slots_]
+            self.update(w[start:stop], g[start:stop], lr, work[: stop - start], *slots)
+
+    def begin_step(self, lr: float) -> None:
+        """Compute what is the same for all blocks of a step; n_steps_ counts it already."""
+
+    def update(self, w, g, lr: float, work, *slots) -> None:
+        """Apply the rule to one block."""
+        raise NotImplementedError
+
+    def __getstate__(self):
+        state = super().__getstate__().copy()
+        state.pop("_work", None)
+        return state
+
+
+class SGD(Optimizer):
+    """v <- momentum * v - lr * g; w <- w + v, or with Nesterov w <- w + momentum * v - lr * g.
+
+    Parameters
+    ----------
+    momentum : float, default=0.9
+    nesterovs_momentum : bool, default=True
+    """
+
+    _limits = {"momentum": Limit(0, 1)}
+
+    def __init__(self, momentum: float = 0.9, nesterovs_momentum: bool = True):
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+
+    @property
+    def slots(self):
+        return ("velocity",) if self.momentum else ()
+
+    def update(self, w, g, lr, work, v=None):
+        g *= lr
+        if v is None:
+            w -= g
+            return
+        v *= self.momentum
+        v -= g
+        if not self.nesterovs_momentum:
+            w += v
+            return
+        np.multiply(v, self.momentum, out=work)
+        work -= g
+        w += work
+
+
+class Adam(Optimizer):
+    """m <- beta_1 m + (1 - beta_1) g; v <- beta_2 v + (1 - beta_2) g^2;
+    w <- w - lr * sqrt(1 - beta_2^t) / (1 - beta_1^t) * m / (sqrt(v) + epsilon).
+
+    The slots hold m / (1 - beta_1) and v / (1 - beta_2), which saves two passes.
+
+    Parameters
+    ----------
+    beta_1 : float, default=0.9
+    beta_2 : float, default=0.999
+    epsilon : float, default=1e-8
+
+    References
+    ----------
+    Kingma and Ba (2015), "Adam: a method for stochastic optimization".
+    """  # noqa: D205
+
+    slots = ("m", "v")
+    _limits = {
+        "beta_1": Limit(0, 1, closed="[)"),
+        "beta_2": Limit(0, 1, closed="[)"),
+        "epsilon": Limit(0, closed="(]"),
+    }
+
+    def __init__(self, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8):
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+
+    def begin_step(self, lr):
+        t, root = self.n_steps_, math.sqrt(1 - self.beta_2)
+        corrected = lr * math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
+        self._rate = corrected * (1 - self.beta_1) / root
+        self._epsilon = self.epsilon / root
+
+    def moments(self, g, m, v):
+        """Update both moments; g is overwritten."""
+        m *= self.beta_1
+        m += g
+        v *= self.beta_2
+        g *= g
+        v += g
+
+    def update(self, w, g, lr, work, m, v):
+        self.moments(g, m, v)
+        self.move(w, work, m, v)
+
+    def move(self, w, work, m, v):
+        """w <- w - rate * m / (sqrt(v) + epsilon)."""
+        np.sqrt(v, out=work)
+        work += self._epsilon
+        np.divide(m, work, out=work)
+        work *= self._rate
+        w -= work
+
+
+class AdamW(Adam):
+    """Adam, with w <- w - lr * weight_decay * w on the dense kernels after the step.
+
+    Parameters
+    ----------
+    beta_1 : float, default=0.9
+    beta_2 : float, default=0.999
+    epsilon : float, default=1e-8
+    weight_decay : float, default=0.01
+        By the name "adamw" it is the estimator's `weight_decay` alone.
+
+    References
+    ----------
+    Loshchilov and Hutter (2019), "Decoupled weight decay regularization".
+    """
+
+    _limits = {**Adam._limits, "weight_decay": Limit(0)}
+
+    def __init__(self, beta_1=0.9, beta_2=0.999, epsilon=1e-8, weight_decay: float = 0.01):
+        super().__init__(beta_1, beta_2, epsilon)
+        self.weight_decay = weight_decay
+
+
+class AMSGrad(Adam):
+    """Adam with sqrt(max over time of v) in the denominator.
+
+    Parameters
+    ----------
+    beta_1 : float, default=0.9
+    beta_2 : float, default=0.999
+    epsilon : float, default=1e-8
+
+    References
+    ----------
+    Reddi et al. (2018), "On the convergence of Adam and beyond".
+    """
+
+    slots = ("m", "v", "v_max")
+
+    def update(self, w, g, lr, work, m, v, v_max):
+        self.moments(g, m, v)
+        np.maximum(v_max, v, out=v_max)
+        self.move(w, work, m, v_max)
+
+
+class Nadam(Adam):
+    """w <- w - lr * (mu' m / (1 - Mu mu') + (1 - mu) g / (1 - Mu)) / (sqrt(v / (1 - beta_2^t)) +
+    epsilon), mu = beta_1 (1 - 0.96^(t / 250) / 2), mu' that of t + 1, Mu the product up to t.
+
+    Parameters
+    ----------
+    beta_1 : float, default=0.9
+    beta_2 : float, default=0.999
+    epsilon : float, default=1e-8
+
+    References
+    ----------
+    Dozat (2016), "Incorporating Nesterov momentum into Adam".
+    """  # noqa: D205
+
+    def start(self, n_parameters, dtype):
+        super().start(n_parameters, dtype)
+        self.mu_product_ = 1.0
+
+    def begin_step(self, lr):
+        t = self.n_steps_
+        mu, mu_next = (self.beta_1 * (1 - 0.5 * 0.96 ** (k * 0.004)) for k in (t, t + 1))
+        self.mu_product_ *= mu
+        root = math.sqrt((1 - self.beta_2) / (1 - self.beta_2**t))
+        self._epsilon = self.epsilon / root
+        self._gradient_rate = lr * (1 - mu) / (1 - self.mu_product_) / root
+        moment_rate = lr * mu_next / (1 - self.mu_product_ * mu_next) / root
+        self._moment_rate = moment_rate * (1 - self.beta_1)
+
+    def update(self, w, g, lr, work, m, v):
+        m *= self.beta_1
+        m += g
+        v *= self.beta_2
+        np.multiply(g, g, out=work)
+        v += work
+        np.multiply(m, self._moment_rate, out=work)
+        g *= self._gradient_rate
+        g += work
+        np.sqrt(v, out=work)
+        work += self._epsilon
+        g /= work
+        w -= g
+
+
+class Adamax(Adam):
+    """m as in Adam; u <- max(beta_2 u, |g| + epsilon); w <- w - lr / (1 - beta_1^t) * m / u.
+
+    Parameters
+    ----------
+    beta_1 : float, default=0.9
+    beta_2 : float, default=0.999
+    epsilon : float, default=1e-8
+
+    References
+    ----------
+    Kingma and Ba (2015), "Adam: a method for stochastic optimization", section 7.
+    """
+
+    slots = ("m", "u")
+
+    def begin_step(self, lr):
+        self._rate = lr * (1 - self.beta_1) / (1 - self.beta_1**self.n_steps_)
+
+    def update(self, w, g, lr, work, m, u):
+        m *= self.beta_1
+        m += g
+        np.abs(g, out=g)
+        g += self.epsilon
+        u *= self.beta_2
+        np.maximum(u, g, out=u)
+        np.divide(m, u, out=work)
+        work *= self._rate
+        w -= work
+
+
+class AdaGrad(Optimizer):
+    """s <- s + g^2; w <- w - lr * g / (sqrt(s) + epsilon).
+
+    Parameters
+    ----------
+    epsilon : float, default=1e-8
+
+    References
+    ----------
+    Duchi et al. (2011), "Adaptive subgradient methods for online learning".
+    """
+
+    slots = ("s",)
+    _limits = {"epsilon": Limit(0, closed="(]")}
+
+    def __init__(self, epsilon: float = 1e-8):
+        self.epsilon = epsilon
+
+    def update(self, w, g, lr, work, s):
+        np.multiply(g, g, out=work)
+        s += work
+        np.sqrt(s, out=work)
+        work += self.epsilon
+        g /= work
+        g *= lr
+        w -= g
+
+
+class RMSProp(Optimizer):
+    """s <- rho s + (1 - rho) g^2; w <- w - lr * g / (sqrt(s) + epsilon).
+
+    Parameters
+    ----------
+    rho : float, default=0.9
+    epsilon : float, default=1e-8
+
+    References
+    ----------
+    Tieleman and Hinton (2012), "Lecture 6.5: rmsprop".
+    """
+
+    slots = ("s",)
+    _limits = {"rho": Limit(0, 1, closed="[)"), "epsilon": Limit(0, closed="(]")}
+
+    def __init__(self, rho: float = 0.9, epsilon: float = 1e-8):
+        self.rho = rho
+        self.epsilon = epsilon
+
+    def update(self, w, g, lr, work, s):
+        s *= self.rho
+        np.multiply(g, g, out=work)
+        work *= 1 - self.rho
+        s += work
+        np.sqrt(s, out=work)
+        work += self.epsilon
+        g /= work
+        g *= lr
+        w -= g
+
+
+class AdaDelta(Optimizer):
+    """s <- rho s + (1 - rho) g^2; d = sqrt(a + epsilon) / sqrt(s + epsilon) * g;
+    a <- rho a + (1 - rho) d^2; w <- w - lr * d.
+
+    Meant for rates near 1: set learning_rate_init.
+
+    Parameters
+    ----------
+    rho : float, default=0.9
+    epsilon : float, default=1e-8
+
+    References
+    ----------
+    Zeiler (2012), "ADADELTA: an adaptive learning rate method".
+    """  # noqa: D205
+
+    slots = ("s", "a")
+    _limits = RMSProp._limits
+
+    def __init__(self, rho: float = 0.9, epsilon: float = 1e-8):
+        self.rho = rho
+        self.epsilon = epsilon
+
+    def update(self, w, g, lr, work, s, a):
+        s *= self.rho
+        np.multiply(g, g, out=work)
+        work *= 1 - self.rho
+        s += work
+        np.add(s, self.epsilon, out=work)
+        np.sqrt(work, out=work)
+        g /= work
+        np.add(a, self.epsilon, out=work)
+        np.sqrt(work, out=work)
+        g *= work
+        a *= self.rho
+        np.multiply(g, g, out=work)
+        work *= 1 - self.rho
+        a += work
+        g *= lr
+        w -= g
+
+
+class Lion(Optimizer):
+    """w <- w - lr * sign(beta_1 m + (1 - beta_1) g); m <- beta_2 m + (1 - beta_2) g.
+
+    Parameters
+    ----------
+    beta_1 : float, default=0.9
+    beta_2 : float, default=0.99
+        By the name "lion" it is the estimator's `beta_2`.
+
+    References
+    ----------
+    Chen et al. (2023), "Symbolic discovery of optimization algorithms".
+    """
+
+    slots = ("m",)
+    _limits = {"beta_1": Limit(0, 1, closed="[)"), "beta_2": Limit(0, 1, closed="[)")}
+
+    def __init__(self, beta_1: float = 0.9, beta_2: float = 0.99):
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+
+    def update(self, w, g, lr, work, m):
+        np.subtract(m, g, out=work)
+        work *= self.beta_1
+        work += g
+        np.sign(work, out=work)
+        work *= lr
+        w -= work
+        m *= self.beta_2
+        g *= 1 - self.beta_2
+        m += g
+
+
+OPTIMIZERS = {
+    "sgd": SGD,
+    "adam": Adam,
+    "adamw": AdamW,
+    "nadam": Nadam,
+    "adamax": Adamax,
+    "amsgrad": AMSGrad,
+    "adagrad": AdaGrad,
+    "adadelta": AdaDelta,
+    "rmsprop": RMSProp,
+    "lion": Lion,
+}

@@ -1,0 +1,402 @@
+"""Schedules: how far the training has come -> the learning rate.
+
+A schedule belongs to the trainer, not to an optimizer, so that each works with every solver.
+Where `every_step` is True it is asked before every step, else at the beginning of every epoch.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from skdeep._component import Component, InvalidParameterError, Limit, resolve
+
+
+@dataclass
+class Progress:
+    """Where a run of training is.
+
+    Attributes
+    ----------
+    epoch : float
+        Epochs done since training began, with the fraction of the running one.
+    n_epochs : int
+        Epochs at the most (`max_iter`).
+    rows : int
+        Rows seen in the model's whole life, up to the beginning of this epoch (`t_`).
+    fresh : bool
+        Whether this is the first epoch of a call of fit.
+    """
+
+    epoch: float = 0.0
+    n_epochs: int = 1
+    rows: int = 0
+    fresh: bool = True
+
+    @property
+    def fraction(self) -> float:
+        """The share of the whole, in [0, 1]."""
+        return min(1.0, self.epoch / max(1, self.n_epochs))
+
+
+class Schedule(Component):
+    """Base class: a subclass implements `rate`."""
+
+    every_step = False
+
+    def rate(self, initial: float, progress: Progress) -> float:
+        """Return the learning rate; `initial` is learning_rate_init."""
+        raise NotImplementedError
+
+    def reset(self) -> None:
+        """Forget what an earlier run left."""
+
+    def on_plateau(self, initial: float) -> str | None:
+        """Answer to "no improvement any more": None stops, a text says what was done instead."""
+        return None
+
+
+class Constant(Schedule):
+    """rate = initial."""
+
+    def rate(self, initial, progress):
+        return initial
+
+
+class InverseScaling(Schedule):
+    """rate = initial / (t + 1)^power_t, with t the rows seen; the first epoch of a fit at initial.
+
+    Parameters
+    ----------
+    power_t : float, default=0.5
+    """
+
+    _limits = {"power_t": Limit(0)}
+
+    def __init__(self, power_t: float = 0.5):
+        self.power_t = power_t
+
+    def rate(self, initial, progress):
+        return initial if progress.fresh else initial / (progress.rows + 1) ** self.power_t
+
+
+class Adaptive(Schedule):
+    """rate = initial, divided by `factor` instead of stopping, until it is at most `min_rate`.
+
+    Parameters
+    ----------
+    factor : float, default=5.0
+    min_rate : float, default=1e-6
+    """
+
+    _limits = {"factor": Limit(1, closed="(]"), "min_rate": Limit(0)}
+
+    def __init__(self, factor: float = 5.0, min_rate: float = 1e-6):
+        self.factor = factor
+        self.min_rate = min_rate
+
+    def reset(self):
+        self.rate_ = None
+
+    def rate(self, initial, progress):
+        if getattr(self, "rate_", None) is None:
+            self.rate_ = initial
+        return self.rate_
+
+    def on_plateau(self, initial):
+        if self.rate_ <= self.min_rate:
+            return None
+        self.rate_ /= self.factor
+        return f"Setting learning rate to {self.rate_:f}"
+
+
+class Step(Schedule):
+    """rate = initial * factor^floor(epoch / every).
+
+    Parameters
+    ----------
+    factor : float, default=0.5
+    every : int, default=10
+        Epochs from one drop to the next.
+    """
+
+    _limits = {"factor": Limit(0, closed="(]"), "every": Limit(1, integer=True)}
+
+    def __init__(self, factor: float = 0.5, every: int = 10):
+        self.factor = factor
+        self.every = every
+
+    def rate(self, initial, progress):
+        return initial * self.factor ** (int(progress.epoch) // self.every)
+
+
+class Exponential(Schedule):
+    """rate = initial * decay^epoch.
+
+    Parameters
+    ----------
+    decay : float, default=0.95
+    """
+
+    every_step = True
+    _limits = {"decay": Limit(0, 1, closed="(]")}
+
+    def __init__(self, decay: float = 0.95):
+        self.decay = decay
+
+    def rate(self, initial, progress):
+        return initial * self.decay**progress.epoch
+
+
+class InverseTime(Schedule):
+    """rate = initial / (1 + decay * epoch).
+
+    Parameters
+    ----------
+    decay : float, default=0.1
+    """
+
+    every_step = True
+    _limits = {"decay": Limit(0)}
+
+    def __init__(self, decay: float = 0.1):
+        self.decay = decay
+
+    def rate(self, initial, progress):
+        return initial / (1 + self.decay * progress.epoch)
+
+
+class Polynomial(Schedule):
+    """rate = initial * (end + (1 - end) * (1 - epoch / max_iter)^power).
+
+    Parameters
+    ----------
+    power : float, default=2.0
+    end : float, default=0.0
+        The share of the initial rate that is left at the end.
+    """
+
+    every_step = True
+    _limits = {"power": Limit(0, closed="(]"), "end": Limit(0, 1)}
+
+    def __init__(self, power: float = 2.0, end: float = 0.0):
+        self.power = power
+        self.end = end
+
+    def rate(self, initial, progress):
+        return initial * (self.end + (1 - self.end) * (1 - progress.fraction) ** self.power)
+
+
+class Linear(Polynomial):
+    """rate = initial * (end + (1 - end) * (1 - epoch / max_iter)).
+
+    Parameters
+    ----------
+    end : float, default=0.0
+    """
+
+    power = 1
+    _limits = {"end": Limit(0, 1)}
+
+    def __init__(self, end: float = 0.0):
+        self.end = end
+
+
+class Cosine(Schedule):
+    """rate = initial * (end + (1 - end) * (1 + cos(pi * epoch / max_iter)) / 2).
+
+    Parameters
+    ----------
+    end : float, default=0.0
+
+    References
+    ----------
+    Loshchilov and Hutter (2017), "SGDR: stochastic gradient descent with warm restarts".
+    """
+
+    every_step = True
+    _limits = {"end": Limit(0, 1)}
+
+    def __init__(self, end: float = 0.0):
+        self.end = end
+
+    def rate(self, initial, progress):
+        return initial * _cosine(progress.fraction, self.end)
+
+
+def _cosine(fraction: float, end: float) -> float:
+    """Go from 1 to `end` along half a cosine wave."""
+    return end + (1 - end) * (1 + math.cos(math.pi * fraction)) / 2
+
+
+class CosineRestarts(Schedule):
+    """Cosine decay from initial to end * initial, begun anew after each period.
+
+    Parameters
+    ----------
+    period : int, default=10
+        Epochs to the first restart.
+    growth : float, default=2.0
+        How much longer every period is than the one before.
+    end : float, default=0.0
+
+    References
+    ----------
+    Loshchilov and Hutter (2017), "SGDR: stochastic gradient descent with warm restarts".
+    """
+
+    every_step = True
+    _limits = {"period": Limit(1, integer=True), "growth": Limit(1), "end": Limit(0, 1)}
+
+    def __init__(self, period: int = 10, growth: float = 2.0, end: float = 0.0):
+        self.period = period
+        self.growth = growth
+        self.end = end
+
+    def rate(self, initial, progress):
+        start, period = 0.0, float(self.period)
+        while progress.epoch >= start + period:
+            start += period
+            period *= self.growth
+        return initial * _cosine((progress.epoch - start) / period, self.end)
+
+
+class OneCycle(Schedule):
+    """Up from start * initial to initial, then down to end * initial, along cosines.
+
+    Parameters
+    ----------
+    warmup : float, default=0.3
+        The share of training spent going up.
+    start : float, default=0.04
+    end : float, default=4e-6
+
+    References
+    ----------
+    Smith and Topin (2018), "Super-convergence: very fast training of neural networks using large
+    learning rates".
+    """
+
+    every_step = True
+    _limits = {"warmup": Limit(0, 1, closed="()"), "start": Limit(0, 1), "end": Limit(0, 1)}
+
+    def __init__(self, warmup: float = 0.3, start: float = 0.04, end: float = 4e-6):
+        self.warmup = warmup
+        self.start = start
+        self.end = end
+
+    def rate(self, initial, progress):
+        fraction = progress.fraction
+        if fraction < self.warmup:
+            return initial * _cosine(1 - fraction / self.warmup, self.start)
+        return initial * _cosine((fraction - self.warmup) / (1 - self.warmup), self.end)
+
+
+class WarmupCosine(Schedule):
+    """Linearly up to initial, then down to end * initial along a cosine.
+
+    Parameters
+    ----------
+    warmup : float, default=0.1
+        The share of training spent going up.
+    end : float, default=0.0
+    """
+
+    every_step = True
+    _limits = {"warmup": Limit(0, 1, closed="()"), "end": Limit(0, 1)}
+
+    def __init__(self, warmup: float = 0.1, end: float = 0.0):
+        self.warmup = warmup
+        self.end = end
+
+    def rate(self, initial, progress):
+        fraction = progress.fraction
+        if fraction < self.warmup:
+            # counted from 1 % of the initial rate, so that the first step is not lost
+            return initial * max(0.01, fraction / self.warmup)
+        return initial * _cosine((fraction - self.warmup) / (1 - self.warmup), self.end)
+
+
+class Piecewise(Schedule):
+    """rate = initial * factors[i], i the number of boundaries that epoch has reached.
+
+    Parameters
+    ----------
+    boundaries : sequence of int, default=(10, 20)
+        Epochs, growing.
+    factors : sequence of float, default=(1.0, 0.1, 0.01)
+        One more than boundaries.
+    """
+
+    def __init__(self, boundaries=(10, 20), factors=(1.0, 0.1, 0.01)):
+        self.boundaries = boundaries
+        self.factors = factors
+
+    def check(self, what=""):
+        boundaries, factors = np.asarray(self.boundaries), np.asarray(self.factors)
+        if boundaries.ndim != 1 or factors.shape != (len(boundaries) + 1,):
+            raise InvalidParameterError(
+                f"Piecewise boundaries={self.boundaries!r} and factors={self.factors!r} do not "
+                "fit; give one factor more than boundaries."
+            )
+        if (np.diff(boundaries) <= 0).any() or (factors < 0).any():
+            raise InvalidParameterError(
+                f"Piecewise boundaries={self.boundaries!r} must grow, and "
+                f"factors={self.factors!r} must not be negative."
+            )
+
+    def rate(self, initial, progress):
+        reached = sum(progress.epoch >= boundary for boundary in self.boundaries)
+        return initial * float(self.factors[reached])
+
+
+class Warmup(Schedule):
+    """Linearly from start * rate to rate over the first epochs; rate is another schedule's.
+
+    Parameters
+    ----------
+    schedule : str or Schedule, default="constant"
+    epochs : float, default=5
+    start : float, default=0.01
+    """
+
+    every_step = True
+    _limits = {"epochs": Limit(0, closed="(]"), "start": Limit(0, 1)}
+
+    def __init__(self, schedule="constant", epochs: float = 5, start: float = 0.01):
+        self.schedule = schedule
+        self.epochs = epochs
+        self.start = start
+
+    def check(self, what=""):
+        super().check(what)
+        self.inner_ = resolve(self.schedule, SCHEDULES, "Warmup schedule", Schedule)
+
+    def reset(self):
+        self.inner_.reset()
+
+    def rate(self, initial, progress):
+        rate = self.inner_.rate(initial, progress)
+        share = min(1.0, progress.epoch / self.epochs)
+        return rate * (self.start + (1 - self.start) * share)
+
+    def on_plateau(self, initial):
+        return self.inner_.on_plateau(initial)
+
+
+SCHEDULES = {
+    "constant": Constant,
+    "invscaling": InverseScaling,
+    "adaptive": Adaptive,
+    "step": Step,
+    "exponential": Exponential,
+    "inverse_time": InverseTime,
+    "linear": Linear,
+    "polynomial": Polynomial,
+    "cosine": Cosine,
+    "cosine_restarts": CosineRestarts,
+    "one_cycle": OneCycle,
+    "warmup_cosine": WarmupCosine,
+}

@@ -1,0 +1,84 @@
+"""Full-batch training with SciPy's L-BFGS on the flat vector."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+import scipy.optimize
+from sklearn.exceptions import ConvergenceWarning
+
+from skdeep.clipping import gradient_norm
+from skdeep.layers import BatchNorm
+from skdeep.training.trainer import Trainer
+
+
+def fit_lbfgs(trainer: Trainer, X, Y: np.ndarray, weight, *, max_iter: int, max_fun: int) -> None:
+    """Train with all rows as one batch; an iteration counts as an epoch.
+
+    SciPy works in float64, the network in its own dtype. Dropout and noise are off.
+    """
+    network = trainer.network
+    parameters = network.parameters
+    w = parameters.values[: parameters.n_trainable]
+
+    def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
+        np.copyto(w, x, casting="same_kind")
+        loss = trainer.objective(X, Y, weight)
+        # A line search can come back from infinity, but not from NaN.
+        return (math.inf if math.isnan(loss) else loss), parameters.grads.astype(np.float64)
+
+    def end_iteration(intermediate_result) -> None:
+        np.copyto(w, intermediate_result.x, casting="same_kind")
+        if _end_iteration(trainer, float(intermediate_result.fun), X):
+            raise StopIteration
+
+    with trainer.session(X.shape[0], rng=None):
+        trainer.begin_epoch()
+        start = w.astype(np.float64)
+        if not math.isfinite(objective(start)[0]):
+            raise trainer.divergence("the loss was not finite", 1)
+        result = scipy.optimize.minimize(
+            objective,
+            start,
+            method="L-BFGS-B",
+            jac=True,
+            callback=end_iteration,
+            options={"maxiter": max_iter, "maxfun": max_fun, "gtol": trainer.monitor.tol},
+        )
+        np.copyto(w, result.x, casting="same_kind")
+        _measure_batch_norm(trainer, X)
+        if not trainer.history["loss"]:  # not a single iteration was needed, or possible
+            _end_iteration(trainer, float(result.fun), X)
+        stopped_by_us = trainer.stop_training or trainer.monitor.plateau
+        if result.status != 0 and not stopped_by_us:
+            warnings.warn(
+                f"lbfgs failed to converge after {result.nit} iteration(s) "
+                f"(status={result.status}): {result.message}. Increase max_iter={max_iter} or "
+                f"max_fun={max_fun}, or scale the data (StandardScaler).",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+
+def _end_iteration(trainer: Trainer, loss: float, X) -> bool:
+    """Validate and record; return whether to stop."""
+    trainer.gradient_norm = gradient_norm(trainer.network.parameters.grads)
+    if trainer.validate is not None:
+        _measure_batch_norm(trainer, X)
+    stop = trainer.end_epoch(loss)
+    trainer.begin_epoch()
+    return stop
+
+
+def _measure_batch_norm(trainer: Trainer, X) -> None:
+    """Set all running statistics to those of the whole batch at the present weights."""
+    layers = [layer for layer in trainer.network.walk() if isinstance(layer, BatchNorm)]
+    if not layers:
+        return
+    for layer in layers:
+        layer.measure(True)
+    trainer.network.forward(X)
+    for layer in layers:
+        layer.measure(False)

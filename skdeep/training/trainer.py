@@ -1,0 +1,290 @@
+"""The trainer: batches in, a trained network out."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from skdeep.callbacks.base import Callback
+from skdeep.clipping import clip_gradient, gradient_norm
+from skdeep.losses import Loss
+from skdeep.network import Network
+from skdeep.optimizers import Optimizer
+from skdeep.schedules import Progress, Schedule
+from skdeep.training.batches import Batches
+from skdeep.training.history import History, record
+from skdeep.training.monitor import Monitor
+
+
+class DivergenceError(ValueError):
+    """The loss or the weights stopped being finite."""
+
+
+class Trainer:
+    """Train one network.
+
+    Parameters
+    ----------
+    network : Network
+    loss : Loss
+    optimizer : Optimizer
+        Started already where it goes on from an earlier run.
+    schedule : Schedule
+    monitor : Monitor
+    history : dict of lists
+        Epochs are appended to it.
+    learning_rate_init : float
+    l1, l2 : float
+        The penalty l1 * sum |W| + l2 / 2 * sum W^2 over the dense kernels, which is divided by
+        the number of rows of a batch.
+    weight_decay : float
+        Decoupled.
+    gradient_noise : float
+    clip_value, clip_norm : float or None
+    rng : numpy.random.Generator
+        For dropout and noise.
+    validate : callable or None
+        Returns (val_loss, val_score) of the network as it is.
+    callbacks : sequence of Callback
+    verbose : bool or int
+    rows_seen : int
+        In the model's whole life, before this run.
+    first_of_fit : bool
+        Whether the next epoch is the first of a call of fit.
+    epochs_before : int
+        Epochs of earlier runs that count for the schedule.
+    warns_not_converged : bool
+        Whether running into the last epoch is worth a warning.
+
+    Attributes
+    ----------
+    epoch : int
+        Epochs done in this run.
+    learning_rate : float
+        The rate of the last step.
+    stop_training : bool
+        A callback may set it to True: training stops when the epoch ends.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        optimizer: Optimizer,
+        schedule: Schedule,
+        monitor: Monitor,
+        history: History,
+        *,
+        learning_rate_init: float,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        weight_decay: float = 0.0,
+        gradient_noise: float = 0.0,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+        rng: np.random.Generator | None = None,
+        validate: Callable[[], tuple[float, float]] | None = None,
+        callbacks: Sequence[Callback] = (),
+        verbose: bool | int = False,
+        rows_seen: int = 0,
+        first_of_fit: bool = True,
+        epochs_before: int = 0,
+        warns_not_converged: bool = True,
+    ):
+        self.network = network
+        self.loss = loss
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.monitor = monitor
+        self.history = history
+        self.learning_rate_init = learning_rate_init
+        self.l1 = l1
+        self.l2 = l2
+        self.weight_decay = weight_decay
+        self.gradient_noise = gradient_noise
+        self.clip_value = clip_value
+        self.clip_norm = clip_norm
+        self.rng = rng
+        self.validate = validate
+        self.callbacks = list(callbacks)
+        self.verbose = verbose
+        self.rows_seen = rows_seen
+        self.first_of_fit = first_of_fit
+        self.epochs_before = epochs_before
+        self.warns_not_converged = warns_not_converged
+        self.epoch = 0
+        self.learning_rate = learning_rate_init
+        self.stop_training = False
+        self.gradient_norm = math.nan
+
+    # One step, one epoch, one run ---------------------------------------------------------------
+
+    def objective(self, X, Y: np.ndarray, weight: np.ndarray | None) -> float:
+        """Return the loss with all penalties, and fill the gradient."""
+        network, n_rows = self.network, len(Y)
+        Z = network.forward(X)
+        loss = self.loss.value_and_grad(Y, Z, weight, self._work[:n_rows])
+        network.backward(Z)
+        return loss + network.add_penalties(self.l1 / n_rows, self.l2 / n_rows)
+
+    def train_batch(self, X, Y: np.ndarray, weight: np.ndarray | None) -> float:
+        """Do one step; return the objective before it."""
+        parameters = self.network.parameters
+        loss = self.objective(X, Y, weight)
+        self._treat_gradient(parameters.grads)
+        w = parameters.values[: parameters.n_trainable]
+        self.optimizer.step(w, parameters.grads, self.learning_rate)
+        if self.weight_decay:
+            self.network.decay_kernels(self.learning_rate * self.weight_decay)
+        self.network.apply_constraints()
+        return loss
+
+    def _treat_gradient(self, g: np.ndarray) -> None:
+        if self._measures_norm:
+            self.gradient_norm = gradient_norm(g)
+        if self.gradient_noise:
+            g += self.gradient_noise * self.rng.standard_normal(g.shape, dtype=g.dtype)
+        clip_gradient(g, self.clip_value, self.clip_norm)
+
+    def train_epoch(self, batches: Batches, n_epochs: int) -> float:
+        """Do one step a batch; return the mean objective. Raise DivergenceError at once."""
+        n_batches, total = len(batches), 0.0
+        progress = Progress(self.epoch, n_epochs, self.rows_seen, self.first_of_fit)
+        for i, (X, Y, weight) in enumerate(batches):
+            if i == 0 or self.schedule.every_step:
+                progress.epoch = self.epochs_before + self.epoch + i / n_batches
+                self.learning_rate = self.schedule.rate(self.learning_rate_init, progress)
+            # The norm costs a pass over the gradient: an epoch's last stands for all.
+            self._measures_norm = i == n_batches - 1
+            loss = self.train_batch(X, Y, weight)
+            if not math.isfinite(loss):
+                self.epoch += 1
+                record(self.history, loss=math.nan, learning_rate=self.learning_rate)
+                raise self.divergence(f"the loss became {loss}", self.epoch)
+            total += loss * len(Y)
+            if self._batch_listeners:
+                self._call(self._batch_listeners, "on_batch_end")
+        return total / batches.n_rows
+
+    def fit(self, batches: Batches, n_epochs: int) -> None:
+        """Train for at most so many epochs; the best weights are in the network afterwards."""
+        with self.session(batches.batch_size, self.rng):
+            if not self.optimizer.started:
+                n_trainable = self.network.parameters.n_trainable
+                self.optimizer.start(n_trainable, self.network.dtype)
+            while self.epoch < n_epochs:
+                self.begin_epoch()
+                loss = self.train_epoch(batches, n_epochs)
+                self.rows_seen += batches.n_rows
+                self.first_of_fit = False
+                if self.end_epoch(loss):
+                    return
+            if self.warns_not_converged:
+                self._warn_not_converged(n_epochs)
+
+    # What happens around it ---------------------------------------------------------------------
+
+    @contextmanager
+    def session(self, n_rows: int, rng: np.random.Generator | None):
+        """Make buffers and drop them; take in what ends a run early; restore the best weights."""
+        parameters = self.network.parameters
+        # Overflow is looked for, and named, by way of the loss: NumPy's warnings would say less.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            self._begin_session(n_rows, rng)
+            try:
+                yield
+                if not np.isfinite(parameters.values).all():
+                    raise self.divergence("the weights became infinite or NaN", self.epoch)
+                self.monitor.restore(parameters)
+            except KeyboardInterrupt:
+                self.monitor.restore(parameters)
+                warnings.warn("Training interrupted by user.", stacklevel=4)
+            except DivergenceError:
+                if not self.monitor.restore(parameters):
+                    raise
+                warnings.warn(
+                    f"Training diverged in epoch {self.epoch} and was stopped; the weights of the "
+                    f"best epoch ({self.monitor.best_epoch}) were restored.",
+                    ConvergenceWarning,
+                    stacklevel=4,
+                )
+            finally:
+                self.network.release()
+                self._work = None
+            self._call(self.callbacks, "on_train_end")
+
+    def _begin_session(self, n_rows: int, rng: np.random.Generator | None) -> None:
+        self.network.allocate(n_rows, rng)
+        self._work = np.empty((n_rows, self.network.n_outputs), self.network.dtype)
+        self._measures_norm = True
+        self._batch_listeners = [
+            c for c in self.callbacks if type(c).on_batch_end is not Callback.on_batch_end
+        ]
+        self._call(self.callbacks, "on_train_begin")
+
+    def begin_epoch(self) -> None:
+        """Start the clock, and tell the callbacks."""
+        self._epoch_start = time.perf_counter()
+        self._call(self.callbacks, "on_epoch_begin")
+
+    def end_epoch(self, loss: float) -> bool:
+        """Validate, record, tell the callbacks; return whether to stop."""
+        self.epoch += 1
+        score = self._record(loss)
+        n_epochs_in_life = len(self.history["loss"])
+        self.monitor.update(loss, score, n_epochs_in_life, self.network.parameters)
+        self._call(self.callbacks, "on_epoch_end")
+        if self.stop_training:
+            return True
+        if not self.monitor.plateau:
+            return False
+        action = self.schedule.on_plateau(self.learning_rate_init)
+        if self.verbose:
+            print(f"{self.monitor.message()} {action or 'Stopping.'}")
+        if action is None:
+            return True
+        self.monitor.forgive()
+        return False
+
+    def _record(self, loss: float) -> float | None:
+        """Write the epoch into the history; return the validation score."""
+        values = {
+            "loss": loss,
+            "learning_rate": self.learning_rate,
+            "gradient_norm": self.gradient_norm,
+        }
+        if self.validate is not None:
+            values["val_loss"], values["val_score"] = self.validate()
+        record(self.history, **values, seconds=time.perf_counter() - self._epoch_start)
+        if self.verbose:
+            print(f"Iteration {self.epoch}, loss = {loss:.8f}")
+            if self.validate is not None:
+                print(f"Validation score: {values['val_score']:f}")
+        return values.get("val_score")
+
+    def divergence(self, what: str, epoch: int) -> DivergenceError:
+        """Return the error to raise: what happened, and what helps."""
+        return DivergenceError(
+            "Solver produced non-finite parameter weights. The input data may contain large "
+            f"values and need to be preprocessed. In epoch {epoch} {what}. What helps: scale the "
+            "inputs (StandardScaler) or the targets (TransformedTargetRegressor), lower "
+            f"learning_rate_init={self.learning_rate_init!r}, or set clip_norm=1."
+        )
+
+    def _warn_not_converged(self, n_epochs: int) -> None:
+        warnings.warn(
+            f"Stochastic Optimizer: Maximum iterations ({n_epochs}) reached and the optimization "
+            "hasn't converged yet.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+
+    def _call(self, listeners: Sequence[Callback], hook: str) -> None:
+        for callback in listeners:
+            getattr(callback, hook)(self)
