@@ -131,22 +131,21 @@ class Network:
         X may be dense or CSR, of any float dtype; it goes through in blocks of rows.
         """
         n_rows = X.shape[0]
-        sizes = [self.n_inputs, *(layer.n_outputs_ for layer in self.layers[:stop])]
-        step = max(64, PREDICT_BLOCK_BYTES // (max(sizes) * self.dtype.itemsize))
-        out = np.empty((n_rows, sizes[-1]), self.dtype)
-        edges = [*range(0, n_rows, step), n_rows]
-        for start, end in pairwise(edges):
-            out[start:end] = self.chain.infer(self._block(X, start, end), stop)
+        stop = len(self.layers) if stop is None else stop
+        widest = max(self.width_after(i) for i in range(stop + 1))
+        step = max(64, PREDICT_BLOCK_BYTES // (widest * self.dtype.itemsize))
+        stays_sparse = self.accepts_sparse and stop > 0
+        out = np.empty((n_rows, self.width_after(stop)), self.dtype)
+        for start, end in pairwise([*range(0, n_rows, step), n_rows]):
+            block = X[start:end]
+            if not isinstance(block, np.ndarray) and not stays_sparse:
+                block = block.toarray()
+            out[start:end] = self.chain.infer(block.astype(self.dtype, copy=False), stop)
         return out
 
-    def _block(self, X, start: int, end: int):
-        """Take some rows in a form that the first layer reads."""
-        block = X[start:end]
-        if isinstance(X, np.ndarray):
-            return block.astype(self.dtype, copy=False)
-        if not self.accepts_sparse:
-            block = block.toarray()
-        return block.astype(self.dtype, copy=False)
+    def width_after(self, n_layers: int) -> int:
+        """Return the number of columns that come out of the first layers."""
+        return self.layers[n_layers - 1].n_outputs_ if n_layers else self.n_inputs
 
     # Counting -------------------------------------------------------------------------------
 

@@ -61,13 +61,17 @@ _REPLACED_BY_LAYERS = (
 
 
 def build_layers(estimator: Any, n_outputs: int) -> tuple[list[Layer], list[int]]:
-    """Return fresh layers, the output layer included, and where every hidden layer ends."""
+    """Return fresh layers, the output layer included, and where every hidden layer ends.
+
+    Without hidden layers, that is where the layers for the inputs end.
+    """
     layers = _input_layers(estimator)
     if estimator.layers is not None:
         stops = _add_custom_layers(estimator, layers)
         output = {"initializer": "auto"}
     else:
         stops, output = _add_hidden_layers(estimator, layers)
+    stops = stops or [len(layers)]
     activity = output.pop("activity_regularizer", None)
     layers.append(Dense(n_outputs, **_shared(estimator), **output))
     if activity is not None:

@@ -201,10 +201,11 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return validate_data(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
 
     def _raw_outputs(self, X) -> np.ndarray:
-        return self.network_.infer(self._check_X(X))
+        X = self._check_X(X)
+        return self.network_.infer(X)
 
     def transform(self, X, layer=-1):
-        """Return the activations of a hidden layer.
+        """Return the activations of a hidden layer; of a network without any, its inputs.
 
         Parameters
         ----------
@@ -219,8 +220,6 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         X = self._check_X(X)
         stops = self.network_.hidden_stops
-        if not stops:
-            raise ValueError("This network has no hidden layer, so there is nothing to transform.")
         if not isinstance(layer, (int, np.integer)) or not -len(stops) <= layer < len(stops):
             raise ValueError(
                 f"layer={layer!r} is not allowed; the network has {len(stops)} hidden layers, so "
@@ -231,8 +230,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     @property
     def _n_features_out(self) -> int:
         """The number of columns of `transform`, for get_feature_names_out."""
-        stops = self.network_.hidden_stops
-        return self.network_.layers[stops[-1] - 1].n_outputs_ if stops else 0
+        return self.network_.width_after(self.network_.hidden_stops[-1])
 
     def summary(self) -> Summary:
         """Return the layers, their output shapes and numbers of parameters.
@@ -280,6 +278,8 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        if self.dtype != "auto":
+            tags.transformer_tags.preserves_dtype = [str(self.dtype)]
         return tags
 
 

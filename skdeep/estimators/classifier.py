@@ -356,7 +356,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ndarray of shape (n_samples,) or (n_samples, n_classes)
             The latter for multilabel targets.
         """
-        return self._encoder.decode(self._raw_outputs(X))
+        Z = self._raw_outputs(X)
+        return self._encoder.decode(Z)
 
     def decision_function(self, X):
         """Return the raw outputs (logits).
@@ -403,13 +404,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ndarray of shape (n_samples, n_classes)
         """
         Z = self._both_sides(self._raw_outputs(X))
-        if self._loss.link == "logistic":
-            return log_expit(Z)
+        P = Z.copy()
+        self._loss.output(P)
+        # The logarithm of what predict_proba returns, but where that underflows.
+        tiny = P < np.finfo(P.dtype).tiny
         if self._loss.link == "softmax":
             kernels.log_softmax(Z, np.empty_like(Z))
-            return Z
-        self._loss.output(Z)
-        return np.log(np.maximum(Z, np.finfo(Z.dtype).tiny))
+        elif self._loss.link == "logistic":
+            Z = log_expit(Z)
+        else:
+            Z = np.log(np.maximum(P, np.finfo(P.dtype).tiny))
+        return np.log(P, out=Z, where=~tiny)
 
     def _both_sides(self, Z: np.ndarray) -> np.ndarray:
         """Return logits with one column a class: [-z, z] of a binary problem."""
@@ -480,10 +485,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return compute_sample_weight(self.class_weight, y)
 
     def _stratify(self, encoded):
-        kind = self._encoder.kind
-        if kind == "multilabel":
-            return None
-        return encoded[:, 0] if kind == "binary" else encoded
+        return None if self._encoder.kind == "multilabel" else encoded
 
     def _score_outputs(self, y, Z, weight):
         return accuracy_score(y, self._encoder.decode(Z), sample_weight=weight)

@@ -21,10 +21,10 @@ class Streams:
 
     def __init__(self, random_state: Any):
         if isinstance(random_state, np.random.Generator):
-            entropy = random_state.integers(0, 2**32, size=4, dtype=np.uint32)
+            entropy = random_state.integers(0, 2**32, size=8, dtype=np.uint32)
         else:
             random_state = check_random_state(random_state)
-            entropy = random_state.randint(0, 2**32, size=4, dtype=np.uint32)
+            entropy = random_state.randint(0, 2**32, size=8, dtype=np.uint32)
         seeds = np.random.SeedSequence(entropy.tolist()).spawn(4)
         self.init, self.shuffle, self.noise = (np.random.default_rng(s) for s in seeds[:3])
         self.split_seed = int(seeds[3].generate_state(1)[0])

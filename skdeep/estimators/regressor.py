@@ -325,20 +325,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         return self._decode(self._raw_outputs(X))
 
-    def decision_function(self, X):
-        """Return the raw outputs, before the output activation.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        """
-        Z = self._raw_outputs(X)
-        return Z[:, 0] if self.n_outputs_ == 1 else Z
-
     def _decode(self, Z: np.ndarray) -> np.ndarray:
         self._loss.output(Z)
         return Z[:, 0] if self.n_outputs_ == 1 else Z

@@ -13,6 +13,9 @@ from skdeep.clipping import gradient_norm
 from skdeep.layers import BatchNorm
 from skdeep.training.trainer import Trainer
 
+# SciPy's own tolerance of the objective's relative change; tol=0 asks for none at all.
+FTOL = 2.220446049250313e-09
+
 
 def fit_lbfgs(trainer: Trainer, X, Y: np.ndarray, weight, *, max_iter: int, max_fun: int) -> None:
     """Train with all rows as one batch; an iteration counts as an epoch.
@@ -39,13 +42,19 @@ def fit_lbfgs(trainer: Trainer, X, Y: np.ndarray, weight, *, max_iter: int, max_
         start = w.astype(np.float64)
         if not math.isfinite(objective(start)[0]):
             raise trainer.divergence("the loss was not finite", 1)
+        tol = trainer.monitor.tol
         result = scipy.optimize.minimize(
             objective,
             start,
             method="L-BFGS-B",
             jac=True,
             callback=end_iteration,
-            options={"maxiter": max_iter, "maxfun": max_fun, "gtol": trainer.monitor.tol},
+            options={
+                "maxiter": max_iter,
+                "maxfun": max_fun,
+                "gtol": tol,
+                "ftol": FTOL if tol else 0.0,
+            },
         )
         np.copyto(w, result.x, casting="same_kind")
         _measure_batch_norm(trainer, X)
