@@ -80,8 +80,16 @@ class Component(BaseEstimator):
     _limits: dict[str, Limit] = {}
 
     def check(self, what: str = "") -> None:
-        """Raise InvalidParameterError for a parameter that is not allowed."""
+        """Raise InvalidParameterError for a parameter that is not allowed.
+
+        Called on copies only: it turns NumPy's scalars, as searches draw them, into Python's,
+        which leave float32 arrays float32.
+        """
         check_limits(self, self._limits, f"{what}__" if what else f"{type(self).__name__} ")
+        for name in self._limits:
+            value = getattr(self, name)
+            if isinstance(value, np.generic):
+                setattr(self, name, value.item())
 
 
 def store_parameters(owner: Any, given: Mapping[str, Any]) -> None:

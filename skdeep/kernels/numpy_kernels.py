@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg.blas import daxpy, saxpy
 
 # Below the size at which OpenBLAS splits a dot product over threads: the order of summation, and
 # so the last bit of the result, must not depend on how many threads there are.
 DOT_BLOCK = 8192
+# What the cache holds of a few arrays at once.
+BLOCK = 32768
 
 
 def dense_forward(X, W: np.ndarray, b: np.ndarray | None, out: np.ndarray) -> None:
@@ -45,8 +46,18 @@ def sum_of_squares(x: np.ndarray) -> float:
 
 
 def add_scaled(y: np.ndarray, a: float, x: np.ndarray) -> None:
-    """Do y <- y + a * x for 1-D contiguous arrays."""
-    (saxpy if y.dtype == np.float32 else daxpy)(x, y, a=a)
+    """Do y <- y + a * x for 1-D arrays.
+
+    SciPy's axpy would do, but SciPy brings a BLAS of its own, whose threads and those of NumPy's
+    get in each other's way.
+    """
+    work = np.empty(min(BLOCK, x.size), x.dtype)
+    for start in range(0, x.size, BLOCK):
+        x_block = x[start : start + BLOCK]
+        product = work[: x_block.size]
+        np.multiply(x_block, a, out=product)
+        y_block = y[start : start + BLOCK]
+        np.add(y_block, product, out=y_block)
 
 
 def add_l1_penalty(w: np.ndarray, g: np.ndarray, l1: float) -> float:

@@ -103,13 +103,13 @@ class Trainer:
         self.schedule = schedule
         self.monitor = monitor
         self.history = history
-        self.learning_rate_init = learning_rate_init
-        self.l1 = l1
-        self.l2 = l2
-        self.weight_decay = weight_decay
-        self.gradient_noise = gradient_noise
-        self.clip_value = clip_value
-        self.clip_norm = clip_norm
+        self.learning_rate_init = float(learning_rate_init)
+        self.l1 = float(l1)
+        self.l2 = float(l2)
+        self.weight_decay = float(weight_decay)
+        self.gradient_noise = float(gradient_noise)
+        self.clip_value = None if clip_value is None else float(clip_value)
+        self.clip_norm = None if clip_norm is None else float(clip_norm)
         self.rng = rng
         self.validate = validate
         self.callbacks = list(callbacks)
@@ -119,7 +119,7 @@ class Trainer:
         self.epochs_before = epochs_before
         self.warns_not_converged = warns_not_converged
         self.epoch = 0
-        self.learning_rate = learning_rate_init
+        self.learning_rate = self.learning_rate_init
         self.stop_training = False
         self.gradient_norm = math.nan
 
