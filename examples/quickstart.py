@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdeep import MLPClassifier
+from skdeep.schedules import Adaptive
 
 PICTURE = Path(__file__).resolve().with_name("learning_curve.png")
 N_CANDIDATES = 20
@@ -33,7 +34,7 @@ def make_search() -> RandomizedSearchCV:
         early_stopping=True,
         scoring="loss",  # watch the loss on held-out rows, and keep the weights where it is lowest
         n_iter_no_change=5,
-        learning_rate="adaptive",  # at a plateau divide the rate by 5; stop when it is tiny
+        learning_rate=Adaptive(min_rate=1e-4),  # at a plateau divide the rate by 5, then stop
         random_state=0,
     )
     return RandomizedSearchCV(

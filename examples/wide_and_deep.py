@@ -25,7 +25,7 @@ def make_model(layers):
     mlp = MLPRegressor(
         layers=layers,
         batch_size=32,
-        learning_rate_init=0.003,
+        learning_rate_init=0.01,
         early_stopping=True,
         scoring="loss",
         max_iter=400,

@@ -121,7 +121,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self._loss = self._choose_loss()
         self._prepare_network(X.shape[1], X.dtype, continues)
         data = run.TrainingData(X, y, encoded, weight)
-        held_out = run.hold_out(self, data, sample_weight, validation)
+        held_out = run.hold_out(self, data, validation)
         trainer = run.make_trainer(self, held_out, continues=continues, incremental=incremental)
         run.train(self, trainer, data, incremental=incremental)
         self._set_fitted(trainer)

@@ -111,9 +111,10 @@ def combine_weights(sample_weight, class_weights, X) -> np.ndarray | None:
 # Validation data ------------------------------------------------------------------------------
 
 
-def hold_out(estimator: Any, data: TrainingData, sample_weight, given) -> ValidationSet | None:
+def hold_out(estimator: Any, data: TrainingData, given) -> ValidationSet | None:
     """Return the validation set: the user's, or rows split off for early stopping, or None.
 
+    Class weights count in it too: a model is judged by what it was trained for.
     Sets: data.rows, where rows were split off.
     """
     X_val, y_val, weight_val = given
@@ -132,11 +133,8 @@ def hold_out(estimator: Any, data: TrainingData, sample_weight, given) -> Valida
         estimator._stratify(data.encoded),
     )
     data.rows = train
-    if sample_weight is not None:
-        sample_weight = check_sample_weight(sample_weight, data.X, dtype=np.float64)[val]
-    return _validation_set(
-        estimator, data.X[val], data.y[val], data.encoded[val], sample_weight
-    )
+    weight = None if data.weight is None else data.weight[val]
+    return _validation_set(estimator, data.X[val], data.y[val], data.encoded[val], weight)
 
 
 def _given_validation(estimator, data: TrainingData, X_val, y_val, weight_val) -> ValidationSet:
@@ -152,12 +150,10 @@ def _given_validation(estimator, data: TrainingData, X_val, y_val, weight_val) -
     )
     check_consistent_length(X_val, y_val)
     y_val = ravel_single_column(y_val)
-    if weight_val is not None:
-        weight_val = check_sample_weight(
-            weight_val, X_val, dtype=np.float64, ensure_non_negative=True
-        )
+    encoded = estimator._encode(y_val)
+    weight = combine_weights(weight_val, estimator._class_weights(y_val, False), X_val)
     warn_if_untransformed(data.X, X_val)
-    return _validation_set(estimator, X_val, y_val, estimator._encode(y_val), weight_val)
+    return _validation_set(estimator, X_val, y_val, encoded, weight)
 
 
 def _validation_set(estimator, X, y, encoded, weight) -> ValidationSet:

@@ -1,0 +1,100 @@
+"""scikit-learn's checks of estimators, in many configurations."""
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skdeep import MLPClassifier, MLPRegressor
+from skdeep.layers import Activation, BatchNorm, Columns, Concatenate, Dense, Dropout, Residual
+
+# lbfgs is the solver for which weighted rows and repeated rows can agree to the last digit: one
+# batch, no order of rows. What these checks compare is repetition, under which the penalty alpha,
+# pinned as alpha / n_batch, changes: so it is 0 there (and in test_weights.py).
+WEIGHTS = {
+    f"check_sample_weight_equivalence_on_{kind}_data": (
+        "mini-batches come in another order, and of another size, when rows are repeated"
+    )
+    for kind in ("dense", "sparse")
+}
+PARTIAL_FIT = {
+    name: "early_stopping is forbidden in partial_fit, which this check calls"
+    for name in (
+        "check_fit_score_takes_y",
+        "check_n_features_in_after_fitting",
+        "check_estimators_partial_fit_n_features",
+    )
+}
+FLOAT32 = {
+    "check_regressor_multioutput": "asks for float64 predictions; dtype='float32' says otherwise"
+}
+
+CONFIGURATIONS = {
+    "defaults": ({}, WEIGHTS),
+    "batch norm and dropout": ({"batch_norm": "before", "dropout": 0.1}, WEIGHTS),
+    "lbfgs": ({"solver": "lbfgs", "alpha": 0.0, "max_iter": 30}, {}),
+    "float32": ({"dtype": "float32"}, {**WEIGHTS, **FLOAT32}),
+    "early stopping": (
+        {
+            "early_stopping": True,
+            "validation_fraction": 0.4,
+            "n_iter_no_change": 50,
+            "learning_rate_init": 0.01,
+        },
+        {**WEIGHTS, **PARTIAL_FIT},
+    ),
+    "custom layers": (
+        {
+            "layers": [
+                Dense(30),
+                BatchNorm(),
+                Activation("swish"),
+                Dropout(0.05),
+                Residual([Dense(30, "tanh")]),
+                Concatenate([[], [Columns([0, 1]), Dense(5, "elu")]]),
+            ],
+            "learning_rate_init": 0.02,
+        },
+        WEIGHTS,
+    ),
+    "no hidden layer": ({"hidden_layer_sizes": (), "learning_rate_init": 0.05}, WEIGHTS),
+    "sgd, schedule, clipping": (
+        {
+            "solver": "sgd",
+            "learning_rate": "one_cycle",
+            "learning_rate_init": 0.1,
+            "clip_norm": 5.0,
+            "activation": ["tanh"],
+            "initializer": "orthogonal",
+        },
+        WEIGHTS,
+    ),
+    "penalties and constraints": (
+        {
+            "kernel_regularizer": "l1",
+            "kernel_constraint": "max_norm",
+            "learning_rate_init": 0.01,
+            "l1_ratio": 0.5,
+        },
+        WEIGHTS,
+    ),
+}
+
+EXPECTED = [
+    (Estimator(**{"max_iter": 100, **settings}), failures)
+    for settings, failures in CONFIGURATIONS.values()
+    for Estimator in (MLPClassifier, MLPRegressor)
+]
+
+
+def expected_failures(estimator):
+    """Look up by identity; a classifier is not asked what only a regressor can fail."""
+    failures = next(failures for known, failures in EXPECTED if known is estimator)
+    regressors_only = isinstance(estimator, MLPClassifier) and "check_regressor_multioutput"
+    return {name: why for name, why in failures.items() if name != regressors_only}
+
+
+@pytest.mark.filterwarnings("ignore")
+@parametrize_with_checks(
+    [estimator for estimator, _ in EXPECTED], expected_failed_checks=expected_failures
+)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
