@@ -35,7 +35,7 @@ def make_model(layers):
 
 
 def main():
-    X, y = make_friedman1(n_samples=600, noise=1.0, random_state=0)
+    X, y = make_friedman1(n_samples=1000, noise=1.0, random_state=0)
     folds = KFold(n_splits=5, shuffle=True, random_state=0)
     print("R2 in 5-fold cross-validation:")
     for name, layers in NETWORKS.items():

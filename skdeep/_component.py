@@ -24,6 +24,7 @@ __all__ = [
     "check_sample_weight",
     "is_per_layer",
     "per_layer",
+    "per_layer_and_output",
     "resolve",
     "store_parameters",
     "unknown_name",
@@ -105,8 +106,10 @@ def resolve(
     what: str,
     base: type,
     defaults: Mapping[str, Any] | None = None,
+    *,
+    optional: bool = False,
 ) -> Any:
-    """Turn a name or an instance into a fresh part, checked; None stays None.
+    """Turn a name or an instance into a fresh part, checked.
 
     Parameters
     ----------
@@ -115,8 +118,9 @@ def resolve(
     what : the name of the user's parameter, for messages
     base : the class that every part of the family extends
     defaults : values for those constructor arguments of a named part that carry these names
+    optional : whether None is allowed, and stays None
     """
-    if spec is None:
+    if spec is None and optional:
         return None
     if isinstance(spec, str):
         if spec not in choices:
@@ -151,21 +155,26 @@ def is_per_layer(value: Any) -> bool:
     return isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0)
 
 
-def per_layer(value: Any, n_hidden: int, what: str, output: Any = None) -> list:
-    """Spread a per-layer parameter over the hidden layers and the output layer.
-
-    A scalar goes to every hidden layer, and the output layer gets `output`; in a network without
-    hidden layers the scalar is the output layer's. A sequence has one entry a hidden layer, or
-    one more, which is the output layer's.
-    """
+def per_layer(value: Any, n_hidden: int, what: str) -> list:
+    """Spread a per-layer parameter over the hidden layers."""
     if not is_per_layer(value):
-        return [value] * n_hidden + [output if n_hidden else value]
-    values = list(value)
-    if len(values) == n_hidden:
-        values.append(output)
-    if len(values) != n_hidden + 1:
+        return [value] * n_hidden
+    if len(value) != n_hidden:
         raise InvalidParameterError(
-            f"{what}={value!r} has {len(values)} entries for {n_hidden} hidden layers; give one "
+            f"{what}={value!r} has {len(value)} entries for {n_hidden} hidden layers; give one "
             "value for all, or one entry a hidden layer."
         )
-    return values
+    return list(value)
+
+
+def per_layer_and_output(value: Any, n_hidden: int, what: str, output: Any = None) -> list:
+    """Spread a per-layer parameter over the hidden layers and the output layer.
+
+    The output layer gets the last entry of a sequence that is one longer, else `output`; but in
+    a network without hidden layers a scalar is the output layer's.
+    """
+    if is_per_layer(value) and len(value) == n_hidden + 1:
+        return list(value)
+    if not n_hidden and not is_per_layer(value):
+        return [value]
+    return [*per_layer(value, n_hidden, what), output]

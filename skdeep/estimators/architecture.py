@@ -8,7 +8,7 @@ from typing import Any
 import joblib
 from sklearn.base import clone
 
-from skdeep._component import InvalidParameterError, per_layer
+from skdeep._component import InvalidParameterError, is_per_layer, per_layer, per_layer_and_output
 from skdeep.estimators.options import check_hidden_layer_sizes
 from skdeep.layers import (
     Activation,
@@ -115,15 +115,17 @@ def _add_hidden_layers(e: Any, layers: list[Layer]) -> tuple[list[int], dict[str
     """Append the hidden layers; return where each ends, and the output layer's own options."""
     sizes = check_hidden_layer_sizes(e.hidden_layer_sizes)
     n = len(sizes)
-    spread = {
-        name: per_layer(getattr(e, name), n, name)
-        for name in ("kernel_regularizer", "activity_regularizer")
-    }
-    spread["initializer"] = per_layer(e.initializer, n, "initializer", output="auto")
     noise = e.weight_noise
-    spread["weight_noise"] = per_layer(
-        noise, n, "weight_noise", output=noise if isinstance(noise, (int, float)) else 0.0
-    )
+    defaults = {
+        "initializer": "auto",
+        "kernel_regularizer": None,
+        "activity_regularizer": None,
+        "weight_noise": 0.0 if is_per_layer(noise) else noise,
+    }
+    spread = {
+        name: per_layer_and_output(getattr(e, name), n, name, output)
+        for name, output in defaults.items()
+    }
     hidden = {
         name: per_layer(getattr(e, name), n, name)
         for name in ("activation", "dropout", "pre_activation_noise", "activation_noise")

@@ -291,9 +291,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     ):
         store_parameters(self, locals())
 
-    def fit(
-        self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None
-    ):
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Train.
 
         Parameters
@@ -459,7 +457,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _choose_loss(self):
         loss = self._resolve_loss()
-        if loss is None or loss.task == "regression":
+        if loss.task == "regression":
             raise InvalidParameterError(
                 f"loss={self.loss!r} is not for classification; "
                 f"choose from {sorted(CLASSIFICATION_LOSSES)}."

@@ -269,9 +269,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ):
         store_parameters(self, locals())
 
-    def fit(
-        self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None
-    ):
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Train.
 
         Parameters
@@ -352,7 +350,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _choose_loss(self):
         loss = resolve(self.loss, REGRESSION_LOSSES, "loss", Loss)
-        if loss is None or loss.task == "classification":
+        if loss.task == "classification":
             raise InvalidParameterError(
                 f"loss={self.loss!r} is not for regression; "
                 f"choose from {sorted(REGRESSION_LOSSES)}."

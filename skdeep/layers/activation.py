@@ -23,8 +23,7 @@ class Activation(Layer):
 
     def build(self, n_inputs):
         self.check()
-        f = resolve(self.function, ACTIVATIONS, "function", ActivationFunction)
-        self.function_ = f if f is not None else ACTIVATIONS["identity"]()
+        self.function_ = resolve(self.function, ACTIVATIONS, "function", ActivationFunction)
         return n_inputs, self.function_.build(n_inputs)
 
     def allocate(self, n_rows, dtype, rng, needs_dX):

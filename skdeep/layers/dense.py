@@ -13,6 +13,7 @@ from skdeep.layers.base import Layer, rows
 from skdeep.parameters import Parameter
 from skdeep.regularizers import REGULARIZERS, Regularizer
 
+
 class Dense(Layer):
     """Y = f(X W + b).
 
@@ -64,7 +65,7 @@ class Dense(Layer):
 
     def build(self, n_inputs):
         self.check()
-        f = resolve(self.activation, ACTIVATIONS, "activation", Activation)
+        f = resolve(self.activation, ACTIVATIONS, "activation", Activation, optional=True)
         choices = {**INITIALIZERS, "auto": None}
         self.kernel_ = Parameter(
             "kernel",
@@ -72,10 +73,14 @@ class Dense(Layer):
             resolve(self.chosen_initializer(), choices, "initializer", Initializer),
             kernel=True,
             regularizer=resolve(
-                self.kernel_regularizer, REGULARIZERS, "kernel_regularizer", Regularizer
+                self.kernel_regularizer,
+                REGULARIZERS,
+                "kernel_regularizer",
+                Regularizer,
+                optional=True,
             ),
             constraint=resolve(
-                self.kernel_constraint, CONSTRAINTS, "kernel_constraint", Constraint
+                self.kernel_constraint, CONSTRAINTS, "kernel_constraint", Constraint, optional=True
             ),
         )
         parameters = [self.kernel_]
@@ -86,10 +91,14 @@ class Dense(Layer):
                 (self.units,),
                 resolve(self.bias_initializer, INITIALIZERS, "bias_initializer", Initializer),
                 regularizer=resolve(
-                    self.bias_regularizer, REGULARIZERS, "bias_regularizer", Regularizer
+                    self.bias_regularizer,
+                    REGULARIZERS,
+                    "bias_regularizer",
+                    Regularizer,
+                    optional=True,
                 ),
                 constraint=resolve(
-                    self.bias_constraint, CONSTRAINTS, "bias_constraint", Constraint
+                    self.bias_constraint, CONSTRAINTS, "bias_constraint", Constraint, optional=True
                 ),
             )
             parameters.append(self.bias_)
@@ -103,7 +112,7 @@ class Dense(Layer):
         """Return the initializer, by name where it is "auto"."""
         if not (isinstance(self.initializer, str) and self.initializer == "auto"):
             return self.initializer
-        f = resolve(self.activation, ACTIVATIONS, "activation", Activation)
+        f = resolve(self.activation, ACTIVATIONS, "activation", Activation, optional=True)
         return (f or ACTIVATIONS["identity"]).initializer
 
     def allocate(self, n_rows, dtype, rng, needs_dX):

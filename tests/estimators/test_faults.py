@@ -1,0 +1,194 @@
+"""Where scikit-learn's MLP is at fault and ours is not: one test each."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from scipy.optimize import approx_fprime
+from sklearn.datasets import load_digits, load_iris, make_classification, make_regression
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skdeep import MLPClassifier, MLPRegressor
+from skdeep.callbacks import Callback
+from skdeep.training.trainer import DivergenceError
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X_iris, y_iris = load_iris(return_X_y=True)
+
+
+class Gradient(Callback):
+    """Keep the gradient and the objective of the first step, for plain SGD with rate 1."""
+
+    def on_train_begin(self, trainer):
+        self.before = trainer.network.parameters.values.copy()
+
+    def on_batch_end(self, trainer):
+        if not hasattr(self, "gradient"):
+            self.gradient = self.before - trainer.network.parameters.values
+
+
+def test_gradient_of_several_outputs_is_the_derivative():
+    """Theirs is n_outputs times too large under lbfgs."""
+    X, Y = make_regression(20, 4, n_targets=3, random_state=0)
+    Y = Y / 100
+    watch = Gradient()
+    model = MLPRegressor(
+        (5,),
+        activation="tanh",
+        solver="sgd",
+        momentum=0.0,
+        learning_rate_init=1.0,
+        shuffle=False,
+        max_iter=1,
+        callbacks=[watch],
+        random_state=0,
+    ).fit(X, Y)
+
+    def objective(values):
+        model.network_.parameters.values[...] = values
+        weights = sum((W**2).sum() for W in model.coefs_)
+        return 0.5 * np.mean((model.predict(X) - Y) ** 2) + 1e-4 / 2 / 20 * weights
+
+    expected = approx_fprime(watch.before, objective, 1e-7)
+    np.testing.assert_allclose(watch.gradient, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_multi_output_lbfgs_reaches_the_minimum():
+    X, Y = make_regression(60, 3, n_targets=2, noise=5, random_state=0)
+    Y = (Y - Y.mean(axis=0)) / Y.std(axis=0)
+    model = MLPRegressor((), solver="lbfgs", alpha=0.0, tol=1e-9, random_state=0).fit(X, Y)
+    design = np.c_[X, np.ones(60)]
+    solution, *_ = np.linalg.lstsq(design, Y, rcond=None)
+    np.testing.assert_allclose(model.predict(X), design @ solution, atol=1e-4)
+
+
+def test_multiclass_split_is_stratified():
+    X, y = make_classification(
+        300, 5, n_informative=5, n_redundant=0, n_classes=3, weights=[0.8, 0.1], random_state=0
+    )
+    seen = []
+
+    def scoring(estimator, X, y):
+        seen.append(np.bincount(y, minlength=3))
+        return 0.0
+
+    MLPClassifier(early_stopping=True, scoring=scoring, max_iter=1, random_state=0).fit(X, y)
+    np.testing.assert_allclose(seen[0], np.bincount(y) / 10, atol=1)
+
+
+def test_learning_rate_is_not_ignored_by_adam():
+    models = [
+        MLPClassifier((5,), learning_rate=rate, max_iter=20, random_state=0).fit(X_iris, y_iris)
+        for rate in ("constant", "invscaling")
+    ]
+    assert models[0].loss_ != models[1].loss_
+    rates = models[1].history_["learning_rate"]
+    np.testing.assert_allclose(rates[1:], 0.001 / np.sqrt(150 * np.arange(1, 20) + 1))
+
+
+@pytest.mark.parametrize("patience", [1, 2, 5])
+def test_stops_after_k_epochs_without_improvement(patience):
+    """One epoch sets the mark, k do not improve on it: k + 1 in all, where theirs has k + 2."""
+    model = MLPClassifier((4,), tol=1e9, n_iter_no_change=patience, random_state=0)
+    assert model.fit(X_iris, y_iris).n_iter_ == patience + 1
+    model.set_params(early_stopping=True)
+    assert model.fit(X_iris, y_iris).n_iter_ == patience + 1
+
+
+def test_infinite_patience_never_stops():
+    model = MLPClassifier((4,), tol=1e9, n_iter_no_change=np.inf, max_iter=30)
+    assert model.fit(X_iris, y_iris).n_iter_ == 30
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("hidden_layer_sizes", (7,)), ("activation", "tanh"), ("batch_norm", "after")],
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_changed_architecture_under_warm_start_is_an_error(name, value, method):
+    model = MLPClassifier((4,), warm_start=True, max_iter=2, random_state=0).fit(X_iris, y_iris)
+    before = model.predict_proba(X_iris)
+    model.set_params(**{name: value})
+    with pytest.raises(ValueError, match=rf"{name}=.*would change the architecture"):
+        getattr(model, method)(X_iris, y_iris)
+    np.testing.assert_array_equal(model.predict_proba(X_iris), before)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+def test_log_probabilities_are_finite(dtype, kind):
+    X = np.array([[-1e6], [-1.0], [1.0], [1e6]], dtype)
+    y = {
+        "binary": [0, 0, 1, 1],
+        "multiclass": [0, 1, 2, 2],
+        "multilabel": [[0, 1]] * 2 + [[1, 0]] * 2,
+    }[kind]
+    model = MLPClassifier((), dtype=dtype, max_iter=3, random_state=0).fit(X / 1e6, np.array(y))
+    model.coefs_ = [50 * np.arange(1, W.size + 1).reshape(W.shape) for W in model.coefs_]
+    log_proba = model.predict_log_proba(X)
+    assert np.isfinite(log_proba).all()
+    assert (model.predict_proba(X) == 0).any()
+    assert log_proba.min() < -1e6
+
+
+def test_diverged_run_stops_at_once():
+    X, y = make_regression(100, 5, random_state=0)
+    seen = []
+
+    class Count(Callback):
+        def on_epoch_end(self, trainer):
+            seen.append(trainer.epoch)
+
+    model = MLPRegressor(
+        activation="identity", solver="sgd", learning_rate_init=10.0, callbacks=[Count()]
+    )
+    with pytest.raises(DivergenceError, match=r"In epoch \d+ the loss became"):
+        model.fit(X, 1e4 * y)
+    assert len(seen) < 100
+
+
+def test_lbfgs_keeps_float32():
+    X = X_iris.astype("float32")
+    model = MLPClassifier((5,), solver="lbfgs", max_iter=20, random_state=0).fit(X, y_iris)
+    assert {a.dtype for a in [*model.coefs_, *model.intercepts_]} == {np.dtype("float32")}
+    assert model.predict_proba(X).dtype == np.float32
+
+
+@pytest.mark.parametrize("settings", [{}, {"early_stopping": True}, {"batch_norm": "after"}])
+def test_pickle_is_little_more_than_the_weights(settings):
+    X, y = load_digits(return_X_y=True)
+    model = MLPClassifier((200, 100), max_iter=3, random_state=0, **settings).fit(X, y)
+    size = model.network_.parameters.values.nbytes
+    assert size < len(pickle.dumps(model)) < size + 15_000
+
+
+def test_there_is_a_validation_loss_curve():
+    model = MLPClassifier((5,), early_stopping=True, max_iter=5, random_state=0)
+    history = model.fit(X_iris, y_iris).history_
+    assert len(history["val_loss"]) == len(history["loss"]) == 5
+    assert np.isfinite(history["val_loss"]).all()
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("weight", [0.1, 1.0, 7])
+def test_constant_weight_changes_nothing(solver, weight):
+    model = MLPClassifier((5,), solver=solver, alpha=1.0, max_iter=5, random_state=0)
+    expected = model.fit(X_iris, y_iris).predict_proba(X_iris)
+    model.fit(X_iris, y_iris, sample_weight=np.full(150, weight))
+    np.testing.assert_array_equal(model.predict_proba(X_iris), expected)
+
+
+def test_untransformed_validation_data_does_not_go_unnoticed():
+    X = X_iris * 100 + 5000
+    pipeline = make_pipeline(StandardScaler(), MLPClassifier((5,), max_iter=2, random_state=0))
+    with pytest.warns(UserWarning, match=r"transform_input=\['X_val'\]"):
+        pipeline.fit(X, y_iris, mlpclassifier__X_val=X, mlpclassifier__y_val=y_iris)
+    X_scaled = pipeline[0].transform(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        pipeline[-1].fit(X_scaled, y_iris, X_val=X_scaled[::2], y_val=y_iris[::2])

@@ -1,0 +1,90 @@
+"""What the README and the pages of docs/ say is run, and held against the code."""
+
+import inspect
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+import sklearn
+
+import skdeep
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PYTHON = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\(([^)]+)\)")
+
+# Documentation trains for seconds, not to the end.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def name(page):
+    return str(page.relative_to(ROOT))
+
+
+def blocks(page):
+    """Return (line number, code) for every Python block of a page."""
+    text = page.read_text(encoding="utf-8")
+    return [(text.count("\n", 0, m.start(1)), m.group(1)) for m in PYTHON.finditer(text)]
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=name)
+def test_blocks_run(page):
+    """The blocks of one page are one program, from top to bottom."""
+    namespace = {"__name__": "docs"}
+    with sklearn.config_context():
+        for line, code in blocks(page):
+            exec(compile("\n" * line + code, str(page), "exec"), namespace)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_somewhere(page):
+    links = [link.partition("#") for link in LINK.findall(page.read_text(encoding="utf-8"))]
+    for target, _, _ in links:
+        if target and "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_copied_files_are_up_to_date():
+    copies = [
+        match
+        for page in PAGES
+        for match in re.findall(
+            r"<!-- file: (\S+) -->\n```python\n(.*?)^```$",
+            page.read_text(encoding="utf-8"),
+            re.DOTALL | re.MULTILINE,
+        )
+    ]
+    assert copies
+    for path, code in copies:
+        assert code == (ROOT / path).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("example", ["own_layer", "wide_and_deep"])
+def test_examples_run(example, capsys):
+    runpy.run_path(str(ROOT / "examples" / f"{example}.py"), run_name="__main__")
+    assert "R2" in capsys.readouterr().out
+
+
+def test_own_layer_is_short():
+    lines = (ROOT / "examples" / "own_layer.py").read_text(encoding="utf-8").splitlines()
+    assert sum(bool(line.strip()) for line in lines) <= 25
+
+
+def documented_parameters(column):
+    """Return the names in the first column of docs/parameters.md where another has a mark."""
+    rows = re.findall(
+        r"^\| (`.+?`) \| (.*?) \| (.*?) \|",
+        (ROOT / "docs" / "parameters.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    return rows
+
+
+@pytest.mark.parametrize("estimator", [skdeep.MLPClassifier, skdeep.MLPRegressor])
+def test_parameters_page_is_complete(estimator):
+    text = (ROOT / "docs" / "parameters.md").read_text(encoding="utf-8")
+    documented = dict(re.findall(r"^\| `(\w+)` \| `(.+?)` \|", text, re.MULTILINE))
+    parameters = inspect.signature(estimator).parameters
+    assert parameters.keys() <= documented.keys()

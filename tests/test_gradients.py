@@ -1,0 +1,252 @@
+"""The gradient of a whole network's objective is exactly its derivative.
+
+Every activation meets every loss, batch normalization and penalty, by directional derivatives:
+along a random direction d the central difference of the objective must equal gradient . d. A
+gradient that is wrong in a single parameter j by e_j is off by e_j * d_j; d_j is a normal number,
+so that this stays unseen only where it is below the tolerance itself, and errors in several
+parameters cancel with probability zero. Two directions a combination, from two points. A smaller
+table is checked coordinate by coordinate, which also tells which parameter it was.
+"""
+
+import numpy as np
+import pytest
+
+from skdeep import MLPClassifier, MLPRegressor
+from skdeep.activations import ACTIVATIONS
+from skdeep.estimators.architecture import build_layers
+from skdeep.losses import (
+    CLASSIFICATION_LOSSES,
+    OUTPUT_ACTIVATIONS,
+    POSITIVE_OUTPUTS,
+    REGRESSION_LOSSES,
+)
+from skdeep.network import Network
+from skdeep.optimizers import SGD
+from skdeep.regularizers import L1, L1L2, L2
+from skdeep.schedules import Constant
+from skdeep.training.monitor import Monitor
+from skdeep.training.trainer import Trainer
+
+N_ROWS, N_INPUTS = 12, 5
+TOLERANCE = 1e-6
+STEP = 3e-6
+
+# Names that stand for the same class are tried once.
+DISTINCT_ACTIVATIONS = list({make: name for name, make in ACTIVATIONS.items()}.values())
+BATCH_NORMS = [None, "before", "after"]
+PENALTIES = {
+    "none": {"alpha": 0.0},
+    "L1": {"alpha": 0.0, "kernel_regularizer": L1(0.05), "bias_regularizer": L1(0.02)},
+    "L2": {
+        "alpha": 0.0,
+        "kernel_regularizer": [L2(0.05), "l2", L1L2(0.1, 0.2)],
+        "bias_regularizer": L2(0.02),
+    },
+    "activity": {"alpha": 0.0, "activity_regularizer": [L2(0.05), L1(0.05), L1L2(0.03, 0.04)]},
+    "alpha": {"alpha": 0.7, "l1_ratio": 0.4},
+}
+# exp(exp(z)) needs small z to be told from its second derivative.
+WEIGHT_SCALE = {"exponential": 0.2}
+
+
+def classification_objectives(kind):
+    for name, make in CLASSIFICATION_LOSSES.items():
+        loss = make()
+        loss.multiclass = kind == "multiclass"
+        yield f"{name} {kind}", loss
+
+
+def regression_objectives():
+    for name, make in REGRESSION_LOSSES.items():
+        for output in OUTPUT_ACTIVATIONS:
+            loss = make()
+            if loss.needs_positive_output and output not in POSITIVE_OUTPUTS:
+                continue
+            loss.use_output_activation(output)
+            yield f"{name} {output}", loss
+
+
+def targets_of(kind, rng):
+    if kind in ("binary", "multilabel"):
+        return rng.integers(0, 2, (N_ROWS, 1 if kind == "binary" else 3)).astype(float)
+    if kind == "multiclass":
+        return np.eye(3)[rng.integers(0, 3, N_ROWS)]
+    Y = rng.gamma(2.0, 1.0, (N_ROWS, 1 if kind == "single" else 3))
+    return Y + 0.1
+
+
+# What a network puts out, and the losses over it.
+TASKS = {
+    "binary": list(classification_objectives("binary")),
+    "multilabel": list(classification_objectives("multilabel")),
+    "multiclass": list(classification_objectives("multiclass")),
+    "single": list(regression_objectives()),
+    "multi-output": list(regression_objectives()),
+}
+N_OBJECTIVES = sum(map(len, TASKS.values()))
+
+
+def estimator_for(kind, **options):
+    Estimator = MLPRegressor if kind in ("single", "multi-output") else MLPClassifier
+    return Estimator(**options)
+
+
+class Problem:
+    """A network as an estimator builds it, with a trainer for its objective."""
+
+    def __init__(self, estimator, n_outputs, rng, scale=0.6):
+        layers, stops = build_layers(estimator, n_outputs)
+        self.network = Network(layers, stops, N_INPUTS, np.dtype(np.float64), rng)
+        self.trainer = Trainer(
+            self.network,
+            None,
+            SGD(),
+            Constant(),
+            Monitor(1e-4, 10, False),
+            {"loss": []},
+            learning_rate_init=0.1,
+            l1=estimator.alpha * estimator.l1_ratio,
+            l2=estimator.alpha * (1 - estimator.l1_ratio),
+        )
+        n = self.network.parameters.n_trainable
+        self.values = self.network.parameters.values[:n]
+        self.scale = scale
+
+    def use(self, loss, X, Y, weight):
+        """Choose what the objective is."""
+        self.trainer.loss = loss
+        self.batch = X, Y, weight
+
+    def draw(self, rng):
+        """Move to a random point, biases and batch norm's gamma and beta included."""
+        self.values[:] = self.scale * rng.standard_normal(self.values.shape)
+
+    def session(self, n_rows=N_ROWS):
+        """Return a context in which there are buffers; nothing is left to chance in it."""
+        return self.trainer.session(n_rows, rng=None)
+
+    def objective(self):
+        return self.trainer.objective(*self.batch)
+
+    def gradient(self):
+        """Return the gradient, in an array of its own; the one before is garbage."""
+        self.network.parameters.grads.fill(np.nan)
+        self.objective()
+        return self.network.parameters.grads.copy()
+
+    def along(self, direction, step):
+        """Return the objective and the gradient at a point nearby."""
+        kept = self.values.copy()
+        self.values += step * direction
+        value, gradient = self.objective(), self.network.parameters.grads.copy()
+        self.values[:] = kept
+        return value, gradient
+
+    def directional_error(self, rng, n_tries=20):
+        """Return how far gradient . d is off, relative to the gradient's norm.
+
+        A point is drawn again where a kink lies between the ends of the difference, which then
+        tells nothing. The gradient gives it away: over three points its second difference is
+        O(step^2) where it is smooth, right or wrong, and O(step) at least across a kink. So it is
+        where the gradient vanishes: a relu as output may be zero for all rows.
+        """
+        for _ in range(n_tries):
+            self.draw(rng)
+            direction = rng.standard_normal(self.values.shape)
+            gradient = self.gradient()
+            (above, g_above), (below, g_below) = (
+                self.along(direction, step) for step in (STEP, -STEP)
+            )
+            norm = np.linalg.norm(gradient)
+            bend = np.linalg.norm(g_above - 2 * gradient + g_below)
+            if 0 < norm and bend <= 1e-6 * norm:
+                numeric = (above - below) / (2 * STEP)
+                return abs(numeric - gradient @ direction) / norm
+        raise AssertionError(f"no smooth point in {n_tries} tries")
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("batch_norm", BATCH_NORMS)
+@pytest.mark.parametrize("activation", DISTINCT_ACTIVATIONS)
+def test_gradient_of_every_combination(activation, batch_norm, penalty):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((N_ROWS, N_INPUTS))
+    options = {
+        "hidden_layer_sizes": (4, 3),
+        "activation": activation,
+        "batch_norm": batch_norm,
+        "batch_norm_epsilon": 1e-2,
+        **PENALTIES[penalty],
+    }
+    errors = {}
+    for kind, objectives in TASKS.items():
+        Y = targets_of(kind, rng)
+        scale = WEIGHT_SCALE.get(activation, 0.6)
+        problem = Problem(estimator_for(kind, **options), Y.shape[1], rng, scale)
+        with problem.session():
+            for name, loss in objectives:
+                for weight in (None, rng.gamma(1.0, 1.0, N_ROWS)):
+                    problem.use(loss, X, Y, weight)
+                    key = kind, name, "bare" if weight is None else "weighted"
+                    errors[key] = problem.directional_error(rng)
+    assert len(errors) == 2 * N_OBJECTIVES
+    assert not {key: error for key, error in errors.items() if not error <= TOLERANCE}
+
+
+# Coordinate by coordinate -----------------------------------------------------------------------
+
+EVERYTHING = {
+    "hidden_layer_sizes": (4, 3),
+    "batch_norm_input": True,
+    "alpha": 0.3,
+    "l1_ratio": 0.5,
+    "kernel_regularizer": L1L2(0.02, 0.03),
+    "bias_regularizer": L1L2(0.04, 0.01),
+    "activity_regularizer": L1L2(0.05, 0.06),
+}
+STACKS = {
+    "Activation": [Dense(4), Activation("gelu"), Dense(3), Activation("prelu")],
+    "Residual": [Residual([Dense(4, "tanh"), BatchNorm(), Dense(N_INPUTS, "swish")])],
+    "Residual in Residual": [Dense(4), Residual([Residual([Dense(4, "elu")]), Dense(4, "tanh")])],
+    "Concatenate": [
+        Dense(4, "tanh"),
+        Concatenate([[Dense(2, "prelu")], [], [BatchNorm(), Dense(3)], Activation("mish")]),
+    ],
+    "Columns": [
+        Concatenate(
+            [
+                [Columns([0, 2, 2, -1]), Dense(3, "tanh")],
+                [Columns(slice(1, 4)), Residual([Dense(3, "gelu")])],
+            ]
+        ),
+        Dense(4, "softplus"),
+        Columns([3, 0, 0]),
+    ],
+    "ActivityRegularization": [
+        ActivityRegularization(L2(0.3)),
+        Dense(4, "tanh"),
+        Concatenate([[ActivityRegularization("l1_l2"), Dense(2, "tanh")], []]),
+        ActivityRegularization(L2(0.1)),
+    ],
+}
+CASES = {
+    **{f"{f}": ("multiclass", "log_loss", {"activation": f}) for f in DISTINCT_ACTIVATIONS},
+    **{f"{kind} {name}": (kind, name, {}) for kind in TASKS for name, _ in TASKS[kind]},
+    **{f"batch_norm {b}": ("multilabel", "focal", {"batch_norm": b}) for b in BATCH_NORMS},
+    "linear": ("multi-output", "squared_error identity", {"hidden_layer_sizes": ()}),
+    "deep": ("binary", "log_loss", {"hidden_layer_sizes": (3, 3, 3, 3, 3)}),
+}
+
+
+def assert_every_coordinate(problem, step=3e-6):
+    gradient = problem.gradient()
+    numeric = np.empty_like(gradient)
+    for j in range(gradient.size):
+        kept = problem.values[j]
+        problem.values[j] = kept + step
+        above = problem.objective()
+        problem.values[j] = kept - step
+        numeric[j] = (above - problem.objective_at(j, kept - step)) / (2 * step)
+        problem.values[j] = kept
+    np.testing.assert_allclose(gradient, numeric, rtol=TOLERANCE, atol=1e-9)
+    return gradient
