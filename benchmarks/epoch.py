@@ -13,6 +13,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import sklearn
@@ -33,7 +34,7 @@ def gemm_floor(X: np.ndarray, hidden: tuple[int, ...], n_classes: int, batch: in
     """Return the seconds of an epoch's matrix products alone."""
     rng = np.random.default_rng(0)
     sizes = [X.shape[1], *hidden, n_classes]
-    W = [rng.random(shape, dtype=np.float32) for shape in zip(sizes[:-1], sizes[1:], strict=True)]
+    W = [rng.random(shape, dtype=np.float32) for shape in pairwise(sizes)]
     A = [rng.random((batch, n), dtype=np.float32) for n in sizes]
     dW = [np.empty_like(w) for w in W]
     start = time.perf_counter()

@@ -3,7 +3,8 @@
 A layer owns the arrays and calls, for a batch, `forward(Z, work)`, which turns Z into A, and later
 `backward(dA, A, Z, work)`, which turns the gradient for A into that for Z. `work` is scratch of
 Z's shape and dtype, its contents garbage. Z is a copy of the input where `needs_input` says so,
-else None; backward may use A and Z as further scratch. At prediction `infer(Z, work)` takes forward's place, and touches no state.
+else None; backward may use A and Z as further scratch. At prediction `infer(Z, work)` takes
+forward's place, and touches no state.
 """
 
 from __future__ import annotations

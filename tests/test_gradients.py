@@ -10,10 +10,20 @@ table is checked coordinate by coordinate, which also tells which parameter it w
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from skdeep import MLPClassifier, MLPRegressor
 from skdeep.activations import ACTIVATIONS
 from skdeep.estimators.architecture import build_layers
+from skdeep.layers import (
+    Activation,
+    ActivityRegularization,
+    BatchNorm,
+    Columns,
+    Concatenate,
+    Dense,
+    Residual,
+)
 from skdeep.losses import (
     CLASSIFICATION_LOSSES,
     OUTPUT_ACTIVATIONS,
@@ -49,14 +59,14 @@ PENALTIES = {
 WEIGHT_SCALE = {"exponential": 0.2}
 
 
-def classification_objectives(kind):
+def classification_losses(kind):
     for name, make in CLASSIFICATION_LOSSES.items():
         loss = make()
         loss.multiclass = kind == "multiclass"
-        yield f"{name} {kind}", loss
+        yield name, loss
 
 
-def regression_objectives():
+def regression_losses():
     for name, make in REGRESSION_LOSSES.items():
         for output in OUTPUT_ACTIVATIONS:
             loss = make()
@@ -77,11 +87,11 @@ def targets_of(kind, rng):
 
 # What a network puts out, and the losses over it.
 TASKS = {
-    "binary": list(classification_objectives("binary")),
-    "multilabel": list(classification_objectives("multilabel")),
-    "multiclass": list(classification_objectives("multiclass")),
-    "single": list(regression_objectives()),
-    "multi-output": list(regression_objectives()),
+    "binary": dict(classification_losses("binary")),
+    "multilabel": dict(classification_losses("multilabel")),
+    "multiclass": dict(classification_losses("multiclass")),
+    "single": dict(regression_losses()),
+    "multi-output": dict(regression_losses()),
 }
 N_OBJECTIVES = sum(map(len, TASKS.values()))
 
@@ -94,9 +104,9 @@ def estimator_for(kind, **options):
 class Problem:
     """A network as an estimator builds it, with a trainer for its objective."""
 
-    def __init__(self, estimator, n_outputs, rng, scale=0.6):
+    def __init__(self, estimator, n_outputs, rng, scale=0.6, dtype=np.float64):
         layers, stops = build_layers(estimator, n_outputs)
-        self.network = Network(layers, stops, N_INPUTS, np.dtype(np.float64), rng)
+        self.network = Network(layers, stops, N_INPUTS, np.dtype(dtype), rng)
         self.trainer = Trainer(
             self.network,
             None,
@@ -121,9 +131,9 @@ class Problem:
         """Move to a random point, biases and batch norm's gamma and beta included."""
         self.values[:] = self.scale * rng.standard_normal(self.values.shape)
 
-    def session(self, n_rows=N_ROWS):
+    def session(self):
         """Return a context in which there are buffers; nothing is left to chance in it."""
-        return self.trainer.session(n_rows, rng=None)
+        return self.trainer.session(N_ROWS, rng=None)
 
     def objective(self):
         return self.trainer.objective(*self.batch)
@@ -159,7 +169,7 @@ class Problem:
             )
             norm = np.linalg.norm(gradient)
             bend = np.linalg.norm(g_above - 2 * gradient + g_below)
-            if 0 < norm and bend <= 1e-6 * norm:
+            if norm > 0 and bend <= 1e-6 * norm:
                 numeric = (above - below) / (2 * STEP)
                 return abs(numeric - gradient @ direction) / norm
         raise AssertionError(f"no smooth point in {n_tries} tries")
@@ -179,12 +189,12 @@ def test_gradient_of_every_combination(activation, batch_norm, penalty):
         **PENALTIES[penalty],
     }
     errors = {}
-    for kind, objectives in TASKS.items():
+    for kind, losses in TASKS.items():
         Y = targets_of(kind, rng)
         scale = WEIGHT_SCALE.get(activation, 0.6)
         problem = Problem(estimator_for(kind, **options), Y.shape[1], rng, scale)
         with problem.session():
-            for name, loss in objectives:
+            for name, loss in losses.items():
                 for weight in (None, rng.gamma(1.0, 1.0, N_ROWS)):
                     problem.use(loss, X, Y, weight)
                     key = kind, name, "bare" if weight is None else "weighted"
@@ -220,7 +230,7 @@ STACKS = {
             ]
         ),
         Dense(4, "softplus"),
-        Columns([3, 0, 0]),
+        Columns([3, 0, 0, 2, 1]),
     ],
     "ActivityRegularization": [
         ActivityRegularization(L2(0.3)),
@@ -230,23 +240,105 @@ STACKS = {
     ],
 }
 CASES = {
-    **{f"{f}": ("multiclass", "log_loss", {"activation": f}) for f in DISTINCT_ACTIVATIONS},
-    **{f"{kind} {name}": (kind, name, {}) for kind in TASKS for name, _ in TASKS[kind]},
+    **{f: ("multiclass", "log_loss", {"activation": f}) for f in DISTINCT_ACTIVATIONS},
+    **{
+        f"{kind} {name}": (kind, name, {"activation": "tanh"})
+        for kind, losses in TASKS.items()
+        for name in losses
+    },
     **{f"batch_norm {b}": ("multilabel", "focal", {"batch_norm": b}) for b in BATCH_NORMS},
     "linear": ("multi-output", "squared_error identity", {"hidden_layer_sizes": ()}),
-    "deep": ("binary", "log_loss", {"hidden_layer_sizes": (3, 3, 3, 3, 3)}),
+    "deep": ("binary", "log_loss", {"hidden_layer_sizes": (3,) * 5, "activation": "elu"}),
 }
 
 
-def assert_every_coordinate(problem, step=3e-6):
+def smooth_point(problem, rng, n_tries=300):
+    """Move to where no coordinate's difference meets a kink, and all of them have an effect."""
+    for _ in range(n_tries):
+        problem.draw(rng)
+        gradient = problem.gradient()
+        differences = coordinate_differences(problem)
+        bends = [
+            abs(above[1][j] - 2 * gradient[j] + below[1][j]) for j, above, below in differences
+        ]
+        if (gradient != 0).all() and max(bends) <= 1e-6 * np.linalg.norm(gradient):
+            return
+    raise AssertionError(f"no smooth point in {n_tries} tries")
+
+
+def coordinate_differences(problem):
+    for j, direction in enumerate(np.eye(problem.values.size)):
+        yield j, problem.along(direction, STEP), problem.along(direction, -STEP)
+
+
+def assert_every_coordinate(problem, rng):
+    smooth_point(problem, rng)
     gradient = problem.gradient()
-    numeric = np.empty_like(gradient)
-    for j in range(gradient.size):
-        kept = problem.values[j]
-        problem.values[j] = kept + step
-        above = problem.objective()
-        problem.values[j] = kept - step
-        numeric[j] = (above - problem.objective_at(j, kept - step)) / (2 * step)
-        problem.values[j] = kept
+    numeric = [
+        (above[0] - below[0]) / (2 * STEP) for _, above, below in coordinate_differences(problem)
+    ]
+    # what the objective is rounded to, divided by the step, is about 1e-10
     np.testing.assert_allclose(gradient, numeric, rtol=TOLERANCE, atol=1e-9)
-    return gradient
+
+
+@pytest.mark.parametrize(("kind", "name", "options"), CASES.values(), ids=CASES)
+def test_gradient_of_every_parameter(kind, name, options):
+    rng = np.random.default_rng(1)
+    X, Y = rng.standard_normal((N_ROWS, N_INPUTS)), targets_of(kind, rng)
+    scale = WEIGHT_SCALE.get(options.get("activation"), 0.6)
+    estimator = estimator_for(kind, **{**EVERYTHING, **options})
+    problem = Problem(estimator, Y.shape[1], rng, scale)
+    problem.use(TASKS[kind][name], X, Y, rng.gamma(1.0, 1.0, N_ROWS))
+    with problem.session():
+        assert_every_coordinate(problem, rng)
+
+
+@pytest.mark.parametrize("layers", STACKS.values(), ids=STACKS)
+@pytest.mark.parametrize("kind", ["multiclass", "binary"])
+def test_gradient_of_every_parameter_of_stacks_spelled_out(layers, kind):
+    rng = np.random.default_rng(2)
+    X, Y = rng.standard_normal((N_ROWS, N_INPUTS)), targets_of(kind, rng)
+    problem = Problem(MLPClassifier(layers=layers, alpha=0.3), Y.shape[1], rng)
+    problem.use(TASKS[kind]["log_loss"], X, Y, None)
+    with problem.session():
+        assert_every_coordinate(problem, rng)
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 7])
+@pytest.mark.parametrize("batch_norm", BATCH_NORMS)
+def test_gradient_of_a_short_batch(n_rows, batch_norm):
+    rng = np.random.default_rng(3)
+    X, Y = rng.standard_normal((n_rows, N_INPUTS)), targets_of("multiclass", rng)[:n_rows]
+    options = {**EVERYTHING, "batch_norm": batch_norm, "activation": "tanh"}
+    problem = Problem(MLPClassifier(**options), 3, rng)
+    problem.use(TASKS["multiclass"]["log_loss"], X, Y, None)
+    with problem.session():
+        assert_every_coordinate(problem, rng)
+
+
+def test_gradient_from_sparse_rows_is_that_from_dense_ones():
+    rng = np.random.default_rng(4)
+    X, Y = rng.standard_normal((N_ROWS, N_INPUTS)), targets_of("multiclass", rng)
+    X[rng.random(X.shape) < 0.6] = 0.0
+    problem = Problem(MLPClassifier((4,), "gelu"), 3, rng)
+    gradients = []
+    with problem.session():
+        for rows in (X, sp.csr_array(X), sp.csr_matrix(X)):
+            problem.use(TASKS["multiclass"]["log_loss"], rows, Y, None)
+            gradients.append(problem.gradient())
+    np.testing.assert_allclose(gradients[1], gradients[0], rtol=1e-12, atol=1e-15)
+    np.testing.assert_array_equal(gradients[2], gradients[1])
+
+
+def test_gradient_of_float32_is_that_of_float64():
+    rng = np.random.default_rng(5)
+    X, Y = rng.standard_normal((N_ROWS, N_INPUTS)), targets_of("multiclass", rng)
+    gradients = []
+    for dtype in (np.float64, np.float32):
+        options = {**EVERYTHING, "activation": "gelu", "batch_norm": "after"}
+        problem = Problem(MLPClassifier(**options), 3, np.random.default_rng(6), dtype=dtype)
+        problem.use(TASKS["multiclass"]["log_loss"], X.astype(dtype), Y.astype(dtype), None)
+        with problem.session():
+            gradients.append(problem.gradient())
+    assert gradients[1].dtype == np.float32
+    np.testing.assert_allclose(gradients[1], gradients[0], rtol=1e-3, atol=1e-4)

@@ -405,7 +405,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         P = Z.copy()
         self._loss.output(P)
         # The logarithm of what predict_proba returns, but where that underflows.
-        tiny = P < np.finfo(P.dtype).tiny
+        tiny = np.finfo(P.dtype).tiny > P
         if self._loss.link == "softmax":
             kernels.log_softmax(Z, np.empty_like(Z))
         elif self._loss.link == "logistic":

@@ -195,6 +195,7 @@ def make_trainer(
         e._monitor,
         e.history_,
         learning_rate_init=e.learning_rate_init,
+        horizon=e.max_iter,
         l1=e.alpha * e.l1_ratio,
         l2=e.alpha * (1 - e.l1_ratio),
         weight_decay=0.0 if is_lbfgs else e.weight_decay + e.optimizer_.weight_decay,

@@ -80,9 +80,10 @@ def split_rows(
         is_single = np.isin(stratify, codes[counts < 2])
         if is_single.any():
             single, rows, stratify = rows[is_single], rows[~is_single], stratify[~is_single]
+            classes = "1 class has" if len(single) == 1 else f"{len(single)} classes have"
             warnings.warn(
-                f"{len(single)} classes have one member only, which stays in the training set: "
-                "early stopping can't validate them.",
+                f"{classes} one member only, which stays in the training set: early stopping "
+                "can't be judged by it.",
                 stacklevel=6,
             )
         n_val = math.ceil(fraction * len(rows))

@@ -1,0 +1,1 @@
+"""Training: batches, the trainer, the monitor, the history."""

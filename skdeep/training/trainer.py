@@ -40,6 +40,8 @@ class Trainer:
     history : dict of lists
         Epochs are appended to it.
     learning_rate_init : float
+    horizon : int
+        The number of epochs that the schedule is laid out for.
     l1, l2 : float
         The penalty l1 * sum |W| + l2 / 2 * sum W^2 over the dense kernels, which is divided by
         the number of rows of a batch.
@@ -82,6 +84,7 @@ class Trainer:
         history: History,
         *,
         learning_rate_init: float,
+        horizon: int = 1,
         l1: float = 0.0,
         l2: float = 0.0,
         weight_decay: float = 0.0,
@@ -104,6 +107,7 @@ class Trainer:
         self.monitor = monitor
         self.history = history
         self.learning_rate_init = float(learning_rate_init)
+        self.horizon = horizon
         self.l1 = float(l1)
         self.l2 = float(l2)
         self.weight_decay = float(weight_decay)
@@ -152,10 +156,10 @@ class Trainer:
             g += self.gradient_noise * self.rng.standard_normal(g.shape, dtype=g.dtype)
         clip_gradient(g, self.clip_value, self.clip_norm)
 
-    def train_epoch(self, batches: Batches, n_epochs: int) -> float:
+    def train_epoch(self, batches: Batches) -> float:
         """Do one step a batch; return the mean objective. Raise DivergenceError at once."""
         n_batches, total = len(batches), 0.0
-        progress = Progress(self.epoch, n_epochs, self.rows_seen, self.first_of_fit)
+        progress = Progress(self.epoch, self.horizon, self.rows_seen, self.first_of_fit)
         for i, (X, Y, weight) in enumerate(batches):
             if i == 0 or self.schedule.every_step:
                 progress.epoch = self.epochs_before + self.epoch + i / n_batches
@@ -180,7 +184,7 @@ class Trainer:
                 self.optimizer.start(n_trainable, self.network.dtype)
             while self.epoch < n_epochs:
                 self.begin_epoch()
-                loss = self.train_epoch(batches, n_epochs)
+                loss = self.train_epoch(batches)
                 self.rows_seen += batches.n_rows
                 self.first_of_fit = False
                 if self.end_epoch(loss):

@@ -15,14 +15,14 @@ WEIGHTS = {
     )
     for kind in ("dense", "sparse")
 }
-PARTIAL_FIT = {
-    name: "early_stopping is forbidden in partial_fit, which this check calls"
-    for name in (
+PARTIAL_FIT = dict.fromkeys(
+    (
         "check_fit_score_takes_y",
         "check_n_features_in_after_fitting",
         "check_estimators_partial_fit_n_features",
-    )
-}
+    ),
+    "early_stopping is forbidden in partial_fit, which this check calls",
+)
 FLOAT32 = {
     "check_regressor_multioutput": "asks for float64 predictions; dtype='float32' says otherwise"
 }

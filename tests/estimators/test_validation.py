@@ -1,0 +1,142 @@
+"""Validation data: X_val and y_val, or rows split off; scoring; early stopping."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.datasets import load_iris
+from sklearn.metrics import balanced_accuracy_score, r2_score
+
+from skdeep import MLPClassifier, MLPRegressor
+from skdeep.callbacks import Callback
+from skdeep.estimators.validation import split_rows
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X, y = load_iris(return_X_y=True)
+rng = np.random.default_rng(0)
+order = rng.permutation(150)
+X_train, y_train, X_val, y_val = X[order[:100]], y[order[:100]], X[order[100:]], y[order[100:]]
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+def test_given_data_is_watched_without_early_stopping(container):
+    model = MLPClassifier((5,), max_iter=4, random_state=0)
+    model.fit(X_train, y_train, X_val=container(X_val), y_val=y_val)
+    assert model.n_iter_ == 4
+    assert model.validation_scores_[-1] == model.score(X_val, y_val)
+    losses = -np.log(model.predict_proba(X_val)[np.arange(50), y_val])
+    assert model.history_["val_loss"][-1] == pytest.approx(losses.mean())
+    alone = MLPClassifier((5,), max_iter=4, random_state=0).fit(X_train, y_train)
+    np.testing.assert_array_equal(alone.coefs_[0], model.coefs_[0])
+
+
+def test_early_stopping_restores_the_best_epoch():
+    class Snapshots(Callback):
+        def on_train_begin(self, trainer):
+            self.values = []
+
+        def on_epoch_end(self, trainer):
+            self.values.append(trainer.network.parameters.values.copy())
+
+    watch = Snapshots()
+    scores = iter([0.1, 0.3, 0.2, 0.3, 0.25])
+    model = MLPClassifier(
+        (5,),
+        batch_norm="after",  # its running statistics are restored with the weights
+        early_stopping=True,
+        scoring=lambda *_: next(scores),
+        n_iter_no_change=3,
+        callbacks=[watch],
+        random_state=0,
+    ).fit(X_train, y_train, X_val=X_val, y_val=y_val)
+    assert model.n_iter_ == 5
+    assert (model.best_iter_, model.best_validation_score_, model.best_loss_) == (2, 0.3, None)
+    np.testing.assert_array_equal(model.network_.parameters.values, watch.values[1])
+
+
+def score_of_two(estimator, X, y):
+    return balanced_accuracy_score(y, estimator.predict(X))
+
+
+SCORINGS = [
+    (None, lambda m: m.score(X_val, y_val)),
+    ("accuracy", lambda m: m.score(X_val, y_val)),
+    ("balanced_accuracy", lambda m: balanced_accuracy_score(y_val, m.predict(X_val))),
+    ("neg_log_loss", lambda m: np.log(m.predict_proba(X_val))[np.arange(50), y_val].mean()),
+    ("loss", lambda m: np.log(m.predict_proba(X_val))[np.arange(50), y_val].mean()),
+    (score_of_two, lambda m: balanced_accuracy_score(y_val, m.predict(X_val))),
+]
+
+
+@pytest.mark.parametrize(("scoring", "expected"), SCORINGS)
+def test_scoring(scoring, expected):
+    model = MLPClassifier((5,), scoring=scoring, max_iter=3, random_state=0)
+    model.fit(X_train, y_train, X_val=X_val, y_val=y_val)
+    assert model.validation_scores_[-1] == pytest.approx(expected(model))
+
+
+def test_regressors_score_is_r2():
+    model = MLPRegressor((5,), max_iter=3, random_state=0)
+    model.fit(X_train, y_train, X_val=X_val, y_val=y_val)
+    assert model.validation_scores_[-1] == pytest.approx(r2_score(y_val, model.predict(X_val)))
+
+
+def test_scorers_see_no_warnings_about_feature_names():
+    import pandas as pd
+
+    table = pd.DataFrame(X_train, columns=list("abcd"))
+    model = MLPClassifier(early_stopping=True, scoring="accuracy", max_iter=2).fit(table, y_train)
+    assert model.feature_names_in_.tolist() == list("abcd")
+
+
+def test_data_of_other_feature_names():
+    import pandas as pd
+
+    table = pd.DataFrame(X_train, columns=list("abcd"))
+    with pytest.raises(ValueError, match="feature names should match"):
+        MLPClassifier().fit(table, y_train, X_val=table[list("dcba")], y_val=y_train)
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
+def test_validation_loss_has_no_smoothing_and_no_penalty(loss):
+    settings = {"loss": loss, "label_smoothing": 0.5, "alpha": 10.0, "max_iter": 1}
+    model = MLPClassifier((5,), random_state=0, **settings)
+    model.fit(X_train, y_train, X_val=X_val, y_val=y_val)
+    P, Y = model.predict_proba(X_val), np.eye(3)[y_val]
+    expected = {"log_loss": -np.log(P[Y == 1]).mean(), "squared_error": ((P - Y) ** 2).mean() / 2}
+    assert model.history_["val_loss"][0] == pytest.approx(expected[loss])
+
+
+CODES = np.repeat([0, 1, 2], [50, 30, 20])
+
+
+def test_split_is_stratified_disjoint_and_complete():
+    train, val = split_rows(100, 0.2, 0, CODES)
+    assert sorted([*train, *val]) == list(range(100))
+    assert np.bincount(CODES[val]).tolist() == [10, 6, 4]
+
+
+def test_a_class_with_one_member_stays_in_training():
+    codes = np.r_[CODES, 3]
+    with pytest.warns(UserWarning, match="1 class has one member only"):
+        train, val = split_rows(101, 0.2, 0, codes)
+    assert 100 in train
+    assert np.bincount(codes[val]).tolist() == [10, 6, 4]
+
+
+def test_too_few_validation_rows_for_all_classes():
+    with pytest.warns(UserWarning, match="not stratified; increase validation_fraction"):
+        _, val = split_rows(20, 0.1, 0, np.arange(20) // 2)
+    assert len(val) == 2
+
+
+def test_new_keys_of_the_history_are_filled_up():
+    model = MLPClassifier((3,), warm_start=True, max_iter=2, random_state=0)
+    model.fit(X, y).fit(X, y, X_val=X, y_val=y).fit(X, y)
+    assert {len(column) for column in model.history_.values()} == {6}
+    assert np.isnan(model.history_["val_loss"]).tolist() == [True] * 2 + [False] * 2 + [True] * 2
+
+
+def test_far_away_validation_data_is_warned_of():
+    with pytest.warns(UserWarning, match="X_val is nowhere near X"):
+        MLPClassifier((3,), max_iter=1).fit(X, y, X_val=X * 1000, y_val=y)
