@@ -1,0 +1,122 @@
+"""Optimizers: what the base class does around the rules."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from skdeep.optimizers import BLOCK, OPTIMIZERS, SGD, Adam, AdamW, Optimizer
+
+SIZES = [1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 2 * BLOCK + 777]
+N_STEPS = 3
+
+
+def gradients(n, n_steps=N_STEPS, dtype=float):
+    rng = np.random.default_rng(n)
+    return rng.standard_normal((n_steps, n)).astype(dtype)
+
+
+def started(optimizer, n, dtype=float):
+    optimizer.start(n, np.dtype(dtype))
+    return optimizer
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_blocks_give_what_the_rule_gives_on_the_whole(name, n, dtype):
+    in_blocks = started(OPTIMIZERS[name](), n, dtype)
+    whole = started(OPTIMIZERS[name](), n, dtype)
+    w = np.linspace(-1, 1, n, dtype=dtype)
+    expected, work = w.copy(), np.empty(n, dtype)
+    for g in gradients(n, dtype=dtype):
+        in_blocks.step(w, g.copy(), 0.01)
+        whole.n_steps_ += 1
+        whole.begin_step(0.01)
+        whole.update(expected, g.copy(), 0.01, work, *whole.slots_)
+    np.testing.assert_array_equal(w, expected)
+    for slot, other in zip(in_blocks.slots_, whole.slots_, strict=True):
+        np.testing.assert_array_equal(slot, other)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_steps_on_the_trainable_slice_of_a_vector(name):
+    values, g = np.ones(10), np.full(6, 0.5)
+    started(OPTIMIZERS[name](), 6).step(values[:6], g, 0.01)
+    assert (values[:6] != 1).all()
+    assert (values[6:] == 1).all()
+
+
+class Signs(Optimizer):
+    """w <- w - lr * (sign of the summed gradients): a rule of the user's own."""
+
+    slots = ("total",)
+
+    def begin_step(self, lr):
+        self.begun = getattr(self, "begun", 0) + 1
+
+    def update(self, w, g, lr, work, total):
+        assert w.shape == g.shape == work.shape == total.shape
+        assert work.dtype == w.dtype
+        total += g
+        np.sign(total, out=work)
+        work *= lr
+        w -= work
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_an_optimizer_of_the_users_own(n):
+    optimizer = started(Signs(), n)
+    w, all_gradients = np.zeros(n), gradients(n)
+    for g in all_gradients:
+        optimizer.step(w, g.copy(), 0.5)
+    assert optimizer.begun == optimizer.n_steps_ == N_STEPS
+    np.testing.assert_allclose(w, -0.5 * np.sign(np.cumsum(all_gradients, axis=0)).sum(axis=0))
+
+
+def test_start_makes_a_slot_of_zeros_for_every_name():
+    optimizer = started(Adam(), 7, np.float32)
+    assert [(s.dtype, s.shape, s.any()) for s in optimizer.slots_] == [
+        (np.float32, (7,), False)
+    ] * 2
+    assert optimizer.n_steps_ == 0
+
+
+@pytest.mark.parametrize(("momentum", "n_slots"), [(0.0, 0), (0.9, 1)])
+def test_sgd_without_momentum_keeps_nothing(momentum, n_slots):
+    optimizer = started(SGD(momentum), 5)
+    assert len(optimizer.slots_) == n_slots
+    assert optimizer.started
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_optimizer_without_state_is_pickled_small(name):
+    optimizer = started(OPTIMIZERS[name](), 50_000)
+    optimizer.step(np.ones(50_000), np.ones(50_000), 0.01)
+    optimizer.stop()
+    assert len(pickle.dumps(optimizer)) < 1000
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_weight_decay_is_0_but_for_adamw(name):
+    assert OPTIMIZERS[name]().weight_decay == (0.01 if name == "adamw" else 0.0)
+    assert "weight_decay" not in OPTIMIZERS[name]().get_params() or name == "adamw"
+
+
+def test_adamw_leaves_the_decay_to_the_trainer():
+    adam, adamw = started(Adam(), 5), started(AdamW(weight_decay=0.5), 5)
+    w, other = np.ones(5), np.ones(5)
+    for g in gradients(5):
+        adam.step(w, g.copy(), 0.1)
+        adamw.step(other, g.copy(), 0.1)
+    np.testing.assert_array_equal(w, other)
+
+
+def test_two_optimizers_do_not_share_anything():
+    first, second = (started(Adam(), 5) for _ in range(2))
+    w, other = np.ones(5), np.ones(5)
+    for g in gradients(5):
+        first.step(w, g.copy(), 0.1)
+    for g in gradients(5):
+        second.step(other, g.copy(), 0.1)
+    np.testing.assert_array_equal(w, other)
