@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
+from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "resolve",
     "store_parameters",
     "unknown_name",
+    "wrap_output",
 ]
 
 
@@ -53,7 +55,7 @@ class Limit(NamedTuple):
             return False
         above = value >= self.low if self.closed[0] == "[" else value > self.low
         below = value <= self.high if self.closed[1] == "]" else value < self.high
-        return bool(above and below and (not math.isinf(value) or self.high == math.inf))
+        return bool(above and below and math.isfinite(value))
 
     def __str__(self) -> str:
         kind = "an integer" if self.integer else "a number"
@@ -150,6 +152,11 @@ def unknown_name(given: str, choices: Mapping[str, Any] | Sequence[str], what: s
     return f"{what}={given!r} is unknown{hint} Choose from {sorted(choices)}."
 
 
+def wrap_output(data: np.ndarray, X: Any, estimator: Any) -> Any:
+    """Return what transform returns, in the container that set_output asked for."""
+    return _wrap_data_with_container("transform", data, X, estimator)
+
+
 def is_per_layer(value: Any) -> bool:
     """Whether a parameter holds one entry a layer rather than one for all."""
     return isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0)
@@ -177,4 +184,9 @@ def per_layer_and_output(value: Any, n_hidden: int, what: str, output: Any = Non
         return list(value)
     if not n_hidden and not is_per_layer(value):
         return [value]
+    if is_per_layer(value) and len(value) != n_hidden:
+        raise InvalidParameterError(
+            f"{what}={value!r} has {len(value)} entries for {n_hidden} hidden layers; give one "
+            "value for all, one entry a hidden layer, or one more for the output layer."
+        )
     return [*per_layer(value, n_hidden, what), output]

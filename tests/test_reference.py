@@ -510,7 +510,9 @@ class TestInitializers:
         assert_distributed(W, REFERENCE_INITIALIZERS[name](*shape))
 
     @pytest.mark.parametrize(
-        ("initializer", "reference"), REFERENCE_INITIALIZERS_WITH_CONSTANTS, ids=lambda v: str(v)
+        ("initializer", "reference"),
+        REFERENCE_INITIALIZERS_WITH_CONSTANTS,
+        ids=lambda v: "" if callable(v) else str(v),
     )
     def test_constants(self, initializer, reference):
         assert_distributed(filled(initializer, (150, 60)), reference(150, 60))

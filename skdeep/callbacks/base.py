@@ -25,7 +25,7 @@ class Callback(Component):
         """Before an epoch."""
 
     def on_batch_end(self, trainer: Trainer) -> None:
-        """After a step."""
+        """After a step; with solver="lbfgs" there are none, only epochs (its iterations)."""
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """After an epoch, when its figures are in the history."""

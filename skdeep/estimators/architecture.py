@@ -8,10 +8,17 @@ from typing import Any
 import joblib
 from sklearn.base import clone
 
-from skdeep._component import InvalidParameterError, is_per_layer, per_layer, per_layer_and_output
+from skdeep._component import (
+    InvalidParameterError,
+    is_per_layer,
+    per_layer,
+    per_layer_and_output,
+    resolve,
+)
+from skdeep.activations import ACTIVATIONS, Activation
 from skdeep.estimators.options import check_hidden_layer_sizes
+from skdeep.layers import Activation as ActivationLayer
 from skdeep.layers import (
-    Activation,
     ActivityRegularization,
     BatchNorm,
     Dense,
@@ -171,7 +178,7 @@ def _hidden_layer(
             layers.append(normalization)
         if pre_activation_noise:
             layers.append(GaussianNoise(pre_activation_noise))
-        layers.append(Activation("identity" if activation is None else activation))
+        layers.append(ActivationLayer("identity" if activation is None else activation))
     if activity_regularizer is not None:
         layers.append(ActivityRegularization(activity_regularizer))
     if e.batch_norm == "after":
@@ -192,6 +199,10 @@ def _fingerprint(estimator: Any, name: str) -> str:
     value = getattr(estimator, name)
     if name == "hidden_layer_sizes":
         value = tuple(check_hidden_layer_sizes(value))
+    elif name == "activation" and estimator.layers is None:
+        n_hidden = len(check_hidden_layer_sizes(estimator.hidden_layer_sizes))
+        kinds = per_layer(value, n_hidden, name)
+        value = [resolve(k, ACTIVATIONS, name, Activation, optional=True) for k in kinds]
     if value is None or isinstance(value, (str, int, float)):
         return repr(value)
     return joblib.hash(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdeep._component import InvalidParameterError
+from skdeep._component import InvalidParameterError, wrap_output
 from skdeep.estimators import architecture, run
 from skdeep.estimators.live import LiveViews, write_all
 from skdeep.estimators.options import check_options
@@ -34,7 +35,13 @@ def has_stochastic_solver(estimator: Any) -> bool:
     return True
 
 
-class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class _NothingLearned(BaseException):
+    """Training of a model that was there before was interrupted in its first epoch."""
+
+
+class BaseMLP(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+):
     """Base class of the estimators: a subclass says what targets, loss and score are.
 
     What a call does to an estimator that was fitted before:
@@ -62,8 +69,8 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """Return what `_targets` takes, for validation data."""
         raise NotImplementedError
 
-    def _targets(self, encoded: np.ndarray, dtype: np.dtype, rng=None):
-        """Return what batches take targets from: for training with an rng, else for validation."""
+    def _targets(self, encoded: np.ndarray, dtype: np.dtype, *, training: bool, rng=None):
+        """Return what batches take targets from; an rng is for noise."""
         raise NotImplementedError
 
     def _choose_loss(self) -> Loss:
@@ -116,14 +123,23 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         weight = run.combine_weights(sample_weight, self._class_weights(y, incremental), X)
         if not continues:
             self._streams = Streams(self.random_state)
-            self.history_ = {"loss": []}
+            self.history_ = {"loss": [], "learning_rate": [], "gradient_norm": [], "seconds": []}
             self.t_ = 0
         self._loss = self._choose_loss()
         self._prepare_network(X.shape[1], X.dtype, continues)
         data = run.TrainingData(X, y, encoded, weight)
         held_out = run.hold_out(self, data, validation)
         trainer = run.make_trainer(self, held_out, continues=continues, incremental=incremental)
+        was_fitted = "n_iter_" in vars(self)
         run.train(self, trainer, data, incremental=incremental)
+        if trainer.interrupted and trainer.epoch == 0 and was_fitted:
+            raise _NothingLearned
+        if self.early_stopping and trainer.epoch and trainer.monitor.best_epoch is None:
+            warnings.warn(
+                "The validation score was never a finite number, so there is no best epoch: the "
+                "last one's weights are kept. Check scoring and the validation data.",
+                stacklevel=4,
+            )
         self._set_fitted(trainer)
 
     @contextmanager
@@ -132,17 +148,18 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if continues:
             network, n_epochs = self.network_, len(self.history_["loss"])
             values = network.parameters.values.copy()
+            changing = ("optimizer_", "_schedule", "_monitor", "_streams")
+            before |= copy.deepcopy({name: before[name] for name in changing})
         try:
             yield
-        except BaseException:
+        except BaseException as error:
             vars(self).clear()
             vars(self).update(before)
             if continues:
                 truncate(self.history_, n_epochs)
-                if not np.array_equal(network.parameters.values, values):
-                    np.copyto(network.parameters.values, values)
-                    self.optimizer_.stop()  # its moments have seen what went wrong
-            raise
+                np.copyto(network.parameters.values, values)
+            if not isinstance(error, _NothingLearned):
+                raise
 
     def _wanted_dtype(self, continues: bool):
         """Return what validate_data is to turn X into."""
@@ -178,11 +195,12 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.n_iter_ = trainer.epoch
         self.t_ = trainer.rows_seen
         self.n_layers_ = len(self.coefs_) + 1
-        self.out_activation_ = self._loss.link
+        link = self._loss.link
+        self.out_activation_ = "exp" if link == "exponential" else link  # scikit-learn's word
         self.loss_curve_ = losses
-        self.loss_ = losses[-1] if losses else np.nan
         self.validation_scores_ = history.get("val_score")
         finite = np.isfinite(losses)
+        self.loss_ = losses[np.flatnonzero(finite)[-1]] if finite.any() else np.nan
         best = int(np.argmin(np.where(finite, losses, np.inf))) if finite.any() else None
         if self.early_stopping:
             self.best_iter_ = monitor.best_epoch
@@ -198,7 +216,9 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _check_X(self, X):
         check_is_fitted(self, "network_")
-        return validate_data(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
+        dtype = self.network_.dtype
+        with np.errstate(over="ignore"):  # what is too large for float32 is then an error
+            return validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False)
 
     def _raw_outputs(self, X) -> np.ndarray:
         X = self._check_X(X)
@@ -218,19 +238,24 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples, n_units)
         """
-        X = self._check_X(X)
+        X_checked = self._check_X(X)
         stops = self.network_.hidden_stops
         if not isinstance(layer, (int, np.integer)) or not -len(stops) <= layer < len(stops):
             raise ValueError(
                 f"layer={layer!r} is not allowed; the network has {len(stops)} hidden layers, so "
                 f"give an integer from {-len(stops)} to {len(stops) - 1}."
             )
-        return self.network_.infer(X, stops[layer])
+        # Names of columns are asked of a copy that knows which layer they are for.
+        named = copy.copy(self)
+        named._named_layer = layer
+        return wrap_output(self.network_.infer(X_checked, stops[layer]), X, named)
+
+    _named_layer = -1
 
     @property
     def _n_features_out(self) -> int:
         """The number of columns of `transform`, for get_feature_names_out."""
-        return self.network_.width_after(self.network_.hidden_stops[-1])
+        return self.network_.width_after(self.network_.hidden_stops[self._named_layer])
 
     def summary(self) -> Summary:
         """Return the layers, their output shapes and numbers of parameters.

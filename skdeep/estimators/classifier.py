@@ -449,8 +449,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 )
         return self._encode(y)
 
-    def _targets(self, encoded, dtype, rng=None):
-        return self._encoder.targets(encoded, dtype, self.label_smoothing if rng else 0.0)
+    def _targets(self, encoded, dtype, *, training, rng=None):
+        return self._encoder.targets(encoded, dtype, self.label_smoothing if training else 0.0)
 
     def _resolve_loss(self) -> Loss:
         return resolve(self.loss, CLASSIFICATION_LOSSES, "loss", Loss)
@@ -480,7 +480,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "does not see all rows; give a dict of weights, computed with "
                 "sklearn.utils.class_weight.compute_class_weight."
             )
-        return compute_sample_weight(self.class_weight, y)
+        weights = compute_sample_weight(self.class_weight, y)
+        if not np.isfinite(weights).all() or (weights < 0).any():
+            raise InvalidParameterError(
+                f"class_weight={self.class_weight!r} is not allowed; give finite weights >= 0."
+            )
+        return weights
 
     def _stratify(self, encoded):
         return None if self._encoder.kind == "multilabel" else encoded

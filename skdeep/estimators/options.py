@@ -120,7 +120,8 @@ def check_hidden_layer_sizes(sizes: Any) -> list[int]:
             f"hidden_layer_sizes={sizes!r} is not allowed; give integers >= 1. A loss is given by "
             "its keyword: loss=..."
         )
-    entries = list(sizes) if is_per_layer(sizes) or hasattr(sizes, "__iter__") else [sizes]
+    is_sequence = is_per_layer(sizes) or (hasattr(sizes, "__getitem__") and np.ndim(sizes) == 1)
+    entries = list(sizes) if is_sequence and not isinstance(sizes, (set, dict)) else [sizes]
     limit = Limit(1, integer=True)
     if not all(limit.allows(entry) for entry in entries):
         numbers = all(isinstance(e, (int, np.integer)) for e in entries)

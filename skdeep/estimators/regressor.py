@@ -344,9 +344,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _encode_again(self, y, incremental):
         return self._encode(y)
 
-    def _targets(self, encoded, dtype, rng=None):
+    def _targets(self, encoded, dtype, *, training, rng=None):
         self._loss.check_targets(encoded)
-        return DenseTargets(encoded.astype(dtype), self.target_noise if rng else 0.0, rng)
+        return DenseTargets(
+            encoded.astype(dtype), self.target_noise if rng is not None else 0.0, rng
+        )
 
     def _choose_loss(self):
         loss = resolve(self.loss, REGRESSION_LOSSES, "loss", Loss)
@@ -357,8 +359,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             )
         if self.output_activation not in ("auto", *OUTPUT_ACTIVATIONS):
             choices = ("auto", *OUTPUT_ACTIVATIONS)
+            if not isinstance(self.output_activation, str):
+                raise InvalidParameterError(
+                    f"output_activation={self.output_activation!r} is not allowed; "
+                    f"choose from {list(choices)}."
+                )
             raise InvalidParameterError(
-                unknown_name(str(self.output_activation), choices, "output_activation")
+                unknown_name(self.output_activation, choices, "output_activation")
             )
         if isinstance(loss, RegressionLoss):
             loss.use_output_activation(self.output_activation)

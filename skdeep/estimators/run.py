@@ -7,8 +7,7 @@ import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import check_scoring
-from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d, validate_data
 
 from skdeep._component import check_sample_weight, resolve
 from skdeep.estimators.options import check_callbacks
@@ -138,27 +137,29 @@ def hold_out(estimator: Any, data: TrainingData, given) -> ValidationSet | None:
 
 
 def _given_validation(estimator, data: TrainingData, X_val, y_val, weight_val) -> ValidationSet:
-    X_val, y_val = validate_data(
-        estimator,
-        X_val,
-        y_val,
-        accept_sparse="csr",
-        multi_output=True,
-        y_numeric=estimator._y_is_numeric,
-        dtype=data.X.dtype,
-        reset=False,
-    )
-    check_consistent_length(X_val, y_val)
-    y_val = ravel_single_column(y_val)
-    encoded = estimator._encode(y_val)
-    weight = combine_weights(weight_val, estimator._class_weights(y_val, False), X_val)
+    try:
+        X_val, y_val = validate_data(
+            estimator,
+            X_val,
+            y_val,
+            accept_sparse="csr",
+            multi_output=True,
+            y_numeric=estimator._y_is_numeric,
+            dtype=data.X.dtype,
+            reset=False,
+        )
+        y_val = ravel_single_column(y_val)
+        encoded = estimator._encode(y_val)
+        weight = combine_weights(weight_val, estimator._class_weights(y_val, False), X_val)
+    except ValueError as error:
+        raise ValueError(f"In X_val, y_val or sample_weight_val: {error}") from error
     warn_if_untransformed(data.X, X_val)
     return _validation_set(estimator, X_val, y_val, encoded, weight)
 
 
 def _validation_set(estimator, X, y, encoded, weight) -> ValidationSet:
     dtype = estimator.network_.dtype
-    targets = estimator._targets(encoded, dtype)
+    targets = estimator._targets(encoded, dtype, training=False)
     Y = targets.gather(slice(None), np.empty(targets.shape, dtype))
     return ValidationSet(X, y, Y, scale_to_mean_one(weight, None, dtype))
 
@@ -184,9 +185,10 @@ def make_trainer(
             return held_out.evaluate(network, e._loss, score)
 
         if e.early_stopping and continues:
+            # Rows and targets may be new: what was best is measured again, not remembered.
             e._monitor.start_from(validate()[1], getattr(e, "best_iter_", None), network.parameters)
-    elif e.scoring is not None and not (isinstance(e.scoring, str) and e.scoring == "loss"):
-        check_scoring(e, e.scoring)  # a wrong name is an error even where it is not used
+    else:
+        make_score(e, e.scoring)  # a wrong name is an error even where it is not used
     return Trainer(
         network,
         e._loss,
@@ -254,7 +256,7 @@ def train(estimator: Any, trainer: Trainer, data: TrainingData, *, incremental: 
     e, network = estimator, estimator.network_
     batches = Batches(
         data.X,
-        e._targets(data.encoded, network.dtype, e._streams.noise),
+        e._targets(data.encoded, network.dtype, training=True, rng=e._streams.noise),
         data.scaled_weight(network.dtype),
         _batch_size(e, data.n_rows),
         e._streams.shuffle if e.shuffle else None,
@@ -287,7 +289,7 @@ def _train_lbfgs(e: Any, trainer: Trainer, data: TrainingData) -> None:
         weight = None if weight is None else weight[data.rows]
     if not isinstance(X, np.ndarray) and not e.network_.accepts_sparse:
         X = X.toarray()
-    targets = e._targets(encoded, dtype)
+    targets = e._targets(encoded, dtype, training=True)
     Y = targets.gather(slice(None), np.empty(targets.shape, dtype))
     fit_lbfgs(trainer, X, Y, weight, max_iter=e.max_iter, max_fun=e.max_fun)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from numbers import Real
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import check_scoring
+from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.model_selection import train_test_split
 
+from skdeep._component import InvalidParameterError, unknown_name
 from skdeep.losses import Loss
 from skdeep.network import Network
 
@@ -52,14 +54,29 @@ def make_score(estimator: Any, scoring: Any) -> Callable[[ValidationSet, np.ndar
         return lambda held_out, Z, loss: estimator._score_outputs(held_out.y, Z, held_out.weight)
     if isinstance(scoring, str) and scoring == "loss":
         return lambda held_out, Z, loss: -loss
-    scorer = check_scoring(estimator, scoring)
+    if isinstance(scoring, str):
+        if scoring not in get_scorer_names():
+            raise InvalidParameterError(unknown_name(scoring, get_scorer_names(), "scoring"))
+        scorer = get_scorer(scoring)
+    elif callable(scoring):
+        scorer = scoring
+    else:
+        raise InvalidParameterError(
+            f"scoring={scoring!r} is not allowed; give None, 'loss', the name of a scorer, or a "
+            "callable scoring(estimator, X, y)."
+        )
     weighted = isinstance(scoring, str)
 
     def score(held_out: ValidationSet, Z: np.ndarray, loss: float) -> float:
         model = estimator._without_feature_names()
-        if weighted and held_out.weight is not None:
-            return scorer(model, held_out.X, held_out.y, sample_weight=held_out.weight)
-        return scorer(model, held_out.X, held_out.y)
+        weight = {"sample_weight": held_out.weight}
+        options = weight if weighted and held_out.weight is not None else {}
+        value = scorer(model, held_out.X, held_out.y, **options)
+        if not isinstance(value, Real):
+            raise InvalidParameterError(
+                f"scoring={scoring!r} returned {value!r}; it has to return a number."
+            )
+        return value
 
     return score
 
@@ -73,6 +90,11 @@ def split_rows(
     than there are classes, the split is not stratified; both with a warning. A binary problem is
     an error instead, as in scikit-learn.
     """
+    if fraction == 0:
+        raise InvalidParameterError(
+            "validation_fraction=0 leaves nothing for early stopping to validate with; give a "
+            "number in (0, 1), or X_val and y_val to fit."
+        )
     rows = np.arange(n_rows)
     single: np.ndarray = rows[:0]
     if stratify is not None and stratify.dtype != bool:
@@ -85,6 +107,11 @@ def split_rows(
                 f"{classes} one member only, which stays in the training set: early stopping "
                 "can't be judged by it.",
                 stacklevel=6,
+            )
+        if not len(rows):
+            raise ValueError(
+                "Every class has one member only, so there is nothing to validate with; set "
+                "early_stopping=False, or give X_val and y_val to fit."
             )
         n_val = math.ceil(fraction * len(rows))
         if min(n_val, len(rows) - n_val) < (counts > 1).sum():

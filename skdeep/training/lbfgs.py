@@ -38,6 +38,7 @@ def fit_lbfgs(trainer: Trainer, X, Y: np.ndarray, weight, *, max_iter: int, max_
             raise StopIteration
 
     with trainer.session(X.shape[0], rng=None):
+        trainer.begin_training()
         trainer.begin_epoch()
         start = w.astype(np.float64)
         if not math.isfinite(objective(start)[0]):

@@ -33,8 +33,8 @@ class Trainer:
     ----------
     network : Network
     loss : Loss
-    optimizer : Optimizer
-        Started already where it goes on from an earlier run.
+    optimizer : Optimizer or None
+        Started already where it goes on from an earlier run; None for L-BFGS.
     schedule : Schedule
     monitor : Monitor
     history : dict of lists
@@ -70,6 +70,8 @@ class Trainer:
         Epochs done in this run.
     learning_rate : float
         The rate of the last step.
+    interrupted : bool
+        Whether Ctrl-C ended the run.
     stop_training : bool
         A callback may set it to True: training stops when the epoch ends.
     """
@@ -78,7 +80,7 @@ class Trainer:
         self,
         network: Network,
         loss: Loss,
-        optimizer: Optimizer,
+        optimizer: Optimizer | None,
         schedule: Schedule,
         monitor: Monitor,
         history: History,
@@ -126,6 +128,7 @@ class Trainer:
         self.learning_rate = self.learning_rate_init
         self.stop_training = False
         self.gradient_norm = math.nan
+        self.interrupted = False
 
     # One step, one epoch, one run ---------------------------------------------------------------
 
@@ -179,6 +182,7 @@ class Trainer:
     def fit(self, batches: Batches, n_epochs: int) -> None:
         """Train for at most so many epochs; the best weights are in the network afterwards."""
         with self.session(batches.batch_size, self.rng):
+            self.begin_training()
             if not self.optimizer.started:
                 n_trainable = self.network.parameters.n_trainable
                 self.optimizer.start(n_trainable, self.network.dtype)
@@ -207,6 +211,7 @@ class Trainer:
                     raise self.divergence("the weights became infinite or NaN", self.epoch)
                 self.monitor.restore(parameters)
             except KeyboardInterrupt:
+                self.interrupted = True
                 self.monitor.restore(parameters)
                 warnings.warn("Training interrupted by user.", stacklevel=4)
             except DivergenceError:
@@ -221,7 +226,10 @@ class Trainer:
             finally:
                 self.network.release()
                 self._work = None
-            self._call(self.callbacks, "on_train_end")
+            try:
+                self._call(self.callbacks, "on_train_end")
+            except KeyboardInterrupt:
+                warnings.warn("Training interrupted by user.", stacklevel=4)
 
     def _begin_session(self, n_rows: int, rng: np.random.Generator | None) -> None:
         self.network.allocate(n_rows, rng)
@@ -230,6 +238,9 @@ class Trainer:
         self._batch_listeners = [
             c for c in self.callbacks if type(c).on_batch_end is not Callback.on_batch_end
         ]
+
+    def begin_training(self) -> None:
+        """Tell the callbacks."""
         self._call(self.callbacks, "on_train_begin")
 
     def begin_epoch(self) -> None:
@@ -274,11 +285,13 @@ class Trainer:
 
     def divergence(self, what: str, epoch: int) -> DivergenceError:
         """Return the error to raise: what happened, and what helps."""
+        advice = "scale the inputs (StandardScaler) or the targets (TransformedTargetRegressor)"
+        if self.optimizer is not None:
+            rate = f"learning_rate_init={self.learning_rate_init!r}"
+            advice += f", lower {rate}, or set clip_norm=1"
         return DivergenceError(
             "Solver produced non-finite parameter weights. The input data may contain large "
-            f"values and need to be preprocessed. In epoch {epoch} {what}. What helps: scale the "
-            "inputs (StandardScaler) or the targets (TransformedTargetRegressor), lower "
-            f"learning_rate_init={self.learning_rate_init!r}, or set clip_norm=1."
+            f"values and need to be preprocessed. In epoch {epoch} {what}. What helps: {advice}."
         )
 
     def _warn_not_converged(self, n_epochs: int) -> None:

@@ -87,7 +87,6 @@ PARAMETERS = [
     ({"n_iter_no_change": 0}, "n_iter_no_change=0 is not allowed; give an integer >= 1 or inf"),
     ({"early_stopping": "yes"}, "early_stopping='yes'"),
     ({"validation_fraction": 1.0}, "validation_fraction=1.0"),
-    ({"scoring": "acc"}, "acc"),
     ({"warm_start": 2}, "warm_start=2"),
     ({"dtype": "float16"}, "dtype='float16' is unknown"),
     ({"dtype": 32}, "dtype=32 is not allowed"),
@@ -95,6 +94,20 @@ PARAMETERS = [
     ({"callbacks": [print]}, "callbacks=.* is not allowed"),
     ({"random_state": "a"}, "'a' cannot be used to seed"),
     ({"verbose": -1}, "verbose=-1"),
+    ({"alpha": np.inf}, "alpha=inf"),
+    ({"learning_rate_init": np.inf}, "learning_rate_init=inf"),
+    ({"kernel_regularizer": ["l1"] * 3}, "one entry a hidden layer, or one more for the output"),
+    (
+        {"hidden_layer_sizes": (n for n in (3, 2))},
+        "hidden_layer_sizes=<generator .* is not allowed",
+    ),
+    ({"hidden_layer_sizes": {3}}, r"hidden_layer_sizes=\{3\} is not allowed"),
+    ({"scoring": "acuracy"}, "scoring='acuracy' is unknown; did you mean 'accuracy'"),
+    ({"scoring": ["accuracy"]}, r"scoring=\['accuracy'\] is not allowed"),
+    ({"scoring": lambda *_: "high", "early_stopping": True}, "returned 'high'; .* a number"),
+    ({"early_stopping": True, "validation_fraction": 0}, "validation_fraction=0 leaves nothing"),
+    ({"class_weight": {0: -1.0}}, "class_weight=.* give finite weights >= 0"),
+    ({"class_weight": {0: np.nan}}, "class_weight=.* give finite weights >= 0"),
     ({"label_smoothing": 1.0}, "label_smoothing=1.0"),
     ({"label_smoothing": 0.1, "loss": "hinge"}, "label_smoothing=0.1 is for losses that give"),
     ({"layers": Dense}, "layers=.* is not allowed; give a list of Layers"),
@@ -129,6 +142,7 @@ REGRESSOR_PARAMETERS = [
     ({"loss": FocalLoss()}, "is not for regression"),
     ({"output_activation": "relux"}, "output_activation='relux' is unknown; did you mean 'relu'"),
     ({"output_activation": "tanh", "loss": "poisson"}, "does not keep the predictions above 0"),
+    ({"output_activation": None}, "output_activation=None is not allowed; choose from"),
     ({"target_noise": -1}, "target_noise=-1"),
 ]
 
@@ -163,7 +177,11 @@ DATA = [
     ((X, y), {"X_val": X}, "X_val and y_val belong together"),
     ((X, y), {"y_val": y}, "X_val and y_val belong together"),
     ((X, y), {"sample_weight_val": weights}, "belongs to X_val"),
-    ((X, y), {"X_val": X[:, :2], "y_val": y}, "X has 2 features, but MLPClassifier is expecting 4"),
+    (
+        (X, y),
+        {"X_val": X[:, :2], "y_val": y},
+        "In X_val, .* X has 2 features, but MLPClassifier is expecting 4",
+    ),
     ((X, y), {"X_val": X, "y_val": y + 1}, "`y` has classes not in `self.classes_`"),
     ((X, y), {"X_val": X, "y_val": y[1:]}, "inconsistent numbers of samples"),
     ((X, y), {"X_val": with_nan, "y_val": y}, "contains NaN"),
@@ -223,6 +241,7 @@ def test_divergence_with_a_finite_best_epoch_restores_it():
         model.fit(X, y)
     assert np.isfinite(model.predict(X)).all()
     assert np.isnan(model.validation_scores_[-1])
+    assert np.isfinite(model.loss_)
     assert len({len(column) for column in model.history_.values()}) == 1
 
 

@@ -46,7 +46,7 @@ OUTPUTS = [
     (MLPClassifier, {}, np.c_[y > 0, y > 1].astype(int), "logistic"),
     (MLPClassifier, {"loss": "hinge"}, y, "identity"),
     (MLPRegressor, {}, y, "identity"),
-    (MLPRegressor, {"loss": "poisson"}, y, "exponential"),
+    (MLPRegressor, {"loss": "poisson"}, y, "exp"),
     (MLPRegressor, {"output_activation": "softplus"}, y, "softplus"),
 ]
 
@@ -193,6 +193,9 @@ def test_set_output():
     model = MLPClassifier((7, 5), **SETTINGS).set_output(transform="pandas").fit(X, y)
     table = model.transform(X)
     assert table.columns.tolist() == model.get_feature_names_out().tolist()
+    lower = model.transform(X, layer=0)
+    assert lower.columns.tolist() == [f"mlpclassifier{i}" for i in range(7)]
+    assert model.set_output(transform="default").transform(X).shape == (150, 5)
     assert model.fit_transform(X, y).shape == (150, 5)
 
 
@@ -273,3 +276,9 @@ def test_dtype_is_kept_end_to_end(dtype, settings):
     assert model.transform(X).dtype == dtype
     assert model.set_params(dtype="float32").fit(X, y).network_.dtype == np.float32
     assert model.set_params(dtype="float64").fit(X, y).network_.dtype == np.float64
+
+
+def test_inputs_beyond_float32_are_refused_by_a_float32_model():
+    model = MLPClassifier((3,), **SETTINGS).fit(X.astype("float32"), y)
+    with pytest.raises(ValueError, match="too large for dtype\\('float32'\\)"):
+        model.predict_proba(np.full((1, 4), 1e39))

@@ -70,6 +70,19 @@ def test_what_it_cannot_honour_is_named(settings):
     np.testing.assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
 
 
+def test_label_smoothing_is_honoured():
+    plain, smooth = (
+        MLPClassifier((), solver="lbfgs", label_smoothing=s, random_state=0).fit(X, y)
+        for s in (0.0, 0.3)
+    )
+    assert smooth.predict_proba(X).max() < 0.95 < plain.predict_proba(X).max()
+
+
+def test_divergence_gives_advice_that_fits():
+    with pytest.raises(ValueError, match=r"\(TransformedTargetRegressor\)\.$"):
+        MLPRegressor(solver="lbfgs").fit(1e300 * X, y)
+
+
 def test_early_stopping_restores_the_best_iteration():
     scores = iter([0.1, 0.5, 0.2, 0.3, 0.4, 0.4])
     model = MLPClassifier(

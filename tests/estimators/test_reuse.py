@@ -9,6 +9,10 @@ from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
 
 from skdeep import MLPClassifier, MLPRegressor
+from skdeep.activations import ReLU
+from skdeep.callbacks import Callback
+from skdeep.optimizers import Adam
+from skdeep.schedules import Adaptive
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -159,10 +163,117 @@ def test_optimizer_state_is_kept_where_it_can_be_used():
 
 
 def test_parts_that_were_given_are_not_changed():
-    from skdeep.optimizers import Adam
-    from skdeep.schedules import Adaptive
-
     solver, schedule = Adam(), Adaptive()
     MLPClassifier(solver=solver, learning_rate=schedule, max_iter=2).fit(X, y)
     assert vars(solver) == vars(Adam())
     assert vars(schedule) == vars(Adaptive())
+
+
+class Fail(Callback):
+    """Raise in the middle of an epoch."""
+
+    def __init__(self, error=RuntimeError, hook="on_batch_end"):
+        self.error = error
+        self.hook = hook
+
+    def on_train_begin(self, trainer):
+        self._fail("on_train_begin")
+
+    def on_batch_end(self, trainer):
+        self._fail("on_batch_end")
+
+    def on_epoch_end(self, trainer):
+        self._fail("on_epoch_end")
+
+    def on_train_end(self, trainer):
+        self._fail("on_train_end")
+
+    def _fail(self, hook):
+        if hook == self.hook:
+            raise self.error("boom")
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_after_a_failure_training_goes_on_as_if_it_had_not_been(options):
+    """Weights, optimizer, schedule and random numbers are all put back."""
+    model = MLPClassifier((5,), random_state=0, **options)
+    for _ in range(3):
+        model.partial_fit(X, y, classes=[0, 1, 2])
+    other = copy.deepcopy(model).set_params(callbacks=[Fail()])
+    with pytest.raises(RuntimeError, match="boom"):
+        other.partial_fit(X, y)
+    other.set_params(callbacks=None)
+    for m in (model, other):
+        m.partial_fit(X, y)
+    np.testing.assert_array_equal(values(other), values(model))
+    assert other.loss_curve_ == model.loss_curve_
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "adam"])
+def test_errors_after_lbfgs_are_not_hidden(solver):
+    model = MLPClassifier((5,), solver="lbfgs", warm_start=True, max_iter=5).fit(X, y)
+    before = values(model).copy()
+    model.set_params(solver=solver, callbacks=[Fail(hook="on_epoch_end")])
+    with pytest.raises(RuntimeError, match="boom"):
+        model.fit(X, y)
+    np.testing.assert_array_equal(values(model), before)
+
+
+HOOKS = ["on_train_begin", "on_batch_end", "on_epoch_end", "on_train_end"]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_an_interrupt_leaves_a_usable_model(hook, solver):
+    if (solver, hook) == ("lbfgs", "on_batch_end"):
+        pytest.skip("lbfgs has no batches")
+    model = MLPClassifier(
+        (5,), solver=solver, max_iter=3, callbacks=[Fail(KeyboardInterrupt, hook)]
+    )
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        model.fit(X, y)
+    assert model.predict(X).shape == (150,)
+    assert model.n_iter_ == {"on_epoch_end": 1, "on_train_end": 3}.get(hook, 0)
+    assert len({len(column) for column in model.history_.values()}) == 1
+
+
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_an_interrupt_in_the_first_epoch_keeps_the_model_that_was_there(warm_start):
+    model = MLPClassifier((5,), max_iter=3, random_state=0, warm_start=warm_start).fit(X, y)
+    before = values(model).copy()
+    model.set_params(callbacks=[Fail(KeyboardInterrupt)])
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        model.fit(X, y)
+    np.testing.assert_array_equal(values(model), before)
+    assert (model.n_iter_, len(model.loss_curve_)) == (3, 3)
+
+
+def test_an_interrupt_with_early_stopping_restores_the_best_epoch():
+    class Interrupt(Callback):
+        def on_epoch_end(self, trainer):
+            if trainer.epoch == 3:
+                raise KeyboardInterrupt
+
+    scores = iter([0.1, 0.9, 0.2])
+    model = MLPClassifier(
+        early_stopping=True, scoring=lambda *_: next(scores), callbacks=[Interrupt()]
+    )
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        model.fit(X, y)
+    assert (model.n_iter_, model.best_iter_) == (3, 2)
+
+
+SAME = [
+    ("activation", ["relu"]),
+    ("activation", ("relu",)),
+    ("activation", ReLU()),
+    ("hidden_layer_sizes", 5),
+    ("hidden_layer_sizes", [5]),
+    ("hidden_layer_sizes", np.array([5])),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), SAME)
+def test_the_same_architecture_in_other_words(name, value):
+    model = MLPClassifier((5,), warm_start=True, max_iter=1).fit(X, y)
+    model.set_params(**{name: value}).fit(X, y)

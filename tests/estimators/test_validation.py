@@ -140,3 +140,18 @@ def test_new_keys_of_the_history_are_filled_up():
 def test_far_away_validation_data_is_warned_of():
     with pytest.warns(UserWarning, match="X_val is nowhere near X"):
         MLPClassifier((3,), max_iter=1).fit(X, y, X_val=X * 1000, y_val=y)
+
+
+def test_scores_that_are_never_finite_are_warned_of():
+    model = MLPClassifier(early_stopping=True, scoring=lambda *_: np.nan, max_iter=3)
+    with pytest.warns(UserWarning, match="score was never a finite number"):
+        model.fit(X, y)
+    assert model.best_iter_ is None
+
+
+def test_only_classes_with_one_member():
+    with (
+        pytest.warns(UserWarning, match="4 classes have one member only"),
+        pytest.raises(ValueError, match="nothing to validate with"),
+    ):
+        MLPClassifier(early_stopping=True).fit(X[:4], [0, 1, 2, 3])

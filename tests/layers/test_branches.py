@@ -106,7 +106,7 @@ def test_a_branch_may_be_wide_and_another_deep(rng):
 
 @pytest.mark.parametrize("branches", [None, [], "wide", Dense(2)], ids=str)
 def test_concatenate_names_what_is_no_list_of_branches(branches):
-    with pytest.raises(InvalidParameterError, match="branches=.* is not allowed; give a list of"):
+    with pytest.raises(InvalidParameterError, match=r"branches=.* is not allowed; give a list of"):
         network_of(Concatenate(branches))
 
 
