@@ -13,7 +13,7 @@ from scipy.special import expit, xlogy
 
 from skdeep import kernels
 from skdeep._component import Component, InvalidParameterError, Limit
-from skdeep.activations import ACTIVATIONS, Activation
+from skdeep.activations import ACTIVATIONS, Activation, Exponential
 
 
 class Loss(Component):
@@ -243,7 +243,7 @@ class RegressionLoss(Loss):
     link = "identity"
     averages_outputs = True
     needs_positive_output = False
-    activation: Activation | None = None
+    activation: Activation | None = None  # what `link` names; None for the identity
 
     def use_output_activation(self, name: str) -> None:
         """Replace the loss's own link; "auto" keeps it."""
@@ -368,6 +368,7 @@ class PoissonLoss(RegressionLoss):
     """l = sum_k (y_k log(y_k / p_k) - y_k + p_k): half the Poisson deviance; p = exp(z)."""
 
     link = "exponential"
+    activation = Exponential()
     averages_outputs = False
     needs_positive_output = True
 
@@ -404,6 +405,7 @@ class GammaLoss(RegressionLoss):
     """l = sum_k (log(p_k / y_k) + y_k / p_k - 1): half the gamma deviance; p = exp(z)."""
 
     link = "exponential"
+    activation = Exponential()
     averages_outputs = False
     needs_positive_output = True
 

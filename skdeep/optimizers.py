@@ -31,10 +31,12 @@ class Optimizer(Component):
 
     slots: tuple[str, ...] = ()
     weight_decay = 0.0
+    _work: np.ndarray | None = None
 
     def start(self, n_parameters: int, dtype: np.dtype) -> None:
         """Begin anew: make the slots, for so many parameters."""
         self.n_steps_ = 0
+        self._work = None
         self.slots_ = [np.zeros(n_parameters, dtype=dtype) for _ in self.slots]
 
     @property
@@ -44,16 +46,15 @@ class Optimizer(Component):
 
     def stop(self) -> None:
         """Drop the state."""
-        self.slots_ = None
+        self.slots_ = self._work = None
 
     def step(self, w: np.ndarray, g: np.ndarray, lr: float) -> None:
         """Update the parameters w with the gradient g, which is overwritten."""
         self.n_steps_ += 1
         self.begin_step(lr)
-        n = w.size
-        work = self.__dict__.get("_work")
-        if work is None or work.size < min(BLOCK, n):
-            work = self._work = np.empty(min(BLOCK, n), dtype=w.dtype)
+        if self._work is None:
+            self._work = np.empty_like(w[:BLOCK])
+        n, work = w.size, self._work
         if n <= BLOCK:
             self.update(w, g, lr, work, *self.slots_)
             return
@@ -70,9 +71,7 @@ class Optimizer(Component):
         raise NotImplementedError
 
     def __getstate__(self):
-        state = super().__getstate__().copy()
-        state.pop("_work", None)
-        return state
+        return {**super().__getstate__(), "_work": None}
 
 
 class SGD(Optimizer):

@@ -832,6 +832,15 @@ class TestOptimizers:
         np.testing.assert_array_equal(descend(optimizer, w, gradients), expected)
 
     @each(OPTIMIZER_CASES)
+    def test_a_new_start_may_be_of_another_dtype(self, make, slope):
+        w, gradients = (a.astype(np.float32) for a in slope)
+        optimizer = started_optimizer(make)
+        descend(optimizer, slope[0].copy(), slope[1])
+        optimizer.start(len(w), w.dtype)
+        expected = descend(started_optimizer(make, dtype=np.float32), w.copy(), gradients)
+        np.testing.assert_array_equal(descend(optimizer, w, gradients), expected)
+
+    @each(OPTIMIZER_CASES)
     def test_a_clone_has_not_started(self, make, slope):
         optimizer = started_optimizer(make)
         assert optimizer.started
@@ -887,7 +896,7 @@ LAYER_CASES = {
     "Dense rrelu": partial(Dense, 3, "rrelu"),
     "Dense with noise": partial(Dense, 3, "tanh", weight_noise=0.2),
     "Activation": Activation,
-    "Activation None": partial(Activation, None),
+    "Activation identity": partial(Activation, "identity"),
     "Activation mish": partial(Activation, "mish"),
     "Activation prelu": partial(Activation, "prelu"),
     "Activation rrelu": partial(Activation, "rrelu"),
@@ -915,12 +924,24 @@ class LayerRun:
     """A training pass of a layer, with the loss sum(dY * Y) above it, and what came of it."""
 
     def __init__(
-        self, make, X, dY=None, *, seed=0, n_rows=None, garbage=0.0, values=None, needs_dX=True
+        self,
+        make,
+        X,
+        dY=None,
+        *,
+        seed=0,
+        n_rows=None,
+        garbage=0.0,
+        values=None,
+        needs_dX=True,
+        freeze=False,
     ):
         self.layer = make()
         self.chain = Chain([self.layer])
         self.n_outputs = self.chain.setup(X.shape[1])
         parameters = [p for layer in self.chain.walk() for p in layer.parameters_]
+        for p in parameters:
+            p.trainable = p.trainable and not freeze
         self.vector = ParameterVector(parameters, X.dtype, np.random.default_rng(2))
         if values is not None:
             self.vector.values[:] = values
@@ -967,6 +988,14 @@ class TestLayers:
         assert_gradient(run.dX, value, X)
         numeric = central_difference(value, values)[: run.vector.n_trainable]
         np.testing.assert_allclose(run.gradient, numeric, rtol=1e-6, atol=1e-8)
+
+    @each(LAYER_CASES)
+    def test_a_frozen_layer_passes_the_gradient_on(self, make, batch):
+        X = batch.copy()
+        dY = gradient_above(make, X)
+        run = LayerRun(make, X, dY, freeze=True)
+        assert run.gradient.size == 0
+        assert_gradient(run.dX, lambda: LayerRun(make, X, dY, freeze=True).value, X)
 
     @each_with(LAYER_CASES, each_dtype)
     def test_keeps_the_dtype(self, make, dtype, batch):

@@ -1,6 +1,5 @@
 """What the README and the pages of docs/ say is run, and held against the code."""
 
-import ast
 import inspect
 import re
 import runpy
@@ -16,7 +15,6 @@ import skdeep
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-FILES = sorted((ROOT / "skdeep").rglob("*.py"))
 LINK = re.compile(r"\]\(([^)]+)\)")
 
 # Documentation trains for seconds, not to the end.
@@ -95,39 +93,3 @@ def test_parameters_page_agrees_with_the_signature(estimator):
             documented.update(re.findall(r"^\| `(\w+)` \| `(.+?)` \|", section, re.MULTILINE))
     parameters = inspect.signature(estimator).parameters.values()
     assert documented == {p.name: repr(p.default) for p in parameters}
-
-
-def documented_floors():
-    """Return the floor of every module, from the table of docs/design.md."""
-    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
-    floors = {}
-    for floor, modules in re.findall(r"^\| (\d+) \| (.+?) \|", text, re.MULTILINE):
-        for module in re.findall(r"`(\w+)", modules):
-            floors[module] = int(floor)
-    return floors
-
-
-def imports(path):
-    """Yield the modules of skdeep, by their first name, that a file imports when it runs."""
-    nodes = [ast.parse(path.read_text(encoding="utf-8"))]
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            continue
-        nodes.extend(ast.iter_child_nodes(node))
-        if isinstance(node, ast.ImportFrom) and node.module == "skdeep":
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("skdeep."):
-            yield node.module.split(".")[1]
-
-
-def test_imports_point_to_a_lower_floor():
-    floors = documented_floors()
-    package = ROOT / "skdeep"
-    modules = {path.relative_to(package).parts[0].removesuffix(".py") for path in FILES}
-    assert floors.keys() == modules - {"__init__"}
-    for path in FILES:
-        own = path.relative_to(package).parts[0].removesuffix(".py")
-        for other in imports(path):
-            lower = own == "__init__" or own == other or floors[other] < floors[own]
-            assert lower, f"{path.relative_to(ROOT)} imports {other}"

@@ -6,7 +6,7 @@ import numpy as np
 
 from skdeep import kernels
 from skdeep._component import Limit, resolve
-from skdeep.activations import ACTIVATIONS, Activation
+from skdeep.activations import ACTIVATIONS, Activation, Identity
 from skdeep.constraints import CONSTRAINTS, Constraint
 from skdeep.initializers import INITIALIZERS, Initializer
 from skdeep.layers.base import Layer, rows
@@ -103,7 +103,7 @@ class Dense(Layer):
             )
             parameters.append(self.bias_)
         # The identity costs nothing when it is not there.
-        self.activation_ = None if f is None or type(f).__name__ == "Identity" else f
+        self.activation_ = None if type(f) is Identity else f
         if self.activation_ is not None:
             parameters += self.activation_.build(self.units)
         return self.units, parameters

@@ -38,7 +38,7 @@ def test_the_function_that_was_given_stays_as_it_is():
     assert vars(function) == vars(PReLU())
 
 
-@pytest.mark.parametrize("function", ["rel", 3, PReLU, Dense(2)], ids=str)
+@pytest.mark.parametrize("function", ["rel", None, 3, PReLU, Dense(2)], ids=str)
 def test_what_is_no_function_is_named(function):
     with pytest.raises(InvalidParameterError, match="function="):
         Activation(function).setup(3)

@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skdeep.callbacks import Callback
 from skdeep.clipping import gradient_norm
-from skdeep.constraints import NonNeg
+from skdeep.constraints import NonNeg, UnitNorm
 from skdeep.layers import ActivityRegularization, BatchNorm, Dense, Dropout, GaussianNoise
 from skdeep.losses import LogLoss, SquaredError
 from skdeep.network import Network
@@ -125,7 +125,7 @@ RATE, DECAY, NOISE, CLIP_VALUE, CLIP_NORM = 0.4, 0.5, 0.3, 0.15, 0.25
 
 def step_by_hand(order):
     """Return the weights after a step whose parts come in this order."""
-    trainer = make(layers(kernel_constraint=NonNeg(), bias_constraint=NonNeg()), l2=3.0)
+    trainer = make(layers(kernel_constraint=UnitNorm(), bias_constraint=NonNeg()), l2=3.0)
     network = trainer.network
     with trainer.session(N_ROWS, None):
         trainer.objective(*data())
@@ -139,13 +139,19 @@ def step_by_hand(order):
         def decay():
             w[:n_kernels] -= RATE * DECAY * w[:n_kernels]
 
+        def constrain():
+            for p in network.parameters.parameters:
+                p.value[...] = (
+                    p.value / np.linalg.norm(p.value, axis=0) if p.kernel else p.value.clip(0)
+                )
+
         parts = {
             "noise": lambda: np.add(g, noise, out=g),
             "clip by value": lambda: np.clip(g, -CLIP_VALUE, CLIP_VALUE, out=g),
             "clip by norm": clip_norm,
             "optimizer": lambda: np.subtract(w, RATE * g, out=w),
             "decay": decay,
-            "constraints": lambda: np.maximum(w, 0, out=w),
+            "constraints": constrain,
         }
         for name in order:
             parts[name]()
@@ -157,7 +163,7 @@ ORDER = ["noise", "clip by value", "clip by norm", "optimizer", "decay", "constr
 
 def test_the_order_of_a_step():
     trainer = make(
-        layers(kernel_constraint=NonNeg(), bias_constraint=NonNeg()),
+        layers(kernel_constraint=UnitNorm(), bias_constraint=NonNeg()),
         l2=3.0,
         learning_rate_init=RATE,
         weight_decay=DECAY,
