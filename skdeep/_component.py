@@ -15,12 +15,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils._set_output import _wrap_data_with_container
+from sklearn.utils.parallel import _get_threadpool_controller as blas_controller
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 __all__ = [
     "Component",
     "InvalidParameterError",
     "Limit",
+    "blas_controller",
     "check_limits",
     "check_sample_weight",
     "is_per_layer",

@@ -63,6 +63,11 @@ class Network:
         """Whether rows may come as CSR matrices."""
         return self.chain.accepts_sparse
 
+    def largest_product(self, n_rows: int) -> int:
+        """Return the multiplications of the largest matrix product for so many rows."""
+        kernels = (p for p in self.parameters.parameters if p.kernel)
+        return n_rows * max((p.size for p in kernels), default=0)
+
     # Training -------------------------------------------------------------------------------
 
     def allocate(self, n_rows: int, rng: np.random.Generator | None) -> None:

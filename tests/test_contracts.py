@@ -278,23 +278,23 @@ class TestActivations:
 # Losses ---------------------------------------------------------------------------------------
 
 KINDS = ["binary", "multilabel", "multiclass"]
+CLASSIFIERS = {
+    **CLASSIFICATION_LOSSES,
+    "focal 0": partial(losses.FocalLoss, 0.0),
+    "focal 0.5": partial(losses.FocalLoss, 0.5),
+    "focal 1": partial(losses.FocalLoss, 1.0),
+}
+REGRESSORS = {
+    **REGRESSION_LOSSES,
+    "huber 0.3": partial(losses.Huber, 0.3),
+    "quantile 0.9": partial(losses.QuantileLoss, 0.9),
+}
 CLASSIFICATION_CASES = {
-    f"{name} {kind}": (make, kind)
-    for name, make in {
-        **CLASSIFICATION_LOSSES,
-        "focal 0": partial(losses.FocalLoss, 0.0),
-        "focal 0.5": partial(losses.FocalLoss, 0.5),
-        "focal 1": partial(losses.FocalLoss, 1.0),
-    }.items()
-    for kind in KINDS
+    f"{name} {kind}": (make, kind) for name, make in CLASSIFIERS.items() for kind in KINDS
 }
 REGRESSION_CASES = {
     f"{name} {output}": (make, output)
-    for name, make in {
-        **REGRESSION_LOSSES,
-        "huber 0.3": partial(losses.Huber, 0.3),
-        "quantile 0.9": partial(losses.QuantileLoss, 0.9),
-    }.items()
+    for name, make in REGRESSORS.items()
     for output in ("auto", *OUTPUT_ACTIVATIONS)
     if not make().needs_positive_output or output in ("auto", *losses.POSITIVE_OUTPUTS)
 }
@@ -557,6 +557,13 @@ class TestConstraints:
         outside = np.r_[:2, 2 + np.prod(shape) : 16]
         np.testing.assert_array_equal(vector[outside], before[outside])
         assert np.isfinite(vector).all()
+
+    @pytest.mark.parametrize("name", ["MaxNorm", "MinMaxNorm"])
+    def test_a_bound_of_infinity_is_no_bound(self, name, rng):
+        w = 3 * rng.standard_normal((4, 3))
+        before = w.copy()
+        getattr(constraints, name)(max_value=np.inf).project(w)
+        np.testing.assert_allclose(w, before, rtol=1e-15)
 
     @each(CONSTRAINT_CASES)
     def test_changes_what_is_not_allowed(self, make, rng):
@@ -1146,6 +1153,88 @@ COMPONENT_CASES = {
 }
 
 
+# What the numbers of every component may be.
+NOT_NEGATIVE, POSITIVE, ANY, SHARE, COUNT = (
+    "[0, inf)",
+    "(0, inf)",
+    "(-inf, inf)",
+    "[0, 1]",
+    "1, 2, ...",
+)
+ADAM = {"beta_1": "[0, 1)", "beta_2": "[0, 1)", "epsilon": POSITIVE}
+INTERVALS = {
+    activations.LeakyReLU: {"negative_slope": SHARE},
+    activations.PReLU: {"initial_slope": ANY},
+    activations.RReLU: {"lower": POSITIVE, "upper": "(0, 1]"},
+    activations.ThresholdedReLU: {"theta": NOT_NEGATIVE},
+    activations.ELU: {"alpha": NOT_NEGATIVE},
+    activations.Swish: {"beta": ANY},
+    losses.FocalLoss: {"gamma": NOT_NEGATIVE},
+    losses.Huber: {"delta": POSITIVE},
+    losses.QuantileLoss: {"quantile": "(0, 1)"},
+    L1: {"l1": NOT_NEGATIVE},
+    L2: {"l2": NOT_NEGATIVE},
+    L1L2: {"l1": NOT_NEGATIVE, "l2": NOT_NEGATIVE},
+    constraints.MaxNorm: {"max_value": POSITIVE},
+    constraints.MinMaxNorm: {
+        "min_value": NOT_NEGATIVE,
+        "max_value": NOT_NEGATIVE,
+        "rate": "(0, 1]",
+    },
+    initializers.Constant: {"value": ANY},
+    initializers.Normal: {"mean": ANY, "std": NOT_NEGATIVE},
+    initializers.TruncatedNormal: {"mean": ANY, "std": NOT_NEGATIVE},
+    initializers.Uniform: {"low": ANY, "high": ANY},
+    initializers.VarianceScaling: {"scale": POSITIVE},
+    initializers.Orthogonal: {"gain": ANY},
+    initializers.Identity: {"gain": ANY},
+    schedules.InverseScaling: {"power_t": NOT_NEGATIVE},
+    schedules.Adaptive: {"factor": "(1, inf)", "min_rate": NOT_NEGATIVE},
+    schedules.Step: {"factor": POSITIVE, "every": COUNT},
+    schedules.Exponential: {"decay": "(0, 1]"},
+    schedules.InverseTime: {"decay": NOT_NEGATIVE},
+    schedules.Linear: {"end": SHARE},
+    schedules.Polynomial: {"power": POSITIVE, "end": SHARE},
+    schedules.Cosine: {"end": SHARE},
+    schedules.CosineRestarts: {"period": COUNT, "growth": "[1, inf)", "end": SHARE},
+    schedules.OneCycle: {"warmup": "(0, 1)", "start": SHARE, "end": SHARE},
+    schedules.WarmupCosine: {"warmup": "(0, 1)", "end": SHARE},
+    Warmup: {"epochs": POSITIVE, "start": SHARE},
+    optimizers.SGD: {"momentum": SHARE},
+    optimizers.Adam: ADAM,
+    optimizers.AdamW: {**ADAM, "weight_decay": NOT_NEGATIVE},
+    optimizers.Nadam: ADAM,
+    optimizers.Adamax: ADAM,
+    optimizers.AMSGrad: ADAM,
+    optimizers.AdaGrad: {"epsilon": POSITIVE},
+    optimizers.AdaDelta: {"rho": "[0, 1)", "epsilon": POSITIVE},
+    optimizers.RMSProp: {"rho": "[0, 1)", "epsilon": POSITIVE},
+    optimizers.Lion: {"beta_1": "[0, 1)", "beta_2": "[0, 1)"},
+    Dense: {"units": COUNT, "weight_noise": NOT_NEGATIVE},
+    BatchNorm: {"momentum": SHARE, "epsilon": POSITIVE},
+    Dropout: {"rate": "[0, 1)"},
+    GaussianNoise: {"std": NOT_NEGATIVE},
+}
+
+
+def at_the_edges(interval):
+    """Return the outermost numbers of an interval, and those just outside."""
+    if interval == COUNT:
+        return [1, 1000], [0, -1, 1.5]
+    inside, outside = [], []
+    low, high = (float(end) for end in interval[1:-1].split(","))
+    for end, is_closed, outwards in (
+        (low, interval[0] == "[", -np.inf),
+        (high, interval[-1] == "]", np.inf),
+    ):
+        if np.isfinite(end):
+            inside.append(end if is_closed else float(np.nextafter(end, -outwards)))
+            outside.append(float(np.nextafter(end, outwards)) if is_closed else end)
+        else:
+            inside.append(np.sign(outwards) * 1e300)
+    return inside, outside
+
+
 def parameters_of(component):
     """Return get_params in a form that compares."""
     return {
@@ -1187,6 +1276,21 @@ class TestComponents:
                 culprit = clone(component).set_params(**{name: wrong})
                 with pytest.raises(InvalidParameterError, match=f"{name}={wrong!r} is not allowed"):
                     culprit.check()
+
+    def test_the_limits_of_every_number_are_written_down(self):
+        classes = {type(make()) for make in COMPONENT_CASES.values()}
+        declared = {c: set(c._limits) for c in classes if c._limits}
+        assert {c: set(intervals) for c, intervals in INTERVALS.items()} == declared
+
+    @pytest.mark.parametrize(
+        ("kind", "name", "interval"),
+        [(c, name, text) for c, intervals in INTERVALS.items() for name, text in intervals.items()],
+    )
+    def test_numbers_are_allowed_up_to_their_limits_and_no_further(self, kind, name, interval):
+        limit = kind._limits[name]
+        inside, outside = at_the_edges(interval)
+        assert [value for value in inside if not limit.allows(value)] == []
+        assert [value for value in outside if limit.allows(value)] == []
 
     @each(COMPONENT_CASES)
     def test_every_number_has_limits(self, make):

@@ -633,6 +633,15 @@ class TestSchedules:
             expected = 0.03 * formula(epoch, n_epochs, t)
             assert schedule.rate(0.03, progress) == pytest.approx(expected, rel=1e-12, abs=1e-17)
 
+    def test_adaptive_divides_by_5_down_to_a_millionth(self):
+        schedule = SCHEDULES["adaptive"]()
+        schedule.reset()
+        rates = [schedule.rate(0.001, Progress())]
+        while schedule.on_plateau(0.001):
+            rates.append(schedule.rate(0.001, Progress(1.0)))
+        # the first that is at most 1e-6 is the last
+        np.testing.assert_allclose(rates, [0.001 / 5**k for k in range(6)])
+
 
 # Optimizers -----------------------------------------------------------------------------------
 

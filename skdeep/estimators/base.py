@@ -13,10 +13,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdeep._component import InvalidParameterError, wrap_output
 from skdeep.estimators import architecture, run
+from skdeep.estimators.data import TrainingData, combine_weights, ravel_single_column
 from skdeep.estimators.live import LiveViews, write_all
 from skdeep.estimators.options import check_options
 from skdeep.estimators.randomness import Streams
 from skdeep.estimators.summary import Summary
+from skdeep.estimators.validation import hold_out
 from skdeep.layers import Dense
 from skdeep.losses import Loss
 from skdeep.network import Network
@@ -116,19 +118,19 @@ class BaseMLP(
             dtype=self._wanted_dtype(continues),
             reset=not continues,
         )
-        y = run.ravel_single_column(y)
+        y = ravel_single_column(y)
         encoded = (
             self._encode_again(y, incremental) if continues else self._encode_first(y, classes)
         )
-        weight = run.combine_weights(sample_weight, self._class_weights(y, incremental), X)
+        weight = combine_weights(sample_weight, self._class_weights(y, incremental), X)
         if not continues:
             self._streams = Streams(self.random_state)
             self.history_ = {"loss": [], "learning_rate": [], "gradient_norm": [], "seconds": []}
             self.t_ = 0
         self._loss = self._choose_loss()
         self._prepare_network(X.shape[1], X.dtype, continues)
-        data = run.TrainingData(X, y, encoded, weight)
-        held_out = run.hold_out(self, data, validation)
+        data = TrainingData(X, y, encoded, weight)
+        held_out = hold_out(self, data, validation)
         trainer = run.make_trainer(self, held_out, continues=continues, incremental=incremental)
         was_fitted = "n_iter_" in vars(self)
         run.train(self, trainer, data, incremental=incremental)

@@ -7,16 +7,11 @@ import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import column_or_1d, validate_data
 
-from skdeep._component import check_sample_weight, resolve
+from skdeep._component import resolve
+from skdeep.estimators.data import TrainingData
 from skdeep.estimators.options import check_callbacks
-from skdeep.estimators.validation import (
-    ValidationSet,
-    make_score,
-    split_rows,
-    warn_if_untransformed,
-)
+from skdeep.estimators.validation import ValidationSet, make_score
 from skdeep.optimizers import OPTIMIZERS, Optimizer
 from skdeep.schedules import SCHEDULES, Schedule
 from skdeep.training.batches import Batches
@@ -40,128 +35,6 @@ _NOT_FOR_LBFGS = (
     "kernel_constraint",
     "bias_constraint",
 )
-
-
-class TrainingData:
-    """What a run trains on.
-
-    Attributes
-    ----------
-    X : ndarray or CSR matrix
-    y : array
-        As the user has it.
-    encoded : ndarray
-        As the estimator's `_targets` takes it.
-    weight : ndarray of shape (n_rows,) or None
-    rows : ndarray of int or None
-        The rows that are trained on; None is all.
-    """
-
-    def __init__(self, X, y, encoded: np.ndarray, weight: np.ndarray | None):
-        self.X = X
-        self.y = y
-        self.encoded = encoded
-        self.weight = weight
-        self.rows: np.ndarray | None = None
-
-    @property
-    def n_rows(self) -> int:
-        """The number of rows that are trained on."""
-        return self.X.shape[0] if self.rows is None else len(self.rows)
-
-    def scaled_weight(self, dtype: np.dtype) -> np.ndarray | None:
-        """Return weights with mean 1 over the training rows; None where all are equal."""
-        return scale_to_mean_one(self.weight, self.rows, dtype)
-
-
-def scale_to_mean_one(weight, rows, dtype: np.dtype) -> np.ndarray | None:
-    """Divide by the mean over some rows; constant weights are no weights at all."""
-    if weight is None:
-        return None
-    chosen = weight if rows is None else weight[rows]
-    mean = chosen.mean()
-    if mean == 0:
-        raise ValueError("Sample weights must contain at least one non-zero number.")
-    if (chosen == chosen[0]).all():
-        return None
-    return (weight / mean).astype(dtype)
-
-
-def ravel_single_column(y):
-    """Return y; where it has one column, as 1-D, with scikit-learn's warning."""
-    if y.ndim == 2 and y.shape[1] == 1 and isinstance(y, np.ndarray):
-        return column_or_1d(y, warn=True)
-    return y
-
-
-def combine_weights(sample_weight, class_weights, X) -> np.ndarray | None:
-    """Return the product of sample weights and class weights, in float64."""
-    if sample_weight is not None:
-        sample_weight = check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
-        if not sample_weight.any():
-            raise ValueError("Sample weights must contain at least one non-zero number.")
-    if class_weights is None or sample_weight is None:
-        return class_weights if sample_weight is None else sample_weight
-    return sample_weight * class_weights
-
-
-# Validation data ------------------------------------------------------------------------------
-
-
-def hold_out(estimator: Any, data: TrainingData, given) -> ValidationSet | None:
-    """Return the validation set: the user's, or rows split off for early stopping, or None.
-
-    Class weights count in it too: a model is judged by what it was trained for.
-    Sets: data.rows, where rows were split off.
-    """
-    X_val, y_val, weight_val = given
-    if (X_val is None) != (y_val is None):
-        raise ValueError("X_val and y_val belong together; give both, or neither.")
-    if X_val is None and weight_val is not None:
-        raise ValueError("sample_weight_val belongs to X_val and y_val; give all three.")
-    if X_val is not None:
-        return _given_validation(estimator, data, X_val, y_val, weight_val)
-    if not estimator.early_stopping:
-        return None
-    train, val = split_rows(
-        data.X.shape[0],
-        estimator.validation_fraction,
-        estimator._streams.split_seed,
-        estimator._stratify(data.encoded),
-    )
-    data.rows = train
-    weight = None if data.weight is None else data.weight[val]
-    return _validation_set(estimator, data.X[val], data.y[val], data.encoded[val], weight)
-
-
-def _given_validation(estimator, data: TrainingData, X_val, y_val, weight_val) -> ValidationSet:
-    try:
-        X_val, y_val = validate_data(
-            estimator,
-            X_val,
-            y_val,
-            accept_sparse="csr",
-            multi_output=True,
-            y_numeric=estimator._y_is_numeric,
-            dtype=data.X.dtype,
-            reset=False,
-        )
-        y_val = ravel_single_column(y_val)
-        encoded = estimator._encode(y_val)
-        weight = combine_weights(weight_val, estimator._class_weights(y_val, False), X_val)
-    except ValueError as error:
-        raise ValueError(f"In X_val, y_val or sample_weight_val: {error}") from error
-    warn_if_untransformed(data.X, X_val)
-    return _validation_set(estimator, X_val, y_val, encoded, weight)
-
-
-def _validation_set(estimator, X, y, encoded, weight) -> ValidationSet:
-    dtype = estimator.network_.dtype
-    targets = estimator._targets(encoded, dtype, training=False)
-    Y = targets.gather(slice(None), np.empty(targets.shape, dtype))
-    return ValidationSet(X, y, Y, scale_to_mean_one(weight, None, dtype))
 
 
 # The trainer ----------------------------------------------------------------------------------

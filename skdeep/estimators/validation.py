@@ -11,8 +11,15 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import validate_data
 
 from skdeep._component import InvalidParameterError, unknown_name
+from skdeep.estimators.data import (
+    TrainingData,
+    combine_weights,
+    ravel_single_column,
+    scale_to_mean_one,
+)
 from skdeep.losses import Loss
 from skdeep.network import Network
 
@@ -147,3 +154,57 @@ def warn_if_untransformed(X: Any, X_val: Any) -> None:
             "Pipeline(..., transform_input=['X_val']).",
             stacklevel=6,
         )
+
+
+def hold_out(estimator: Any, data: TrainingData, given) -> ValidationSet | None:
+    """Return the validation set: the user's, or rows split off for early stopping, or None.
+
+    Class weights count in it too: a model is judged by what it was trained for.
+    Sets: data.rows, where rows were split off.
+    """
+    X_val, y_val, weight_val = given
+    if (X_val is None) != (y_val is None):
+        raise ValueError("X_val and y_val belong together; give both, or neither.")
+    if X_val is None and weight_val is not None:
+        raise ValueError("sample_weight_val belongs to X_val and y_val; give all three.")
+    if X_val is not None:
+        return _given_validation(estimator, data, X_val, y_val, weight_val)
+    if not estimator.early_stopping:
+        return None
+    train, val = split_rows(
+        data.X.shape[0],
+        estimator.validation_fraction,
+        estimator._streams.split_seed,
+        estimator._stratify(data.encoded),
+    )
+    data.rows = train
+    weight = None if data.weight is None else data.weight[val]
+    return _validation_set(estimator, data.X[val], data.y[val], data.encoded[val], weight)
+
+
+def _given_validation(estimator, data: TrainingData, X_val, y_val, weight_val) -> ValidationSet:
+    try:
+        X_val, y_val = validate_data(
+            estimator,
+            X_val,
+            y_val,
+            accept_sparse="csr",
+            multi_output=True,
+            y_numeric=estimator._y_is_numeric,
+            dtype=data.X.dtype,
+            reset=False,
+        )
+        y_val = ravel_single_column(y_val)
+        encoded = estimator._encode(y_val)
+        weight = combine_weights(weight_val, estimator._class_weights(y_val, False), X_val)
+    except ValueError as error:
+        raise ValueError(f"In X_val, y_val or sample_weight_val: {error}") from error
+    warn_if_untransformed(data.X, X_val)
+    return _validation_set(estimator, X_val, y_val, encoded, weight)
+
+
+def _validation_set(estimator, X, y, encoded, weight) -> ValidationSet:
+    dtype = estimator.network_.dtype
+    targets = estimator._targets(encoded, dtype, training=False)
+    Y = targets.gather(slice(None), np.empty(targets.shape, dtype))
+    return ValidationSet(X, y, Y, scale_to_mean_one(weight, None, dtype))

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from skdeep import kernels
 from skdeep.callbacks.base import Callback
 from skdeep.clipping import clip_gradient, gradient_norm
 from skdeep.losses import Loss
@@ -203,7 +204,10 @@ class Trainer:
         """Make buffers and drop them; take in what ends a run early; restore the best weights."""
         parameters = self.network.parameters
         # Overflow is looked for, and named, by way of the loss: NumPy's warnings would say less.
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        with (
+            np.errstate(over="ignore", invalid="ignore", divide="ignore"),
+            kernels.threads_for(self.network.largest_product(n_rows)),
+        ):
             self._begin_session(n_rows, rng)
             try:
                 yield

@@ -14,7 +14,7 @@ import sklearn
 from scipy.stats import loguniform
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
-from sklearn.datasets import load_diabetes, load_iris
+from sklearn.datasets import load_diabetes, load_digits, load_iris
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
@@ -25,6 +25,7 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from skdeep import MLPClassifier, MLPRegressor
 from skdeep.callbacks import Callback
@@ -260,6 +261,18 @@ def _quiet_values(random_state):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return fitted_values(random_state)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_number_of_threads_changes_nothing_in_a_small_network(dtype):
+    X, y = load_digits(return_X_y=True)
+    X = X[:600].astype(dtype)
+    results = []
+    for n_threads in (1, 2):
+        with threadpool_limits(n_threads, user_api="blas"):
+            model = MLPClassifier(max_iter=3, clip_norm=0.1, random_state=0).fit(X, y[:600])
+        results.append(model.network_.parameters.values)
+    np.testing.assert_array_equal(*results)
 
 
 def test_global_random_state_is_left_alone():

@@ -1,0 +1,73 @@
+"""The training data of a run, and the weights of its rows."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.utils.validation import column_or_1d
+
+from skdeep._component import check_sample_weight
+
+
+class TrainingData:
+    """What a run trains on.
+
+    Attributes
+    ----------
+    X : ndarray or CSR matrix
+    y : array
+        As the user has it.
+    encoded : ndarray
+        As the estimator's `_targets` takes it.
+    weight : ndarray of shape (n_rows,) or None
+    rows : ndarray of int or None
+        The rows that are trained on; None is all.
+    """
+
+    def __init__(self, X, y, encoded: np.ndarray, weight: np.ndarray | None):
+        self.X = X
+        self.y = y
+        self.encoded = encoded
+        self.weight = weight
+        self.rows: np.ndarray | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows that are trained on."""
+        return self.X.shape[0] if self.rows is None else len(self.rows)
+
+    def scaled_weight(self, dtype: np.dtype) -> np.ndarray | None:
+        """Return weights with mean 1 over the training rows; None where all are equal."""
+        return scale_to_mean_one(self.weight, self.rows, dtype)
+
+
+def scale_to_mean_one(weight, rows, dtype: np.dtype) -> np.ndarray | None:
+    """Divide by the mean over some rows; constant weights are no weights at all."""
+    if weight is None:
+        return None
+    chosen = weight if rows is None else weight[rows]
+    mean = chosen.mean()
+    if mean == 0:
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    if (chosen == chosen[0]).all():
+        return None
+    return (weight / mean).astype(dtype)
+
+
+def ravel_single_column(y):
+    """Return y; where it has one column, as 1-D, with scikit-learn's warning."""
+    if y.ndim == 2 and y.shape[1] == 1 and isinstance(y, np.ndarray):
+        return column_or_1d(y, warn=True)
+    return y
+
+
+def combine_weights(sample_weight, class_weights, X) -> np.ndarray | None:
+    """Return the product of sample weights and class weights, in float64."""
+    if sample_weight is not None:
+        sample_weight = check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+        if not sample_weight.any():
+            raise ValueError("Sample weights must contain at least one non-zero number.")
+    if class_weights is None or sample_weight is None:
+        return class_weights if sample_weight is None else sample_weight
+    return sample_weight * class_weights

@@ -1,0 +1,63 @@
+"""Small products run in one thread, and the limit is put back."""
+
+import threading
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from skdeep.kernels.threads import SMALL_PRODUCT, threads_for
+
+
+def blas_threads():
+    return [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
+
+
+@pytest.fixture(autouse=True)
+def two_threads():
+    with threadpool_limits(2, user_api="blas"):
+        yield
+
+
+@pytest.mark.parametrize(("product", "limit"), [(SMALL_PRODUCT, 1), (SMALL_PRODUCT + 1, 2)])
+def test_limit_goes_by_the_size(product, limit):
+    with threads_for(product):
+        assert set(blas_threads()) == {limit}
+    assert set(blas_threads()) == {2}
+
+
+def test_limit_is_put_back_after_an_error():
+    with pytest.raises(ZeroDivisionError), threads_for(1):
+        _ = 1 / 0
+    assert set(blas_threads()) == {2}
+
+
+def test_limit_holds_until_the_last_thread_leaves():
+    entered, leave = threading.Barrier(5), threading.Event()
+
+    def work():
+        with threads_for(1):
+            entered.wait()
+            leave.wait()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    entered.wait()
+    with threads_for(1):
+        pass
+    assert set(blas_threads()) == {1}
+    leave.set()
+    for thread in threads:
+        thread.join()
+    assert set(blas_threads()) == {2}
+
+
+def test_small_products_are_the_same_whatever_the_number_of_threads():
+    rng = np.random.default_rng(0)
+    A, B = rng.random((200, 64), np.float32), rng.random((64, 100), np.float32)
+    results = []
+    for n_threads in (1, 2):
+        with threadpool_limits(n_threads, user_api="blas"), threads_for(200 * 64 * 100):
+            results.append(A @ B)
+    np.testing.assert_array_equal(*results)
