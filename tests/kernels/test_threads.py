@@ -13,12 +13,13 @@ def blas_threads():
     return [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def two_threads():
     with threadpool_limits(2, user_api="blas"):
         yield
 
 
+@pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize(("product", "limit"), [(SMALL_PRODUCT, 1), (SMALL_PRODUCT + 1, 2)])
 def test_limit_goes_by_the_size(product, limit):
     with threads_for(product):
@@ -26,6 +27,7 @@ def test_limit_goes_by_the_size(product, limit):
     assert set(blas_threads()) == {2}
 
 
+@pytest.mark.usefixtures("two_threads")
 def test_limit_is_put_back_after_an_error():
     with pytest.raises(ZeroDivisionError), threads_for(1):
         _ = 1 / 0
@@ -33,6 +35,7 @@ def test_limit_is_put_back_after_an_error():
 
 
 def test_limit_holds_until_the_last_thread_leaves():
+    before = blas_threads()
     entered, leave = threading.Barrier(5), threading.Event()
 
     def work():
@@ -40,17 +43,18 @@ def test_limit_holds_until_the_last_thread_leaves():
             entered.wait()
             leave.wait()
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(4)]
     for thread in threads:
         thread.start()
     entered.wait()
     with threads_for(1):
         pass
-    assert set(blas_threads()) == {1}
+    inside = blas_threads()
     leave.set()
     for thread in threads:
         thread.join()
-    assert set(blas_threads()) == {2}
+    assert set(inside) == {1}
+    assert blas_threads() == before
 
 
 def test_small_products_are_the_same_whatever_the_number_of_threads():
