@@ -20,7 +20,6 @@ from skdeep.kernels.numpy_kernels import (
     softmax_cross_entropy,
     sum_of_squares,
 )
-from skdeep.kernels.threads import threads_for
 
 __all__ = [
     "add_l1_penalty",
@@ -37,5 +36,4 @@ __all__ = [
     "softmax",
     "softmax_cross_entropy",
     "sum_of_squares",
-    "threads_for",
 ]

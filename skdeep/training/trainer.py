@@ -11,7 +11,6 @@ from contextlib import contextmanager
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skdeep import kernels
 from skdeep.callbacks.base import Callback
 from skdeep.clipping import clip_gradient, gradient_norm
 from skdeep.losses import Loss
@@ -21,6 +20,7 @@ from skdeep.schedules import Progress, Schedule
 from skdeep.training.batches import Batches
 from skdeep.training.history import History, record
 from skdeep.training.monitor import Monitor
+from skdeep.training.threads import threads_for
 
 
 class DivergenceError(ValueError):
@@ -206,7 +206,7 @@ class Trainer:
         # Overflow is looked for, and named, by way of the loss: NumPy's warnings would say less.
         with (
             np.errstate(over="ignore", invalid="ignore", divide="ignore"),
-            kernels.threads_for(self.network.largest_product(n_rows)),
+            threads_for(self.network.largest_product(n_rows)),
         ):
             self._begin_session(n_rows, rng)
             try:

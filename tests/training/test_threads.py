@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from skdeep.kernels.threads import SMALL_PRODUCT, threads_for
+from skdeep.training.threads import SMALL_PRODUCT, threads_for
 
 
 def blas_threads():
