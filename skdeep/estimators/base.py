@@ -211,8 +211,8 @@ class BaseMLP(
         else:
             self.best_iter_ = None if best is None else best + 1
             self.best_loss_ = None if best is None else losses[best]
-            scores = self.validation_scores_
-            self.best_validation_score_ = None if scores is None else float(np.nanmax(scores))
+            scores = [score for score in self.validation_scores_ or [] if np.isfinite(score)]
+            self.best_validation_score_ = max(scores, default=None)
 
     # Using what was fitted ------------------------------------------------------------------------
 

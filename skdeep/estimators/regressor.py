@@ -210,6 +210,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     True
     """
 
+    _y_is_numeric = True
+
     def __init__(
         self,
         hidden_layer_sizes=(100,),

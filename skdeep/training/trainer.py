@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from skdeep import kernels
 from skdeep.callbacks.base import Callback
 from skdeep.clipping import clip_gradient, gradient_norm
 from skdeep.losses import Loss
@@ -157,7 +158,8 @@ class Trainer:
         if self._measures_norm:
             self.gradient_norm = gradient_norm(g)
         if self.gradient_noise:
-            g += self.gradient_noise * self.rng.standard_normal(g.shape, dtype=g.dtype)
+            kernels.fill_normal(self.rng, self.gradient_noise, self._noise)
+            g += self._noise
         clip_gradient(g, self.clip_value, self.clip_norm)
 
     def train_epoch(self, batches: Batches) -> float:
@@ -229,7 +231,7 @@ class Trainer:
                 )
             finally:
                 self.network.release()
-                self._work = None
+                self._work = self._noise = None
             try:
                 self._call(self.callbacks, "on_train_end")
             except KeyboardInterrupt:
@@ -238,6 +240,7 @@ class Trainer:
     def _begin_session(self, n_rows: int, rng: np.random.Generator | None) -> None:
         self.network.allocate(n_rows, rng)
         self._work = np.empty((n_rows, self.network.n_outputs), self.network.dtype)
+        self._noise = np.empty_like(self.network.parameters.grads) if self.gradient_noise else None
         self._measures_norm = True
         self._batch_listeners = [
             c for c in self.callbacks if type(c).on_batch_end is not Callback.on_batch_end

@@ -210,6 +210,12 @@ def test_targets_outside_of_the_losss_range(loss, bad):
         MLPRegressor(loss=loss).fit([[0.0], [1.0]], [bad, 1.0])
 
 
+def test_targets_of_a_regressor_are_numbers():
+    assert MLPRegressor(max_iter=1).fit(X, y.astype(str).astype(object)).n_iter_ == 1
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        MLPRegressor(max_iter=1).fit(X, np.where(y == 0, "a", "b"))
+
+
 def test_layer_of_transform():
     model = MLPClassifier((3, 2), max_iter=1).fit(X, y)
     for layer in (2, -3, 0.5, "top"):

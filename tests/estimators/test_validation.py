@@ -147,6 +147,8 @@ def test_scores_that_are_never_finite_are_warned_of():
     with pytest.warns(UserWarning, match="score was never a finite number"):
         model.fit(X, y)
     assert model.best_iter_ is None
+    model.set_params(early_stopping=False).fit(X, y, X_val=X, y_val=y)
+    assert model.best_validation_score_ is None
 
 
 def test_only_classes_with_one_member():
