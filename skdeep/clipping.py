@@ -20,8 +20,11 @@ def clip_gradient(g: np.ndarray, clip_value: float | None, clip_norm: float | No
 
 
 def gradient_norm(g: np.ndarray) -> float:
-    """Return the Euclidean norm, in float64 where the squares of float32 would overflow."""
+    """Return the Euclidean norm; where the squares would overflow, those of g / max |g| do not."""
     squares = kernels.sum_of_squares(g)
-    if not math.isfinite(squares) and g.dtype == np.float32 and np.isfinite(g).all():
-        squares = kernels.sum_of_squares(g.astype(np.float64))
-    return math.sqrt(squares)
+    if math.isfinite(squares):
+        return math.sqrt(squares)
+    largest = float(np.abs(g).max())
+    if not math.isfinite(largest):
+        return largest
+    return largest * math.sqrt(kernels.sum_of_squares(g / largest))

@@ -6,6 +6,8 @@ a kernel with one row.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from skdeep._component import Component, InvalidParameterError, Limit
@@ -32,14 +34,14 @@ class MaxNorm(Constraint):
     max_value : float, default=2.0
     """
 
-    _limits = {"max_value": Limit(0, closed="(]")}
+    _limits = {"max_value": Limit(0, closed="(]", special=(math.inf,))}
 
     def __init__(self, max_value: float = 2.0):
         self.max_value = max_value
 
     def project(self, w):
         W, norms = _columns_and_norms(w)
-        W *= self.max_value / np.maximum(norms, self.max_value)
+        W *= np.minimum(1, self.max_value / np.maximum(norms, np.finfo(W.dtype).tiny))
 
 
 class UnitNorm(Constraint):
@@ -60,7 +62,11 @@ class MinMaxNorm(Constraint):
     rate : float, default=1.0
     """
 
-    _limits = {"min_value": Limit(0), "max_value": Limit(0), "rate": Limit(0, 1, closed="(]")}
+    _limits = {
+        "min_value": Limit(0),
+        "max_value": Limit(0, special=(math.inf,)),
+        "rate": Limit(0, 1, closed="(]"),
+    }
 
     def __init__(self, min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0):
         self.min_value = min_value

@@ -86,7 +86,7 @@ def test_auto_gives_back_the_losss_own_link(name):
 
 
 @pytest.mark.parametrize("name", ["poisson", "gamma"])
-@pytest.mark.parametrize("output", set(OUTPUT_ACTIVATIONS) - set(POSITIVE_OUTPUTS))
+@pytest.mark.parametrize("output", sorted(set(OUTPUT_ACTIVATIONS) - set(POSITIVE_OUTPUTS)))
 def test_likelihoods_of_positive_numbers_name_an_output_that_may_be_negative(name, output):
     with pytest.raises(InvalidParameterError, match=rf"output_activation='{output}'.*exponential"):
         REGRESSION_LOSSES[name]().use_output_activation(output)

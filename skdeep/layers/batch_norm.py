@@ -17,6 +17,7 @@ class BatchNorm(Layer):
     In training the mean and the (biased) variance are the batch's; at prediction they are the
     running ones: running <- momentum * running + (1 - momentum) * batch. A batch of one row has
     no variance to speak of: it is normalised with the running statistics, and leaves them alone.
+    So is every batch where gamma does not train.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ class BatchNorm(Layer):
     def forward(self, X):
         n_rows = len(X)
         Y, X_hat, work = (rows(b, n_rows) for b in (self._Y, self._X_hat, self._work))
-        self._uses_batch = n_rows > 1
+        self._uses_batch = n_rows > 1 and self.gamma_.trainable
         mean, variance = self.mean_.value, self.variance_.value
         if self._uses_batch:
             batch_mean, batch_variance = self._batch_mean, self._batch_variance
@@ -90,9 +91,10 @@ class BatchNorm(Layer):
                 work,
             )
             return dY
-        np.multiply(dY, X_hat, out=work)
-        np.add.reduce(work, axis=0, out=self.gamma_.grad)
-        np.add.reduce(dY, axis=0, out=self.beta_.grad)
+        if self.gamma_.grad is not None:
+            np.multiply(dY, X_hat, out=work)
+            np.add.reduce(work, axis=0, out=self.gamma_.grad)
+            np.add.reduce(dY, axis=0, out=self.beta_.grad)
         dY *= self.gamma_.value * self._inverse_std
         return dY
 
