@@ -22,7 +22,8 @@ class Network:
     Parameters
     ----------
     layers : list of Layer
-        Fresh ones: the network builds them and keeps them.
+        Fresh ones: the network builds them and keeps them. The last has no activation, as the
+        loss, which owns the link, overwrites its outputs.
     hidden_stops : sequence of int
         hidden_stops[i] is the number of layers up to and including hidden layer i.
     n_inputs : int

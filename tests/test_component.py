@@ -77,8 +77,8 @@ def test_limit_allows_numbers_only(limit, value):
     assert not limit.allows(value)
 
 
-@pytest.mark.parametrize("limit", [Limit(0, 1), Limit(0, 1, closed="()"), Limit(-5, 5)])
-def test_infinity_is_not_inside_a_finite_interval(limit):
+@pytest.mark.parametrize("limit", [Limit(0, 1), Limit(-5, 5), Limit(0), Limit(-INF)])
+def test_infinity_is_allowed_only_where_it_is_a_special_value(limit):
     assert not limit.allows(INF)
     assert not limit.allows(-INF)
 

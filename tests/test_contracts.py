@@ -562,7 +562,9 @@ class TestConstraints:
     def test_a_bound_of_infinity_is_no_bound(self, name, rng):
         w = 3 * rng.standard_normal((4, 3))
         before = w.copy()
-        getattr(constraints, name)(max_value=np.inf).project(w)
+        constraint = getattr(constraints, name)(max_value=np.inf)
+        constraint.check()
+        constraint.project(w)
         np.testing.assert_allclose(w, before, rtol=1e-15)
 
     @each(CONSTRAINT_CASES)
