@@ -42,9 +42,19 @@ class Progress:
 
 
 class Schedule(Component):
-    """Base class: a subclass implements `rate`."""
+    """Base class: a subclass implements `rate`.
+
+    Attributes
+    ----------
+    every_step : bool
+        Whether `rate` is asked for before every step, not just every epoch.
+    ends : bool
+        Whether the rate is laid out to come to its end at max_iter, so that training up to there
+        is nothing to warn of.
+    """
 
     every_step = False
+    ends = False
 
     def rate(self, initial: float, progress: Progress) -> float:
         """Return the learning rate; `initial` is learning_rate_init."""
@@ -179,6 +189,7 @@ class Polynomial(Schedule):
     """
 
     every_step = True
+    ends = True
     _limits = {"power": Limit(0, closed="(]"), "end": Limit(0, 1)}
 
     def __init__(self, power: float = 2.0, end: float = 0.0):
@@ -217,6 +228,7 @@ class Cosine(Schedule):
     """
 
     every_step = True
+    ends = True
     _limits = {"end": Limit(0, 1)}
 
     def __init__(self, end: float = 0.0):
@@ -280,6 +292,7 @@ class OneCycle(Schedule):
     """
 
     every_step = True
+    ends = True
     _limits = {"warmup": Limit(0, 1, closed="()"), "start": Limit(0, 1), "end": Limit(0, 1)}
 
     def __init__(self, warmup: float = 0.3, start: float = 0.04, end: float = 4e-6):
@@ -305,6 +318,7 @@ class WarmupCosine(Schedule):
     """
 
     every_step = True
+    ends = True
     _limits = {"warmup": Limit(0, 1, closed="()"), "end": Limit(0, 1)}
 
     def __init__(self, warmup: float = 0.1, end: float = 0.0):
@@ -373,6 +387,10 @@ class Warmup(Schedule):
     def check(self, what=""):
         super().check(what)
         self.inner_ = resolve(self.schedule, SCHEDULES, "Warmup schedule", Schedule)
+
+    @property
+    def ends(self):
+        return self.inner_.ends
 
     def reset(self):
         self.inner_.reset()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-import joblib
 from sklearn.base import clone
 
 from skdeep._component import (
+    Component,
     InvalidParameterError,
     is_per_layer,
     per_layer,
@@ -190,19 +190,29 @@ def _hidden_layer(
     return layers
 
 
-def settings(estimator: Any) -> dict[str, str]:
+def settings(estimator: Any) -> dict[str, Any]:
     """Return what a network was built from, in a form that compares."""
-    return {name: _fingerprint(estimator, name) for name in STRUCTURE + LAYER_OPTIONS}
+    return {name: _described(_spelled_out(estimator, name)) for name in STRUCTURE + LAYER_OPTIONS}
 
 
-def _fingerprint(estimator: Any, name: str) -> str:
+def _spelled_out(estimator: Any, name: str) -> Any:
+    """Return a parameter's value; what can be said in many words, in one form."""
     value = getattr(estimator, name)
     if name == "hidden_layer_sizes":
-        value = tuple(check_hidden_layer_sizes(value))
-    elif name == "activation" and estimator.layers is None:
+        return check_hidden_layer_sizes(value)
+    if name == "activation" and estimator.layers is None:
         n_hidden = len(check_hidden_layer_sizes(estimator.hidden_layer_sizes))
         kinds = per_layer(value, n_hidden, name)
-        value = [resolve(k, ACTIVATIONS, name, Activation, optional=True) for k in kinds]
-    if value is None or isinstance(value, (str, int, float)):
-        return repr(value)
-    return joblib.hash(value)
+        return [resolve(k, ACTIVATIONS, name, Activation, optional=True) for k in kinds]
+    return value
+
+
+def _described(value: Any) -> Any:
+    """Return a value as nested tuples of text: parts by their class and parameters."""
+    if isinstance(value, Component):
+        parameters = value.get_params(deep=False).items()
+        kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        return (kind, *((name, _described(v)) for name, v in parameters))
+    if is_per_layer(value):
+        return tuple(_described(entry) for entry in value)
+    return repr(value)

@@ -69,7 +69,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         "poisson" and "gamma", else the identity.
     loss : str or Loss, default="squared_error"
         "squared_error", "absolute_error", "huber", "log_cosh", "poisson", "gamma", "quantile",
-        or an instance from `skdeep.losses`: `loss=Quantile(0.9)`.
+        or an instance from `skdeep.losses`: `loss=QuantileLoss(0.9)`.
     target_noise : float, default=0.0
         Standard deviation of Gaussian noise on the targets, in training only.
     alpha : float, default=0.0001

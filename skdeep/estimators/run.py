@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from skdeep._component import resolve
+from skdeep._component import is_per_layer, resolve
 from skdeep.estimators.data import TrainingData
 from skdeep.estimators.options import check_callbacks
 from skdeep.estimators.validation import ValidationSet, make_score
@@ -167,11 +167,15 @@ def _train_lbfgs(e: Any, trainer: Trainer, data: TrainingData) -> None:
     fit_lbfgs(trainer, X, Y, weight, max_iter=e.max_iter, max_fun=e.max_fun)
 
 
+def _is_set(value: Any) -> bool:
+    """Whether an option is neither None nor 0, nor a sequence of such."""
+    entries = value if is_per_layer(value) else [value]
+    return any(entry is not None and entry != 0 for entry in entries)
+
+
 def _warn_about_ignored(e: Any) -> None:
     ignored = [
-        f"{name}={getattr(e, name)!r}"
-        for name in _NOT_FOR_LBFGS
-        if np.any(getattr(e, name, None) not in (None, 0))
+        f"{name}={getattr(e, name)!r}" for name in _NOT_FOR_LBFGS if _is_set(getattr(e, name, None))
     ]
     if not (isinstance(e.learning_rate, str) and e.learning_rate == "constant"):
         ignored.append(f"learning_rate={e.learning_rate!r}")

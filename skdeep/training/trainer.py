@@ -196,7 +196,7 @@ class Trainer:
                 self.first_of_fit = False
                 if self.end_epoch(loss):
                     return
-            if self.warns_not_converged:
+            if self.warns_not_converged and not self.schedule.ends:
                 self._warn_not_converged(n_epochs)
 
     # What happens around it ---------------------------------------------------------------------

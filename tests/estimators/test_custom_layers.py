@@ -135,3 +135,13 @@ def test_lbfgs_switches_randomness_off_and_says_so(stack):
 def test_classifier_with_given_layers():
     model = MLPClassifier(layers=[Dense(20, "swish"), BatchNorm()], **SETTINGS)
     assert model.fit(X, y > 0).score(X, y > 0) > 0.7
+
+
+def test_a_class_that_does_not_pickle_can_be_trained():
+    class Local(Scale):
+        pass
+
+    model = MLPRegressor(layers=[Local(), Dense(5)], warm_start=True, max_iter=2).fit(X, y)
+    model.set_params(layers=[Local(), Dense(5)]).fit(X, y)
+    with pytest.raises(ValueError, match="would change the architecture"):
+        model.set_params(layers=[Scale(), Dense(5)]).fit(X, y)

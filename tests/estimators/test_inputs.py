@@ -45,7 +45,7 @@ def test_sparse_is_dense(container, settings):
 @pytest.mark.parametrize("settings", [{}, {"batch_norm_input": True}], ids=str)
 def test_sparse_data_is_never_densified_as_a_whole(settings):
     rng = np.random.default_rng(0)
-    X = sp.random_array((20_000, 2_000), density=0.002, format="csr", rng=rng)
+    X = sp.random(20_000, 2_000, density=0.002, format="csr", random_state=rng)
     y = rng.integers(0, 2, 20_000)
     model = MLPClassifier((4,), max_iter=1, random_state=0, **settings)
     tracemalloc.start()

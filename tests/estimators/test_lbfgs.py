@@ -1,6 +1,7 @@
 """solver="lbfgs"."""
 
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -49,6 +50,7 @@ def test_running_into_a_limit_is_a_warning(limit):
 IGNORED = [
     {"dropout": 0.1},
     {"dropout": [0.1]},
+    {"dropout": np.array([0.1])},
     {"input_noise": 0.1},
     {"gradient_noise": 0.1},
     {"clip_norm": 1.0},
@@ -112,3 +114,11 @@ def test_sparse_is_dense(settings):
     model = MLPClassifier((5,), solver="lbfgs", max_iter=20, random_state=0, **settings)
     dense = model.fit(X, y).predict_proba(X)
     np.testing.assert_allclose(model.fit(sp.csr_array(X), y).predict_proba(X), dense, rtol=1e-6)
+
+
+@pytest.mark.parametrize("nothing", [0, [0.0], (0,), np.zeros(1)])
+def test_an_option_that_is_zero_is_not_missed(nothing):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        MLPClassifier((5,), solver="lbfgs", max_iter=3, dropout=nothing).fit(X, y)

@@ -1,8 +1,11 @@
 """Networks learn: real data, and the lecture's examples of what helps."""
 
+import warnings
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits, make_classification, make_friedman1, make_moons
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
@@ -12,6 +15,7 @@ from skdeep import MLPClassifier, MLPRegressor
 from skdeep.constraints import MaxNorm
 from skdeep.initializers import Normal
 from skdeep.optimizers import OPTIMIZERS
+from skdeep.schedules import Warmup
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -50,6 +54,16 @@ def test_unscaled_targets_with_and_without_clipping():
         MLPRegressor(**settings).fit(X, y)
     model = MLPRegressor(**settings, clip_norm=1.0, batch_size=32).fit(X, y)
     assert model.score(X, y) > 0.8
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear", Warmup("one_cycle"), "constant"])
+def test_reaching_the_planned_end_is_no_failure_to_converge(schedule):
+    X, y = make_moons(50, random_state=0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        MLPClassifier((5,), learning_rate=schedule, max_iter=3, random_state=0).fit(X, y)
+    expected = [ConvergenceWarning] if schedule == "constant" else []
+    assert [warning.category for warning in caught] == expected
 
 
 RATES = {"adadelta": 10.0, "adagrad": 0.1, "lion": 0.003, "sgd": 0.1}
