@@ -1,6 +1,6 @@
 """Small products run in one thread, and the limit is put back."""
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -34,26 +34,26 @@ def test_limit_is_put_back_after_an_error():
     assert set(blas_threads()) == {2}
 
 
-def test_limit_holds_until_the_last_thread_leaves():
+@pytest.mark.usefixtures("two_threads")
+def test_limit_holds_until_the_last_user_leaves():
+    first, second = threads_for(1), threads_for(1)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert set(blas_threads()) == {1}
+    second.__exit__(None, None, None)
+    assert set(blas_threads()) == {2}
+
+
+def test_limit_is_put_back_after_many_threads():
     before = blas_threads()
-    entered, leave = threading.Barrier(5), threading.Event()
 
-    def work():
+    def work(_):
         with threads_for(1):
-            entered.wait()
-            leave.wait()
+            np.ones((50, 50)) @ np.ones((50, 50))
 
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    entered.wait()
-    with threads_for(1):
-        pass
-    inside = blas_threads()
-    leave.set()
-    for thread in threads:
-        thread.join()
-    assert set(inside) == {1}
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(200)))
     assert blas_threads() == before
 
 
