@@ -35,13 +35,11 @@ def test_limit_is_put_back_after_an_error():
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_limit_holds_until_the_last_user_leaves():
-    first, second = threads_for(1), threads_for(1)
-    first.__enter__()
-    second.__enter__()
-    first.__exit__(None, None, None)
-    assert set(blas_threads()) == {1}
-    second.__exit__(None, None, None)
+def test_limits_nest():
+    with threads_for(1):
+        with threads_for(1):
+            pass
+        assert set(blas_threads()) == {1}
     assert set(blas_threads()) == {2}
 
 
