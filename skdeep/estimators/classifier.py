@@ -46,7 +46,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         "softsign", "hard_sigmoid", "exponential", ...) or an instance.
     layers : list of Layer or None, default=None
         The hidden stack spelled out as instances from `skdeep.layers`, instead of
-        `hidden_layer_sizes` and the options that go by layer. The output layer is added.
+        `hidden_layer_sizes` and the options that go by layer. The output layer is added; the
+        options for biases and constraints are then its own.
     initializer : str, Initializer or sequence, default="auto"
         First values of the hidden layers' weights: a name from `skdeep.initializers` or an
         instance, or one a layer (and one more for the output layer, which else follows "auto").
