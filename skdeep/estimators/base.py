@@ -15,7 +15,7 @@ from skdeep._component import InvalidParameterError, wrap_output
 from skdeep.estimators import architecture, run
 from skdeep.estimators.data import TrainingData, combine_weights, ravel_single_column
 from skdeep.estimators.live import LiveViews, write_all
-from skdeep.estimators.options import check_options
+from skdeep.estimators.options import check_options, uses_lbfgs
 from skdeep.estimators.randomness import Streams
 from skdeep.estimators.summary import Summary
 from skdeep.estimators.validation import hold_out
@@ -30,7 +30,7 @@ FLOATS = (np.float64, np.float32)
 
 def has_stochastic_solver(estimator: Any) -> bool:
     """Whether there is a partial_fit."""
-    if isinstance(estimator.solver, str) and estimator.solver == "lbfgs":
+    if uses_lbfgs(estimator):
         raise AttributeError(
             "partial_fit is only available for stochastic optimizers. lbfgs is not stochastic."
         )

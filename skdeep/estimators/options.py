@@ -59,6 +59,11 @@ SWITCHES = ("batch_norm_input", "nesterovs_momentum", "shuffle", "early_stopping
 CHOICES = {"batch_norm": (None, "before", "after"), "dtype": ("auto", "float32", "float64")}
 
 
+def uses_lbfgs(estimator: Any) -> bool:
+    """Whether the solver is the one that is not an Optimizer."""
+    return isinstance(estimator.solver, str) and estimator.solver == "lbfgs"
+
+
 def check_options(estimator: Any) -> None:
     """Raise InvalidParameterError for the first hyperparameter that is not allowed."""
     check_limits(estimator, LIMITS)
@@ -121,7 +126,7 @@ def check_hidden_layer_sizes(sizes: Any) -> list[int]:
             "its keyword: loss=..."
         )
     is_sequence = is_per_layer(sizes) or (hasattr(sizes, "__getitem__") and np.ndim(sizes) == 1)
-    entries = list(sizes) if is_sequence and not isinstance(sizes, (set, dict)) else [sizes]
+    entries = list(sizes) if is_sequence else [sizes]
     limit = Limit(1, integer=True)
     if not all(limit.allows(entry) for entry in entries):
         numbers = all(isinstance(e, (int, np.integer)) for e in entries)

@@ -10,7 +10,7 @@ import numpy as np
 
 from skdeep._component import is_per_layer, resolve
 from skdeep.estimators.data import TrainingData
-from skdeep.estimators.options import check_callbacks
+from skdeep.estimators.options import check_callbacks, uses_lbfgs
 from skdeep.estimators.validation import ValidationSet, make_score
 from skdeep.optimizers import OPTIMIZERS, Optimizer
 from skdeep.schedules import SCHEDULES, Schedule
@@ -45,7 +45,7 @@ def make_trainer(
 ) -> Trainer:
     """Return the trainer for a run. Sets: estimator.optimizer_, _schedule, _monitor."""
     e, network = estimator, estimator.network_
-    is_lbfgs = isinstance(e.solver, str) and e.solver == "lbfgs"
+    is_lbfgs = uses_lbfgs(e)
     goes_on = continues and incremental
     e.optimizer_ = _optimizer(e, goes_on) if not is_lbfgs else None
     e._schedule = _schedule(e, goes_on)

@@ -25,9 +25,7 @@ class Summary:
         self.rows = [("Input", (None, network.n_inputs), 0)]
         for layer in network.layers:
             self._add(layer, "")
-        parameters = network.parameters.parameters
-        self.total = sum(p.size for p in parameters)
-        self.trainable = sum(p.size for p in parameters if p.trainable)
+        self.total, self.trainable = network.count()
         self.non_trainable = self.total - self.trainable
 
     def _add(self, layer: Layer, indent: str) -> None:
