@@ -1,0 +1,1 @@
+"""Ratios of skdeep to its peers, measured side by side: `python -m benchmarks`."""

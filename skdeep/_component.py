@@ -80,9 +80,20 @@ class Component(BaseEstimator):
     """A part with hyperparameters: get_params, set_params, clone and repr come with it.
 
     A subclass lists the limits of its numeric parameters in `_limits`.
+
+    Attributes
+    ----------
+    compiled_as : str or None
+        The name of the rule among the compiled kernels that does the same. It counts for the very
+        class that states it, as a subclass may do something else.
     """
 
     _limits: dict[str, Limit] = {}
+    compiled_as: str | None = None
+
+    def compiled_constants(self) -> tuple[float, ...]:
+        """Return the numbers that the compiled rule takes."""
+        return ()
 
     def check(self, what: str = "") -> None:
         """Raise InvalidParameterError for a parameter that is not allowed.

@@ -16,6 +16,7 @@ from scipy.special import erf, expit
 
 from skdeep._component import Component, InvalidParameterError, Limit
 from skdeep.initializers import Constant
+from skdeep.kernels import draw_seed, numpy_kernels
 from skdeep.parameters import Parameter
 
 
@@ -62,6 +63,8 @@ class Activation(Component):
 class Identity(Activation):
     """f(z) = z."""
 
+    compiled_as = "identity"
+
     def forward(self, Z, work):
         pass
 
@@ -71,6 +74,8 @@ class Identity(Activation):
 
 class Logistic(Activation):
     """f(z) = 1 / (1 + exp(-z))."""
+
+    compiled_as = "logistic"
 
     def forward(self, Z, work):
         expit(Z, out=Z)
@@ -84,6 +89,8 @@ class Logistic(Activation):
 class Tanh(Activation):
     """f(z) = tanh(z)."""
 
+    compiled_as = "tanh"
+
     def forward(self, Z, work):
         np.tanh(Z, out=Z)
 
@@ -96,6 +103,7 @@ class Tanh(Activation):
 class ReLU(Activation):
     """f(z) = max(z, 0)."""
 
+    compiled_as = "relu"
     initializer = "he_uniform"
 
     def forward(self, Z, work):
@@ -114,11 +122,15 @@ class LeakyReLU(Activation):
     negative_slope : float, default=0.01
     """
 
+    compiled_as = "leaky_relu"
     initializer = "he_uniform"
     _limits = {"negative_slope": Limit(0, 1)}
 
     def __init__(self, negative_slope: float = 0.01):
         self.negative_slope = negative_slope
+
+    def compiled_constants(self):
+        return (self.negative_slope,)
 
     def forward(self, Z, work):
         np.multiply(Z, self.negative_slope, out=work)
@@ -143,6 +155,7 @@ class PReLU(Activation):
     He et al. (2015), "Delving deep into rectifiers".
     """
 
+    compiled_as = "prelu"
     initializer = "he_uniform"
     needs_input = True
     _limits = {"initial_slope": Limit(-math.inf)}
@@ -185,6 +198,7 @@ class RReLU(Activation):
     Xu et al. (2015), "Empirical evaluation of rectified activations in convolutional network".
     """
 
+    compiled_as = "rrelu"
     initializer = "he_uniform"
     is_random = True
     _limits = {"lower": Limit(0, closed="(]"), "upper": Limit(0, 1, closed="(]")}
@@ -212,22 +226,28 @@ class RReLU(Activation):
         state = super().__getstate__()
         return {k: v for k, v in state.items() if k not in ("_rng", "_slopes")}
 
-    def forward(self, Z, work):
+    def draw(self, n_rows: int, fill_uniform) -> np.ndarray:
+        """Return slopes for so many rows: fresh ones, by the kernel that is given."""
+        slopes = self._slopes[:n_rows]
         if self._rng is None:
-            self._slopes.fill((self.lower + self.upper) / 2)
-            self.infer(Z, work)
-            return
-        slopes = self._slopes[: len(Z)]
-        self._rng.random(out=slopes, dtype=slopes.dtype)
-        slopes *= self.upper - self.lower
-        slopes += self.lower
+            slopes.fill((self.lower + self.upper) / 2)
+        else:
+            fill_uniform(draw_seed(self._rng), self.lower, self.upper, slopes)
+        return slopes
+
+    def drawn(self, n_rows: int) -> np.ndarray:
+        """Return the slopes that were drawn last."""
+        return self._slopes[:n_rows]
+
+    def forward(self, Z, work):
+        slopes = self.draw(len(Z), numpy_kernels.fill_uniform)
         np.multiply(Z, slopes, out=work)
         np.maximum(Z, work, out=Z)
 
     def backward(self, dA, A, Z, work):
         # f' = max(slope, [a > 0]): slopes are at most 1
         np.greater(A, 0, out=work)
-        np.maximum(work, self._slopes[: len(A)], out=work)
+        np.maximum(work, self.drawn(len(A)), out=work)
         dA *= work
 
     def infer(self, Z, work):
@@ -243,11 +263,15 @@ class ThresholdedReLU(Activation):
     theta : float, default=1.0
     """
 
+    compiled_as = "thresholded_relu"
     initializer = "he_uniform"
     _limits = {"theta": Limit(0)}
 
     def __init__(self, theta: float = 1.0):
         self.theta = theta
+
+    def compiled_constants(self):
+        return (self.theta,)
 
     def forward(self, Z, work):
         np.greater(Z, self.theta, out=work)
@@ -280,11 +304,15 @@ class ELU(Activation):
     Clevert et al. (2016), "Fast and accurate deep network learning by exponential linear units".
     """
 
+    compiled_as = "elu"
     initializer = "he_uniform"
     _limits = {"alpha": Limit(0)}
 
     def __init__(self, alpha: float = 1.0):
         self.alpha = alpha
+
+    def compiled_constants(self):
+        return (self.alpha,)
 
     def forward(self, Z, work):
         np.minimum(Z, 0, out=work)
@@ -305,6 +333,7 @@ class SELU(Activation):
     Klambauer et al. (2017), "Self-normalizing neural networks".
     """
 
+    compiled_as = "selu"
     initializer = "lecun_normal"
     scale = 1.0507009873554805
     alpha = 1.6732632423543772
@@ -329,6 +358,7 @@ class GELU(Activation):
     Hendrycks and Gimpel (2016), "Gaussian error linear units".
     """
 
+    compiled_as = "gelu"
     initializer = "he_uniform"
     needs_input = True
 
@@ -366,12 +396,16 @@ class Swish(Activation):
     Ramachandran et al. (2017), "Searching for activation functions".
     """
 
+    compiled_as = "swish"
     initializer = "he_uniform"
     needs_input = True
     _limits = {"beta": Limit(-math.inf)}
 
     def __init__(self, beta: float = 1.0):
         self.beta = beta
+
+    def compiled_constants(self):
+        return (self.beta,)
 
     def forward(self, Z, work):
         np.multiply(Z, self.beta, out=work)
@@ -397,6 +431,7 @@ class Mish(Activation):
     Misra (2019), "Mish: a self regularized non-monotonic activation function".
     """
 
+    compiled_as = "mish"
     initializer = "he_uniform"
     needs_input = True
 
@@ -421,6 +456,8 @@ class Mish(Activation):
 class Softplus(Activation):
     """f(z) = log(1 + exp(z))."""
 
+    compiled_as = "softplus"
+
     def forward(self, Z, work):
         np.logaddexp(0, Z, out=Z)
 
@@ -433,6 +470,8 @@ class Softplus(Activation):
 
 class Softsign(Activation):
     """f(z) = z / (1 + |z|)."""
+
+    compiled_as = "softsign"
 
     def forward(self, Z, work):
         np.abs(Z, out=work)
@@ -448,6 +487,8 @@ class Softsign(Activation):
 
 class HardSigmoid(Activation):
     """f(z) = z / 6 + 1 / 2, cut off at 0 and 1."""
+
+    compiled_as = "hard_sigmoid"
 
     def forward(self, Z, work):
         Z *= 1 / 6
@@ -465,6 +506,8 @@ class HardSigmoid(Activation):
 
 class Exponential(Activation):
     """f(z) = exp(z)."""
+
+    compiled_as = "exponential"
 
     def forward(self, Z, work):
         np.exp(Z, out=Z)

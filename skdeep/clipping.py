@@ -6,20 +6,22 @@ import math
 
 import numpy as np
 
-from skdeep import kernels
+from skdeep.kernels import numpy_kernels
 
 
-def clip_gradient(g: np.ndarray, clip_value: float | None, clip_norm: float | None) -> None:
+def clip_gradient(
+    g: np.ndarray, clip_value: float | None, clip_norm: float | None, kernels=numpy_kernels
+) -> None:
     """Limit every component to +-clip_value, then scale to at most the norm clip_norm."""
     if clip_value is not None:
-        np.clip(g, -clip_value, clip_value, out=g)
+        kernels.clip_values(g, clip_value)
     if clip_norm is not None:
-        norm = gradient_norm(g)
+        norm = gradient_norm(g, kernels)
         if norm > clip_norm:
-            g *= clip_norm / norm
+            kernels.scale(g, clip_norm / norm)
 
 
-def gradient_norm(g: np.ndarray) -> float:
+def gradient_norm(g: np.ndarray, kernels=numpy_kernels) -> float:
     """Return the Euclidean norm; where the squares would overflow, those of g / max |g| do not."""
     squares = kernels.sum_of_squares(g)
     if math.isfinite(squares):

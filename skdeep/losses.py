@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit, xlogy
 
-from skdeep import kernels
 from skdeep._component import Component, InvalidParameterError, Limit
 from skdeep.activations import ACTIVATIONS, Activation, Exponential
+from skdeep.kernels import numpy_kernels
 
 
 class Loss(Component):
@@ -27,11 +27,14 @@ class Loss(Component):
         Whether `output` gives probabilities.
     link : str
         The name of the link.
+    averages_outputs : bool
+        True divides by the number of outputs; False adds up over them.
     """
 
     task: str | None = None
     gives_probabilities = False
     link = "identity"
+    averages_outputs = False
 
     def value_and_grad(self, Y: np.ndarray, Z: np.ndarray, weight, work: np.ndarray) -> float:
         """Return the loss; Z <- its derivative. Y is left as it is."""
@@ -79,7 +82,7 @@ class ProbabilityLoss(ClassificationLoss):
 
     def output(self, Z):
         if self.multiclass:
-            kernels.softmax(Z)
+            numpy_kernels.softmax(Z)
         else:
             expit(Z, out=Z)
 
@@ -90,10 +93,12 @@ class LogLoss(ProbabilityLoss):
     Computed from logits, so it stays finite however sure the network is.
     """
 
+    compiled_as = "log_loss"
+
     def value_and_grad(self, Y, Z, weight, work):
         if self.multiclass:
             n_rows = len(Z)
-            value = kernels.softmax_cross_entropy(Y, Z, weight, work)
+            value = numpy_kernels.softmax_cross_entropy(Y, Z, weight, work)
             Z /= n_rows
             return value / n_rows
         np.logaddexp(0, Z, out=work)
@@ -106,6 +111,9 @@ class LogLoss(ProbabilityLoss):
 
 class BrierLoss(ProbabilityLoss):
     """l = 1 / 2 * mean_k (p_k - y_k)^2: half the squared error of the probabilities."""
+
+    compiled_as = "brier"
+    averages_outputs = True
 
     def value_and_grad(self, Y, Z, weight, work):
         self.output(Z)
@@ -135,10 +143,14 @@ class FocalLoss(ProbabilityLoss):
     Lin et al. (2017), "Focal loss for dense object detection".
     """
 
+    compiled_as = "focal"
     _limits = {"gamma": Limit(0)}
 
     def __init__(self, gamma: float = 2.0):
         self.gamma = gamma
+
+    def compiled_constants(self):
+        return (self.gamma,)
 
     def value_and_grad(self, Y, Z, weight, work):
         losses = self._multiclass(Y, Z, work) if self.multiclass else self._by_label(Y, Z, work)
@@ -146,7 +158,7 @@ class FocalLoss(ProbabilityLoss):
 
     def _multiclass(self, Y, Z, work):
         gamma = self.gamma
-        kernels.log_softmax(Z, work)  # Z is log p, from here on
+        numpy_kernels.log_softmax(Z, work)  # Z is log p, from here on
         P = np.exp(Z)
         # 1 - p, without the cancellation near p = 1, and never 0 where gamma < 1 divides by it
         Q = np.maximum(-np.expm1(Z), np.finfo(Z.dtype).tiny)
@@ -182,6 +194,7 @@ class Hinge(ClassificationLoss):
     vector machines".
     """
 
+    compiled_as = "hinge"
     squared = False
 
     def value_and_grad(self, Y, Z, weight, work):
@@ -220,6 +233,7 @@ class Hinge(ClassificationLoss):
 class SquaredHinge(Hinge):
     """l = sum_k max(0, 1 - t_k z_k)^2; multiclass: max(0, 1 + max_(j != y) z_j - z_y)^2."""
 
+    compiled_as = "squared_hinge"
     squared = True
 
 
@@ -233,8 +247,6 @@ class RegressionLoss(Loss):
     ----------
     link : str
         The output activation that goes with the loss unless the user gives another.
-    averages_outputs : bool
-        True divides by the number of outputs; False adds up over them.
     needs_positive_output : bool
         Whether predictions must be above 0.
     """
@@ -282,6 +294,8 @@ class RegressionLoss(Loss):
 class SquaredError(RegressionLoss):
     """l = 1 / 2 * mean_k (p_k - y_k)^2."""
 
+    compiled_as = "squared_error"
+
     def pointwise(self, Y, P, work):
         P -= Y
         np.multiply(P, P, out=work)
@@ -291,6 +305,8 @@ class SquaredError(RegressionLoss):
 
 class AbsoluteError(RegressionLoss):
     """l = mean_k |p_k - y_k|."""
+
+    compiled_as = "absolute_error"
 
     def pointwise(self, Y, P, work):
         P -= Y
@@ -307,10 +323,14 @@ class Huber(RegressionLoss):
     delta : float, default=1.0
     """
 
+    compiled_as = "huber"
     _limits = {"delta": Limit(0, closed="(]")}
 
     def __init__(self, delta: float = 1.0):
         self.delta = delta
+
+    def compiled_constants(self):
+        return (self.delta,)
 
     def pointwise(self, Y, P, work):
         # with c = r cut off at +-delta, h(r) = c (r - c / 2) and h'(r) = c
@@ -325,6 +345,8 @@ class Huber(RegressionLoss):
 
 class LogCosh(RegressionLoss):
     """l = mean_k log(cosh(p_k - y_k))."""
+
+    compiled_as = "log_cosh"
 
     def pointwise(self, Y, P, work):
         P -= Y
@@ -347,10 +369,14 @@ class QuantileLoss(RegressionLoss):
     quantile : float, default=0.5
     """
 
+    compiled_as = "quantile"
     _limits = {"quantile": Limit(0, 1, closed="()")}
 
     def __init__(self, quantile: float = 0.5):
         self.quantile = quantile
+
+    def compiled_constants(self):
+        return (self.quantile,)
 
     def pointwise(self, Y, P, work):
         P -= Y
@@ -367,6 +393,7 @@ class QuantileLoss(RegressionLoss):
 class PoissonLoss(RegressionLoss):
     """l = sum_k (y_k log(y_k / p_k) - y_k + p_k): half the Poisson deviance; p = exp(z)."""
 
+    compiled_as = "poisson"
     link = "exponential"
     activation = Exponential()
     averages_outputs = False
@@ -404,6 +431,7 @@ class PoissonLoss(RegressionLoss):
 class GammaLoss(RegressionLoss):
     """l = sum_k (log(p_k / y_k) + y_k / p_k - 1): half the gamma deviance; p = exp(z)."""
 
+    compiled_as = "gamma"
     link = "exponential"
     activation = Exponential()
     averages_outputs = False

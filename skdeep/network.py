@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from types import ModuleType
 
 import numpy as np
 
-from skdeep import kernels
+from skdeep.kernels import choose
 from skdeep.layers.base import Chain, Layer
 from skdeep.parameters import Parameter, ParameterVector
 
 # Rows are predicted in blocks of about so many bytes of the widest layer, which keeps the
 # activations in the cache and the memory small.
 PREDICT_BLOCK_BYTES = 1 << 20
+TRAINING_ATTRIBUTES = ("_kernels", "_regularized", "_constrained", "_penalizing")
 
 
 class Network:
@@ -66,18 +68,28 @@ class Network:
 
     def largest_product(self, n_rows: int) -> int:
         """Return the multiplications of the largest matrix product for so many rows."""
-        kernels = (p for p in self.parameters.parameters if p.kernel)
-        return n_rows * max((p.size for p in kernels), default=0)
+        sizes = (p.size for p in self.parameters.parameters if p.kernel)
+        return n_rows * max(sizes, default=0)
+
+    def seconds_a_step(self, n_rows: int) -> float:
+        """Return about how long the NumPy kernels take for a step with so many rows."""
+        products = 3 * n_rows * sum(p.size for p in self.parameters.parameters if p.kernel)
+        return 3e-5 * len(self.layers) + 3e-11 * products + 2e-9 * self.parameters.n_trainable
 
     # Training -------------------------------------------------------------------------------
 
-    def allocate(self, n_rows: int, rng: np.random.Generator | None) -> None:
+    def allocate(
+        self, n_rows: int, rng: np.random.Generator | None, kernels: ModuleType | None = None
+    ) -> None:
         """Make the buffers for batches of at most so many rows.
 
         rng is for dropout and noise; None switches both off, for solvers that need an objective
-        that stays the same.
+        that stays the same. The kernels are those of the environment, if none are given.
         """
+        self._kernels = kernels = kernels or choose(0.0)
         self.parameters.allocate()
+        for layer in self.walk():
+            layer.use_kernels(kernels)
         self.chain.allocate(n_rows, self.dtype, rng)
         trainable = [p for p in self.parameters.parameters if p.trainable]
         self._regularized = [p for p in trainable if p.regularizer is not None]
@@ -90,7 +102,7 @@ class Network:
         """Drop the buffers."""
         self.parameters.release()
         self.chain.release()
-        for name in ("_regularized", "_constrained", "_penalizing"):
+        for name in TRAINING_ATTRIBUTES:
             self.__dict__.pop(name, None)
 
     def forward(self, X) -> np.ndarray:
@@ -111,18 +123,14 @@ class Network:
         n = self.parameters.n_kernels
         w, g = self.parameters.values[:n], self.parameters.grads[:n]
         if l2:
-            value += kernels.add_l2_penalty(w, g, l2 / 2)
+            value += self._kernels.add_l2_penalty(w, g, l2 / 2)
         if l1:
-            value += kernels.add_l1_penalty(w, g, l1)
+            value += self._kernels.add_l1_penalty(w, g, l1)
         for p in self._regularized:
             value += p.regularizer.penalize(p.value, p.grad)
         for layer in self._penalizing:
             value += layer.penalty()
         return value
-
-    def decay_kernels(self, share: float) -> None:
-        """Decoupled weight decay: w <- (1 - share) * w for the trainable kernels."""
-        self.parameters.values[: self.parameters.n_kernels] *= 1 - share
 
     def apply_constraints(self) -> None:
         """Project what has a constraint."""
@@ -161,5 +169,4 @@ class Network:
         return sum(p.size for p in chosen), sum(p.size for p in chosen if p.trainable)
 
     def __getstate__(self) -> dict:
-        training = ("_regularized", "_constrained", "_penalizing")
-        return {k: v for k, v in self.__dict__.items() if k not in training}
+        return {k: v for k, v in self.__dict__.items() if k not in TRAINING_ATTRIBUTES}

@@ -1,19 +1,19 @@
 """Optimizers: update rules for one 1-D slice of the parameters, in place.
 
-The base class walks over the flat vector in blocks that fit the cache; a rule sees, for a block,
-the parameters w, the gradient g, which it may overwrite, its slots, and `work`, scratch like w.
-Rates come from outside, with every step.
+A rule sees a block of the flat vector, as large as fits the cache: the parameters w, the gradient
+g, which it may overwrite, its slots, and `work`, scratch like w. Rates come from outside, with
+every step.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from skdeep._component import Component, Limit
-
-BLOCK = 32768
+from skdeep.kernels import choose
 
 
 class Optimizer(Component):
@@ -24,20 +24,20 @@ class Optimizer(Component):
     slots : tuple of str
         Names of the arrays that a rule keeps for each parameter; they start at zero.
     weight_decay : float
-        Decoupled decay of the dense kernels, which the trainer applies.
+        Decoupled decay of the dense kernels, which the trainer asks for with every step.
     n_steps_ : int
         Steps done, the running one included.
     """
 
     slots: tuple[str, ...] = ()
     weight_decay = 0.0
-    _work: np.ndarray | None = None
+    _update: Callable | None = None
 
     def start(self, n_parameters: int, dtype: np.dtype) -> None:
         """Begin anew: make the slots, for so many parameters."""
         self.n_steps_ = 0
-        self._work = None
         self.slots_ = [np.zeros(n_parameters, dtype=dtype) for _ in self.slots]
+        self._update = None
 
     @property
     def started(self) -> bool:
@@ -46,32 +46,45 @@ class Optimizer(Component):
 
     def stop(self) -> None:
         """Drop the state."""
-        self.slots_ = self._work = None
+        self.slots_ = self._update = None
 
-    def step(self, w: np.ndarray, g: np.ndarray, lr: float) -> None:
-        """Update the parameters w with the gradient g, which is overwritten."""
+    def bind(self, kernels, n_parameters: int, dtype: np.dtype) -> None:
+        """Choose the kernels that do the steps, once started."""
+        self._update = kernels.bind_update(self, n_parameters, dtype)
+
+    def step(
+        self,
+        w: np.ndarray,
+        g: np.ndarray,
+        lr: float,
+        n_kernels: int = 0,
+        l2: float = 0.0,
+        keep: float = 1.0,
+    ) -> float:
+        """Update the parameters w with the gradient g, which may be overwritten.
+
+        The first n_kernels of them have a penalty l2 / 2 * w^2 on top, whose value is returned,
+        and are multiplied by `keep` in the end.
+        """
+        if self._update is None:
+            self.bind(choose(0.0), w.size, w.dtype)
         self.n_steps_ += 1
         self.begin_step(lr)
-        if self._work is None:
-            self._work = np.empty_like(w[:BLOCK])
-        n, work = w.size, self._work
-        if n <= BLOCK:
-            self.update(w, g, lr, work, *self.slots_)
-            return
-        for start in range(0, n, BLOCK):
-            stop = min(start + BLOCK, n)
-            slots = [slot[start:stop] for slot in self.slots_]
-            self.update(w[start:stop], g[start:stop], lr, work[: stop - start], *slots)
+        return self._update(w, g, lr, n_kernels, l2, keep)
 
     def begin_step(self, lr: float) -> None:
         """Compute what is the same for all blocks of a step; n_steps_ counts it already."""
 
     def update(self, w, g, lr: float, work, *slots) -> None:
-        """Apply the rule to one block."""
+        """Apply the rule to one block; g is not needed afterwards, work is scratch."""
         raise NotImplementedError
 
+    def compiled_constants(self, lr: float) -> tuple[float, ...]:
+        """Return the numbers that the compiled rule takes, in a step that has begun."""
+        return ()
+
     def __getstate__(self):
-        return {**super().__getstate__(), "_work": None}
+        return {**super().__getstate__(), "_update": None}
 
 
 class SGD(Optimizer):
@@ -83,6 +96,7 @@ class SGD(Optimizer):
     nesterovs_momentum : bool, default=True
     """
 
+    compiled_as = "sgd"
     _limits = {"momentum": Limit(0, 1)}
 
     def __init__(self, momentum: float = 0.9, nesterovs_momentum: bool = True):
@@ -107,6 +121,9 @@ class SGD(Optimizer):
         work -= g
         w += work
 
+    def compiled_constants(self, lr):
+        return lr, self.momentum, self.nesterovs_momentum
+
 
 class Adam(Optimizer):
     """m <- beta_1 m + (1 - beta_1) g; v <- beta_2 v + (1 - beta_2) g^2;
@@ -125,6 +142,7 @@ class Adam(Optimizer):
     Kingma and Ba (2015), "Adam: a method for stochastic optimization".
     """  # noqa: D205
 
+    compiled_as = "adam"
     slots = ("m", "v")
     _limits = {
         "beta_1": Limit(0, 1, closed="[)"),
@@ -163,6 +181,9 @@ class Adam(Optimizer):
         work *= self._rate
         w -= work
 
+    def compiled_constants(self, lr):
+        return self.beta_1, self.beta_2, self._rate, self._epsilon
+
 
 class AdamW(Adam):
     """Adam, with w <- w - lr * weight_decay * w on the dense kernels after the step.
@@ -180,6 +201,7 @@ class AdamW(Adam):
     Loshchilov and Hutter (2019), "Decoupled weight decay regularization".
     """
 
+    compiled_as = "adam"
     _limits = {**Adam._limits, "weight_decay": Limit(0)}
 
     def __init__(self, beta_1=0.9, beta_2=0.999, epsilon=1e-8, weight_decay: float = 0.01):
@@ -201,6 +223,7 @@ class AMSGrad(Adam):
     Reddi et al. (2018), "On the convergence of Adam and beyond".
     """
 
+    compiled_as = "amsgrad"
     slots = ("m", "v", "v_max")
 
     def update(self, w, g, lr, work, m, v, v_max):
@@ -223,6 +246,8 @@ class Nadam(Adam):
     ----------
     Dozat (2016), "Incorporating Nesterov momentum into Adam".
     """  # noqa: D205
+
+    compiled_as = "nadam"
 
     def start(self, n_parameters, dtype):
         super().start(n_parameters, dtype)
@@ -252,6 +277,9 @@ class Nadam(Adam):
         g /= work
         w -= g
 
+    def compiled_constants(self, lr):
+        return self.beta_1, self.beta_2, self._moment_rate, self._gradient_rate, self._epsilon
+
 
 class Adamax(Adam):
     """m as in Adam; u <- max(beta_2 u, |g| + epsilon); w <- w - lr / (1 - beta_1^t) * m / u.
@@ -267,6 +295,7 @@ class Adamax(Adam):
     Kingma and Ba (2015), "Adam: a method for stochastic optimization", section 7.
     """
 
+    compiled_as = "adamax"
     slots = ("m", "u")
 
     def begin_step(self, lr):
@@ -283,6 +312,9 @@ class Adamax(Adam):
         work *= self._rate
         w -= work
 
+    def compiled_constants(self, lr):
+        return self.beta_1, self.beta_2, self._rate, self.epsilon
+
 
 class AdaGrad(Optimizer):
     """s <- s + g^2; w <- w - lr * g / (sqrt(s) + epsilon).
@@ -296,6 +328,7 @@ class AdaGrad(Optimizer):
     Duchi et al. (2011), "Adaptive subgradient methods for online learning".
     """
 
+    compiled_as = "adagrad"
     slots = ("s",)
     _limits = {"epsilon": Limit(0, closed="(]")}
 
@@ -311,6 +344,9 @@ class AdaGrad(Optimizer):
         g *= lr
         w -= g
 
+    def compiled_constants(self, lr):
+        return lr, self.epsilon
+
 
 class RMSProp(Optimizer):
     """s <- rho s + (1 - rho) g^2; w <- w - lr * g / (sqrt(s) + epsilon).
@@ -325,6 +361,7 @@ class RMSProp(Optimizer):
     Tieleman and Hinton (2012), "Lecture 6.5: rmsprop".
     """
 
+    compiled_as = "rmsprop"
     slots = ("s",)
     _limits = {"rho": Limit(0, 1, closed="[)"), "epsilon": Limit(0, closed="(]")}
 
@@ -343,6 +380,9 @@ class RMSProp(Optimizer):
         g *= lr
         w -= g
 
+    def compiled_constants(self, lr):
+        return lr, self.rho, 1 - self.rho, self.epsilon
+
 
 class AdaDelta(Optimizer):
     """s <- rho s + (1 - rho) g^2; d = sqrt(a + epsilon) / sqrt(s + epsilon) * g;
@@ -360,6 +400,7 @@ class AdaDelta(Optimizer):
     Zeiler (2012), "ADADELTA: an adaptive learning rate method".
     """  # noqa: D205
 
+    compiled_as = "adadelta"
     slots = ("s", "a")
     _limits = RMSProp._limits
 
@@ -385,6 +426,9 @@ class AdaDelta(Optimizer):
         g *= lr
         w -= g
 
+    def compiled_constants(self, lr):
+        return lr, self.rho, 1 - self.rho, self.epsilon
+
 
 class Lion(Optimizer):
     """w <- w - lr * sign(beta_1 m + (1 - beta_1) g); m <- beta_2 m + (1 - beta_2) g.
@@ -400,6 +444,7 @@ class Lion(Optimizer):
     Chen et al. (2023), "Symbolic discovery of optimization algorithms".
     """
 
+    compiled_as = "lion"
     slots = ("m",)
     _limits = {"beta_1": Limit(0, 1, closed="[)"), "beta_2": Limit(0, 1, closed="[)")}
 
@@ -417,6 +462,9 @@ class Lion(Optimizer):
         m *= self.beta_2
         g *= 1 - self.beta_2
         m += g
+
+    def compiled_constants(self, lr):
+        return self.beta_1, self.beta_2, lr, 1 - self.beta_2
 
 
 OPTIMIZERS = {

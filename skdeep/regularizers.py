@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from skdeep import kernels
 from skdeep._component import Component, Limit
+from skdeep.kernels import numpy_kernels
 
 
 class Regularizer(Component):
@@ -70,11 +70,11 @@ class L2(Regularizer):
 
 
 def _l1(w: np.ndarray, g: np.ndarray, l1: float) -> float:
-    return kernels.add_l1_penalty(w.reshape(-1), g.reshape(-1), l1) if l1 else 0.0
+    return numpy_kernels.add_l1_penalty(w.reshape(-1), g.reshape(-1), l1) if l1 else 0.0
 
 
 def _l2(w: np.ndarray, g: np.ndarray, l2: float) -> float:
-    return kernels.add_l2_penalty(w.reshape(-1), g.reshape(-1), l2) if l2 else 0.0
+    return numpy_kernels.add_l2_penalty(w.reshape(-1), g.reshape(-1), l2) if l2 else 0.0
 
 
 REGULARIZERS = {"l1": L1, "l2": L2, "l1_l2": L1L2}

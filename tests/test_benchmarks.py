@@ -1,18 +1,174 @@
-"""The benchmark runs."""
+"""The benchmarks: their statistics, their processes, and the command line end to end."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
-def test_epoch_prints_a_row_for_every_contender():
-    command = [sys.executable, "-m", "benchmarks.epoch", "--rows", "64", "--columns", "5"]
-    out = subprocess.run(
-        [*command, "--hidden", "4", "--repeats", "1"],
-        cwd=Path(__file__).parents[1],
-        capture_output=True,
-        check=True,
-        text=True,
-    ).stdout
-    for name in ("matrix products alone", "skdeep", "scikit-learn"):
-        assert f"\n{name} " in out
+from benchmarks import report, table
+from benchmarks.cases import CASES, Case, Task
+from benchmarks.contenders import CONTENDERS
+from benchmarks.runner import Result
+from benchmarks.worker import Worker, WorkerError
+
+ROOT = Path(__file__).parents[1]
+TINY = Task(50, 3, (4,), 2, 10)
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", *arguments], cwd=ROOT, capture_output=True, text=True
+    )
+
+
+# Statistics -------------------------------------------------------------------------------------
+
+
+def test_spread_is_median_minimum_maximum():
+    assert table.spread([5.0, 1.0, 3.0, 9.0]) == (4.0, 1.0, 9.0)
+
+
+def test_ratios_are_taken_within_rounds():
+    assert table.ratios([2.0, 9.0], [1.0, 3.0]) == [2.0, 3.0]
+    with pytest.raises(ValueError, match="longer"):
+        table.ratios([1.0], [1.0, 2.0])
+
+
+@pytest.mark.parametrize("exponent", [0, 1, 2.5])
+def test_growth_exponent_of_a_power(exponent):
+    sizes = [1, 2, 4, 16]
+    assert table.growth_exponent(sizes, [3 * n**exponent for n in sizes]) == pytest.approx(exponent)
+
+
+@pytest.mark.parametrize(
+    ("measure", "value", "unit"),
+    [("epoch", 1.5, "s"), ("epoch", 0.004, "ms"), ("epoch", 3e-5, "µs"), ("memory", 2e7, "MB")],
+)
+def test_unit(measure, value, unit):
+    assert table.choose_unit(measure, [value, 2 * value])[0] == unit
+
+
+def test_tables_of_known_numbers():
+    case = Case(
+        "", "epoch", ("floor", "scikit-learn"), {"n = 1": TINY, "n = 2": TINY}, sizes=(1, 2)
+    )
+    values = {
+        ("floor", "n = 1"): [1.0, 2.0, 4.0],
+        ("scikit-learn", "n = 1"): [3.0, 4.0, 4.0],
+        ("floor", "n = 2"): [2.0, 4.0, 8.0],
+        ("scikit-learn", "n = 2"): [12.0, 16.0, 16.0],
+    }
+    text = table.render(Result(case, values, ["pytorch (n = 1) failed: OSError: no"]))
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    assert rows[0] == ["", "median, s", "min", "max", "x floor", "scikit-learn / this"]
+    x_floor, speed = "2.00 [1.00, 3.00]", "1.00 [1.00, 1.00]"
+    assert rows[3] == ["scikit-learn, n = 1", "4.00", "3.00", "4.00", x_floor, speed]
+    assert rows[2][-1] == "2.00 [1.00, 3.00]"
+    assert ["scikit-learn", "2.00 [2.00, 2.00]", "4.00 [4.00, 4.00]"] in rows
+    assert text.endswith("\n\n- pytorch (n = 1) failed: OSError: no")
+
+
+# The table of cases -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_case_is_complete(name):
+    case = CASES[name]
+    assert set(case.contenders) <= CONTENDERS.keys()
+    assert not case.sizes or len(case.sizes) == len(case.tasks)
+    for task in case.shrunk().tasks.values():
+        assert task.n_rows * max(task.widths) <= 60_000
+
+
+def test_memory_budget():
+    n_weights = (3 + 1) * 4 + (4 + 1) * 2
+    assert TINY.weight_bytes == 4 * n_weights
+    assert TINY.memory_budget == 2 * 4 * 4 * n_weights + 10 * (3 + 4 + 2) * 4 + 20_000_000
+
+
+# Processes --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def worker():
+    worker = Worker("floor")
+    yield worker
+    worker.close()
+
+
+def test_a_failure_is_answered_and_the_process_goes_on(worker):
+    with pytest.raises(WorkerError, match=r"AttributeError: .*no_such_measure"):
+        worker.ask("no_such_measure", TINY)
+    assert worker.ask("epoch", TINY) > 0
+
+
+def test_the_end_of_a_process_is_an_error_that_says_so(worker):
+    worker._process.kill()
+    with pytest.raises(WorkerError, match="its process ended with code -9: it said nothing"):
+        worker.ask("epoch", TINY)
+    assert not worker.is_alive
+
+
+def test_what_a_contender_prints_is_not_taken_for_an_answer():
+    code = (
+        "import os, sys, benchmarks.measures as measures, benchmarks.worker as worker\n"
+        "measures.epoch = lambda *_: os.system('echo stray') or print('stray') or 7.0\n"
+        "worker.serve('floor')"
+    )
+    request = '{"measure": "epoch", "task": {"n_rows": 1, "n_columns": 1, "hidden": [], '
+    request += '"n_classes": 1, "batch_size": 1}}\n'
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, input=request, capture_output=True, text=True
+    )
+    assert done.stdout == '{"value": 7.0}\n'
+    assert done.stderr.count("stray") == 2
+
+
+# The command line -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("option", ["--cases", "--contenders"])
+def test_an_unknown_name_is_an_error_that_lists_the_names(option):
+    done = run(option, "fashion-33")
+    assert done.returncode == 2
+    known = CASES if option == "--cases" else CONTENDERS
+    assert f"there is no 'fashion-33'; choose from {', '.join(known)}" in done.stderr
+
+
+def test_notes_survive_and_are_not_lost_silently(tmp_path):
+    path = tmp_path / "RESULTS.md"
+    report.write(path, ["## First"])
+    text = path.read_text(encoding="utf-8")
+    assert report.NO_NOTES in text
+    path.write_text(text.replace(report.START, f"{report.START}\nBy hand.\n"), encoding="utf-8")
+    report.write(path, ["## Second"])
+    text = path.read_text(encoding="utf-8")
+    assert "By hand." in text
+    assert text.endswith("## Second\n")
+    assert "## First" not in text
+    path.write_text("no markers", encoding="utf-8")
+    with pytest.raises(ValueError, match="has no notes between the lines"):
+        report.write(path, [])
+    assert path.read_text(encoding="utf-8") == "no markers"
+
+
+@pytest.mark.slow
+def test_quick_run_of_two_cases(tmp_path):
+    path = tmp_path / "RESULTS.md"
+    contenders = ["floor", "skdeep numpy", "scikit-learn"]
+    done = run(
+        *("--quick", "--cases", "small-32", "cold"),
+        *("--contenders", *contenders, "--write", str(path)),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "failed" not in done.stdout
+    tables = done.stdout.split("## ")[1:]
+    assert [table.count("\n| ") for table in tables] == [5, 4]  # two lines are the header
+    for name in contenders:
+        ratio = r"[\d.,]+ \[[\d.,]+, [\d.,]+\]"
+        assert re.search(rf"\| {name} +\|( +[\d.,]+ \|){{3}}( +{ratio} \|){{2}}", tables[0])
+    text = path.read_text(encoding="utf-8")
+    assert done.stdout.strip() in text
+    assert "- Commit: " in text

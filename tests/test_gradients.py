@@ -29,6 +29,7 @@ from skdeep.losses import (
     OUTPUT_ACTIVATIONS,
     POSITIVE_OUTPUTS,
     REGRESSION_LOSSES,
+    SquaredError,
 )
 from skdeep.network import Network
 from skdeep.optimizers import SGD
@@ -109,7 +110,7 @@ class Problem:
         self.network = Network(layers, stops, N_INPUTS, np.dtype(dtype), rng)
         self.trainer = Trainer(
             self.network,
-            None,
+            SquaredError(),
             SGD(),
             Constant(),
             Monitor(1e-4, 10, False),
@@ -124,7 +125,7 @@ class Problem:
 
     def use(self, loss, X, Y, weight):
         """Choose what the objective is."""
-        self.trainer.loss = loss
+        self.trainer._value_and_grad = loss.value_and_grad
         self.batch = X, Y, weight
 
     def draw(self, rng):

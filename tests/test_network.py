@@ -208,16 +208,6 @@ def test_penalties_of_parameters_and_layers_are_added_once(rng):
     np.testing.assert_allclose(inner.kernel_.grad, 0.6 * inner.kernel_.value, rtol=1e-13)
 
 
-def test_decay_shrinks_the_trainable_kernels_only():
-    network = network_of([Frozen(4), BatchNorm(), Dense(3, "prelu")])
-    network.allocate(6, None)
-    before = network.parameters.values.copy()
-    network.decay_kernels(0.1)
-    n = network.parameters.n_kernels
-    np.testing.assert_allclose(network.parameters.values[:n], 0.9 * before[:n], rtol=1e-15)
-    np.testing.assert_array_equal(network.parameters.values[n:], before[n:])
-
-
 def test_constraints_act_on_what_trains_and_has_one(rng):
     network = network_of(
         [

@@ -5,7 +5,8 @@ import pickle
 import numpy as np
 import pytest
 
-from skdeep.optimizers import BLOCK, OPTIMIZERS, SGD, Adam, AdamW, Optimizer
+from skdeep.kernels.numpy_kernels import BLOCK
+from skdeep.optimizers import OPTIMIZERS, SGD, Adam, AdamW, Optimizer
 
 SIZES = [1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 2 * BLOCK + 777]
 N_STEPS = 3

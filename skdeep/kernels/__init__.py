@@ -1,39 +1,80 @@
-"""The hot inner loops: small functions on contiguous arrays that write where they are told.
+"""The hot inner loops, in two sets with one interface: `numpy_kernels` and `numba_kernels`.
 
-Everything above calls them through this package, so that a second implementation with the same
-signatures can take the place of the NumPy one.
+A run of training chooses a set when it begins (`choose`), and hands it down to its layers, its
+optimizer and its batches; nothing else knows which one runs. The NumPy set is the reference, and
+what predictions are made with, so that they do not depend on what is installed.
 """
 
-from skdeep.kernels.numpy_kernels import (
-    add_l1_penalty,
-    add_l2_penalty,
-    batch_norm_backward,
-    batch_norm_forward,
-    column_sums,
-    dense_forward,
-    dense_gradient,
-    fill_dropout_mask,
-    fill_normal,
-    gather_one_hot,
-    log_softmax,
-    softmax,
-    softmax_cross_entropy,
-    sum_of_squares,
-)
+from __future__ import annotations
 
-__all__ = [
-    "add_l1_penalty",
-    "add_l2_penalty",
-    "batch_norm_backward",
-    "batch_norm_forward",
-    "column_sums",
-    "dense_forward",
-    "dense_gradient",
-    "fill_dropout_mask",
-    "fill_normal",
-    "gather_one_hot",
-    "log_softmax",
-    "softmax",
-    "softmax_cross_entropy",
-    "sum_of_squares",
-]
+import os
+import warnings
+from importlib.util import find_spec
+from types import ModuleType
+
+from skdeep.kernels import numpy_kernels
+
+__all__ = ["choose", "draw_seed", "numpy_kernels", "set_kernels"]
+
+ENVIRONMENT_VARIABLE = "SKDEEP_KERNELS"
+CHOICES = ("auto", "numba", "numpy")
+# A run that takes NumPy less than this is over before numba would be imported. What decides is the
+# size of the run alone, never what ran before it: the same fit gives the same model everywhere.
+SHORTEST_RUN_SECONDS = 0.05
+
+
+def set_kernels(name: str) -> None:
+    """Choose the kernels that train networks, in this process and in those it starts.
+
+    Parameters
+    ----------
+    name : {"auto", "numba", "numpy"}
+        "auto", the default, takes numba where it is installed and the run is long enough for it to
+        pay. The environment variable SKDEEP_KERNELS says the same.
+    """
+    _check(name, "set_kernels")
+    if name == "numba":
+        _import_numba_kernels()
+    # The environment is what processes that are started later, joblib's workers too, inherit.
+    os.environ[ENVIRONMENT_VARIABLE] = name
+
+
+def choose(seconds_in_numpy: float) -> ModuleType:
+    """Return the set of kernels for a run that would take the NumPy set so long."""
+    name = os.environ.get(ENVIRONMENT_VARIABLE) or "auto"
+    _check(name, f"the environment variable {ENVIRONMENT_VARIABLE}")
+    if name == "numba":
+        return _import_numba_kernels()
+    if name == "numpy" or seconds_in_numpy < SHORTEST_RUN_SECONDS or find_spec("numba") is None:
+        return numpy_kernels
+    try:
+        return _import_numba_kernels()
+    except ImportError as error:
+        warnings.warn(
+            f"numba is installed, but does not work: {error.__cause__}. The NumPy kernels train "
+            f"instead; {ENVIRONMENT_VARIABLE}=numpy makes this warning go away.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return numpy_kernels
+
+
+def _check(name: str, what: str) -> None:
+    if name not in CHOICES:
+        raise ValueError(f"{what}: {name!r} is unknown; choose from {list(CHOICES)}.")
+
+
+def _import_numba_kernels() -> ModuleType:
+    try:
+        from skdeep.kernels import numba_kernels
+    except ImportError as error:
+        raise ImportError(
+            'The kernels "numba" need numba: pip install "skdeep[fast]". '
+            f'With the kernels "numpy" all works without it. ({error})'
+        ) from error
+    return numba_kernels
+
+
+def draw_seed(rng) -> int:
+    """Return 63 random bits: what kernels that draw random numbers take for a seed."""
+    return rng.bit_generator.random_raw() >> 1

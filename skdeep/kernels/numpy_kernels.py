@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 # Below the size at which OpenBLAS splits a dot product over threads: the order of summation, and
@@ -111,31 +113,142 @@ def gather_one_hot(codes: np.ndarray, rows, on: float, off: float, out: np.ndarr
     out[np.arange(len(out)), codes[rows]] = on
 
 
-def fill_dropout_mask(rng: np.random.Generator, rate: float, out: np.ndarray) -> None:
-    """Write 0 with probability `rate`, else 1 / (1 - rate)."""
-    rng.random(out=out, dtype=out.dtype)
-    np.greater_equal(out, rate, out=out)
-    out *= 1.0 / (1.0 - rate)
+def clip_values(g: np.ndarray, limit: float) -> None:
+    """Limit every component to +-limit; NaN stays."""
+    np.clip(g, -limit, limit, out=g)
 
 
-def fill_normal(rng: np.random.Generator, scale: float, out: np.ndarray) -> None:
-    """Write Gaussian numbers with mean 0 and this standard deviation."""
-    rng.standard_normal(out=out, dtype=out.dtype)
-    out *= scale
+def scale(g: np.ndarray, factor: float) -> None:
+    """Do g <- factor * g."""
+    g *= factor
 
 
-def batch_norm_forward(X, mean, variance, epsilon, gamma, beta, X_hat, inverse_std, out) -> None:
-    """Write X_hat = (X - mean) / sqrt(variance + epsilon) and out = gamma * X_hat + beta.
+# Random numbers -----------------------------------------------------------------------------
 
-    Where `mean` and `variance` are the batch's own, `batch_norm_backward` gives the derivative.
+
+def _hashes(start: int, stop: int, seed: int) -> np.ndarray:
+    """Return 32 random bits for each number of a range: a function of it and of a seed's 64 bits.
+
+    A counter in place of a generator's state makes the numbers independent of the order in which
+    they are drawn, so that compiled kernels and any number of threads draw the same.
     """
+    x = np.arange(start, stop).astype(np.uint32)
+    x *= np.uint32(0x9E3779B1)
+    x += np.uint32(seed & 0xFFFFFFFF)
+    x ^= x >> np.uint32(16)
+    x *= np.uint32(0x7FEB352D)
+    x ^= np.uint32(seed >> 32)
+    x ^= x >> np.uint32(15)
+    x *= np.uint32(0x846CA68B)
+    x ^= x >> np.uint32(16)
+    return x
+
+
+def _units(start: int, stop: int, seed: int, offset: float, dtype) -> np.ndarray:
+    """Return (b + offset) / 2^24 for a range, b the upper 24 bits of its hashes."""
+    u = (_hashes(start, stop, seed) >> np.uint32(8)).astype(dtype)
+    u += offset
+    u *= 2.0**-24
+    return u
+
+
+def _blocks(size: int):
+    """Yield (start, stop) of blocks that fit the cache."""
+    for start in range(0, size, DOT_BLOCK):
+        yield start, min(start + DOT_BLOCK, size)
+
+
+def dropout_forward(seed: int, rate: float, X, mask: np.ndarray, Y: np.ndarray) -> None:
+    """Draw a mask, 0 with probability `rate`, else 1 / (1 - rate); write Y = X * mask."""
+    threshold, flat = np.uint32(rate * 2.0**32), mask.reshape(-1)
+    for start, stop in _blocks(flat.size):
+        np.greater_equal(_hashes(start, stop, seed), threshold, out=flat[start:stop])
+    mask *= 1.0 / (1.0 - rate)
+    np.multiply(X, mask, out=Y)
+
+
+def multiply_by(dY: np.ndarray, mask: np.ndarray) -> None:
+    """Do dY <- dY * mask."""
+    dY *= mask
+
+
+def fill_uniform(seed: int, low: float, high: float, out: np.ndarray) -> None:
+    """Write numbers from [low, high)."""
+    flat = out.reshape(-1)
+    for start, stop in _blocks(flat.size):
+        flat[start:stop] = _units(start, stop, seed, 0.0, out.dtype)
+    out *= high - low
+    out += low
+
+
+def fill_normal(seed: int, scale: float, out: np.ndarray) -> None:
+    """Write Gaussian numbers with mean 0 and this standard deviation (Box and Muller)."""
+    flat = out.reshape(-1)
+    half = (flat.size + 1) // 2
+    first, second = flat[:half], flat[half:]
+    for start, stop in _blocks(half):
+        radius = _units(start, stop, seed, 0.5, out.dtype)
+        np.log(radius, out=radius)
+        radius *= -2.0
+        np.sqrt(radius, out=radius)
+        radius *= scale
+        angle = _units(start, stop, seed ^ 0x5DEECE66D1CE4E5B, 0.0, out.dtype)
+        angle *= 2 * math.pi
+        np.multiply(radius, np.cos(angle), out=first[start:stop])
+        sines = second[start:stop]
+        np.multiply(radius[: sines.size], np.sin(angle[: sines.size]), out=sines)
+
+
+def noise_forward(seed: int, scale: float, X, Y: np.ndarray) -> None:
+    """Write Y = X + Gaussian noise."""
+    fill_normal(seed, scale, Y)
+    np.add(Y, X, out=Y)
+
+
+# Batch normalization ------------------------------------------------------------------------
+
+
+def batch_norm_forward(
+    X,
+    running_mean,
+    running_variance,
+    keep,
+    epsilon,
+    gamma,
+    beta,
+    mean,
+    variance,
+    inverse_std,
+    X_hat,
+    Y,
+) -> None:
+    """Normalise with the batch's own statistics, and move the running ones.
+
+    Fills mean, variance, inverse_std, X_hat = (X - mean) * inverse_std, Y = gamma * X_hat + beta;
+    running <- keep * running + (1 - keep) * batch.
+    """
+    n_rows = len(X)
+    np.add.reduce(X, axis=0, out=mean)
+    mean /= n_rows
+    np.subtract(X, mean, out=X_hat)
+    np.multiply(X_hat, X_hat, out=Y)
+    np.add.reduce(Y, axis=0, out=variance)
+    variance /= n_rows
+    for running, batch in ((running_mean, mean), (running_variance, variance)):
+        running *= keep
+        running += (1 - keep) * batch
+    normalize(X, mean, variance, epsilon, gamma, beta, inverse_std, X_hat, Y)
+
+
+def normalize(X, mean, variance, epsilon, gamma, beta, inverse_std, X_hat, Y) -> None:
+    """Normalise with statistics that are there; fill inverse_std, X_hat and Y."""
     np.add(variance, epsilon, out=inverse_std)
     np.sqrt(inverse_std, out=inverse_std)
     np.reciprocal(inverse_std, out=inverse_std)
     np.subtract(X, mean, out=X_hat)
     X_hat *= inverse_std
-    np.multiply(X_hat, gamma, out=out)
-    out += beta
+    np.multiply(X_hat, gamma, out=Y)
+    Y += beta
 
 
 def batch_norm_backward(dY, X_hat, gamma, inverse_std, d_gamma, d_beta, work) -> None:
@@ -148,3 +261,94 @@ def batch_norm_backward(dY, X_hat, gamma, inverse_std, d_gamma, d_beta, work) ->
     dY -= work
     dY -= d_beta / n_rows
     dY *= gamma * inverse_std
+
+
+# What is bound once for a run of training ---------------------------------------------------
+
+
+def bind_activation(f, n_units: int, dtype):
+    """Return (forward, backward) of an activation, None being the identity.
+
+    - forward(Y, b, Z, work): Y <- f(Y + b), and Z <- Y + b; b and Z may be None
+    - backward(dA, A, Z, work, db): dA <- dA * f'; db <- the sums over its rows; db may be None
+    """
+
+    def forward(Y, b, Z, work):
+        if b is not None:
+            np.add(Y, b, out=Y)
+        if Z is not None:
+            np.copyto(Z, Y)
+        if f is not None:
+            f.forward(Y, work)
+
+    def backward(dA, A, Z, work, db):
+        if f is not None:
+            f.backward(dA, A, Z, work)
+        if db is not None:
+            column_sums(dA, db)
+
+    return forward, backward
+
+
+def bind_dense(f, n_rows: int, n_inputs: int, n_units: int, dtype):
+    """Return (forward, backward) of a dense layer, for batches of at most so many rows.
+
+    - forward(X, W, b, Y, Z, work): Y <- f(X W + b), and Z as in bind_activation
+    - backward(X, dA, A, Z, work, W, dW, db, dX): dA <- dA * f'; fill dW, db and dX, each of which
+      may be None
+    """
+    activate, differentiate = bind_activation(f, n_units, dtype)
+
+    def forward(X, W, b, Y, Z, work):
+        dense_forward(X, W, None, Y)
+        activate(Y, b, Z, work)
+
+    def backward(X, dA, A, Z, work, W, dW, db, dX):
+        differentiate(dA, A, Z, work, db)
+        if dW is not None:
+            dense_gradient(X, dA, dW)
+        if dX is not None:
+            np.matmul(dA, W.T, out=dX)
+
+    return forward, backward
+
+
+def bind_loss(loss, dtype):
+    """Return value_and_grad(Y, Z, weight, work) of a loss."""
+    return loss.value_and_grad
+
+
+def bind_update(optimizer, n_parameters: int, dtype):
+    """Return update(w, g, lr, n_kernels, l2, keep), which does one step of an optimizer.
+
+    For the first n_kernels parameters it adds the penalty l2 / 2 * w^2, whose value it returns, and
+    multiplies them by `keep` after the step.
+    """
+    work = np.empty(min(BLOCK, n_parameters), dtype)
+
+    def update(w, g, lr, n_kernels, l2, keep):
+        value, start = 0.0, 0
+        while start < w.size:
+            are_kernels = start < n_kernels
+            stop = min(start + BLOCK, n_kernels if are_kernels else w.size)
+            block, gradient = w[start:stop], g[start:stop]
+            if are_kernels and l2:
+                value += add_l2_penalty(block, gradient, l2 / 2)
+            slots = [slot[start:stop] for slot in optimizer.slots_]
+            optimizer.update(block, gradient, lr, work[: stop - start], *slots)
+            if are_kernels and keep != 1:
+                block *= keep
+            start = stop
+        return value
+
+    return update
+
+
+def bind_rows(X, batch_size: int, dtype, stays_sparse: bool):
+    """Return gather(rows), which returns those rows of X; they are good until the next call."""
+    if stays_sparse:
+        return lambda rows: X[rows]
+    buffer = np.empty((batch_size, X.shape[1]), dtype)
+    if isinstance(X, np.ndarray):
+        return lambda rows: np.take(X, rows, axis=0, out=buffer[: len(rows)], mode="clip")
+    return lambda rows: X[rows].toarray(out=buffer[: len(rows)])

@@ -27,10 +27,11 @@ class Activation(Layer):
         return n_inputs, self.function_.build(n_inputs)
 
     def allocate(self, n_rows, dtype, rng, needs_dX):
-        shape = (n_rows, self.n_inputs_)
+        shape, f = (n_rows, self.n_inputs_), self.function_
         self._Y, self._work = np.empty(shape, dtype), np.empty(shape, dtype)
-        self._Z = np.empty(shape, dtype) if self.function_.needs_input else None
-        self.function_.allocate(*shape, dtype, rng)
+        self._Z = np.empty(shape, dtype) if f.needs_input else None
+        f.allocate(*shape, dtype, rng)
+        self._activate, self._differentiate = self.kernels.bind_activation(f, self.n_inputs_, dtype)
 
     @property
     def is_random(self):
@@ -39,16 +40,15 @@ class Activation(Layer):
     def forward(self, X):
         n_rows = len(X)
         self._A = Y = rows(self._Y, n_rows)
+        Z = None if self._Z is None else rows(self._Z, n_rows)
         np.copyto(Y, X)
-        if self._Z is not None:
-            np.copyto(rows(self._Z, n_rows), X)
-        self.function_.forward(Y, rows(self._work, n_rows))
+        self._activate(Y, None, Z, rows(self._work, n_rows))
         return Y
 
     def backward(self, dY):
         n_rows = len(dY)
         Z = None if self._Z is None else rows(self._Z, n_rows)
-        self.function_.backward(dY, self._A, Z, rows(self._work, n_rows))
+        self._differentiate(dY, self._A, Z, rows(self._work, n_rows), None)
         return dY
 
     def infer(self, X):

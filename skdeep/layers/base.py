@@ -18,6 +18,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from skdeep._component import Component, InvalidParameterError
+from skdeep.kernels import choose
 from skdeep.parameters import Parameter
 
 
@@ -82,6 +83,15 @@ class Layer(Component):
         yield self
         for child in self.children():
             yield from child.walk()
+
+    def use_kernels(self, kernels) -> None:
+        """Take this set of kernels, until training ends."""
+        self._kernels = kernels
+
+    @property
+    def kernels(self):
+        """The set of kernels that this run of training has chosen."""
+        return vars(self).get("_kernels") or choose(0.0)
 
     def release(self) -> None:
         """Drop what is for training only."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from skdeep import kernels
 from skdeep._component import Limit
 from skdeep.initializers import Constant
+from skdeep.kernels import numpy_kernels
 from skdeep.layers.base import Layer, rows
 from skdeep.parameters import Parameter
 
@@ -51,52 +51,46 @@ class BatchNorm(Layer):
         self._inverse_std, self._batch_mean, self._batch_variance = (
             np.empty(self.n_inputs_, dtype) for _ in range(3)
         )
+        self._normalize = self.kernels.batch_norm_forward
+        self._differentiate = self.kernels.batch_norm_backward
         # What stored statistics keep of their own at each batch; `measure` sets it to 0.
         self._keep = self.momentum
 
     def forward(self, X):
         n_rows = len(X)
-        Y, X_hat, work = (rows(b, n_rows) for b in (self._Y, self._X_hat, self._work))
+        Y, X_hat = rows(self._Y, n_rows), rows(self._X_hat, n_rows)
         self._uses_batch = n_rows > 1 and self.gamma_.trainable
-        mean, variance = self.mean_.value, self.variance_.value
-        if self._uses_batch:
-            batch_mean, batch_variance = self._batch_mean, self._batch_variance
-            np.add.reduce(X, axis=0, out=batch_mean)
-            batch_mean /= n_rows
-            np.subtract(X, batch_mean, out=work)
-            np.multiply(work, work, out=work)
-            np.add.reduce(work, axis=0, out=batch_variance)
-            batch_variance /= n_rows
-            for running, batch in ((mean, batch_mean), (variance, batch_variance)):
-                running *= self._keep
-                running += (1 - self._keep) * batch
-            mean, variance = batch_mean, batch_variance
         gamma, beta = self.gamma_.value, self.beta_.value
-        kernels.batch_norm_forward(
-            X, mean, variance, self.epsilon, gamma, beta, X_hat, self._inverse_std, Y
-        )
+        running = self.mean_.value, self.variance_.value
+        if self._uses_batch:
+            own = self._batch_mean, self._batch_variance, self._inverse_std
+            self._normalize(X, *running, self._keep, self.epsilon, gamma, beta, *own, X_hat, Y)
+        else:
+            numpy_kernels.normalize(
+                X, *running, self.epsilon, gamma, beta, self._inverse_std, X_hat, Y
+            )
         return Y
 
     def backward(self, dY):
         n_rows = len(dY)
         X_hat, work = rows(self._X_hat, n_rows), rows(self._work, n_rows)
+        gamma = self.gamma_
         if self._uses_batch:
-            kernels.batch_norm_backward(
-                dY,
-                X_hat,
-                self.gamma_.value,
-                self._inverse_std,
-                self.gamma_.grad,
-                self.beta_.grad,
-                work,
+            self._differentiate(
+                dY, X_hat, gamma.value, self._inverse_std, gamma.grad, self.beta_.grad, work
             )
             return dY
-        if self.gamma_.grad is not None:
+        if gamma.grad is not None:
             np.multiply(dY, X_hat, out=work)
-            np.add.reduce(work, axis=0, out=self.gamma_.grad)
+            np.add.reduce(work, axis=0, out=gamma.grad)
             np.add.reduce(dY, axis=0, out=self.beta_.grad)
-        dY *= self.gamma_.value * self._inverse_std
+        dY *= gamma.value * self._inverse_std
         return dY
+
+    def affine(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return (scale, shift): at prediction Y = scale * X + shift."""
+        scale = self.gamma_.value / np.sqrt(self.variance_.value + self.epsilon)
+        return scale, self.beta_.value - scale * self.mean_.value
 
     def infer(self, X):
         scale = self.gamma_.value / np.sqrt(self.variance_.value + self.epsilon)

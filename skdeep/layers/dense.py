@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from skdeep import kernels
 from skdeep._component import Limit, resolve
 from skdeep.activations import ACTIVATIONS, Activation, Identity
 from skdeep.constraints import CONSTRAINTS, Constraint
 from skdeep.initializers import INITIALIZERS, Initializer
+from skdeep.kernels import draw_seed, numpy_kernels
 from skdeep.layers.base import Layer, rows
 from skdeep.parameters import Parameter
 from skdeep.regularizers import REGULARIZERS, Regularizer
@@ -116,19 +116,23 @@ class Dense(Layer):
         return (f or ACTIVATIONS["identity"]).initializer
 
     def allocate(self, n_rows, dtype, rng, needs_dX):
-        shape = (n_rows, self.units)
+        shape, f = (n_rows, self.units), self.activation_
         self._Y = np.empty(shape, dtype)
-        self._Z = self._work = None
-        if self.activation_ is not None:
-            self._work = np.empty(shape, dtype)
-            if self.activation_.needs_input:
-                self._Z = np.empty(shape, dtype)
-            self.activation_.allocate(*shape, dtype, rng)
+        self._work = np.empty(shape, dtype)
+        self._Z = np.empty(shape, dtype) if f is not None and f.needs_input else None
+        if f is not None:
+            f.allocate(*shape, dtype, rng)
         self._dX = np.empty((n_rows, self.n_inputs_), dtype) if needs_dX else None
-        self._W = self.kernel_.value
+        self._W, self._dW = self.kernel_.value, self.kernel_.grad
+        has_bias = self.bias_ is not None
+        self._b, self._db = (self.bias_.value, self.bias_.grad) if has_bias else (None, None)
+        self._run_forward, self._run_backward = self.kernels.bind_dense(
+            f, n_rows, self.n_inputs_, self.units, dtype
+        )
         self._rng = rng if self.weight_noise else None
         if self._rng is not None:
-            self._noisy = np.empty(self.kernel_.shape, dtype)
+            self._noise_forward = self.kernels.noise_forward
+            self._W = np.empty(self.kernel_.shape, dtype)
 
     @property
     def is_random(self):
@@ -139,36 +143,24 @@ class Dense(Layer):
         self._X = X
         self._A = Y = rows(self._Y, n_rows)
         if self._rng is not None:
-            kernels.fill_normal(self._rng, self.weight_noise, self._noisy)
-            self._noisy += self.kernel_.value
-            self._W = self._noisy
-        kernels.dense_forward(X, self._W, self.bias_.value if self.bias_ else None, Y)
-        f = self.activation_
-        if f is not None:
-            if self._Z is not None:
-                np.copyto(rows(self._Z, n_rows), Y)
-            f.forward(Y, rows(self._work, n_rows))
+            seed = draw_seed(self._rng)
+            self._noise_forward(seed, self.weight_noise, self.kernel_.value, self._W)
+        Z = None if self._Z is None else rows(self._Z, n_rows)
+        self._run_forward(X, self._W, self._b, Y, Z, rows(self._work, n_rows))
         return Y
 
     def backward(self, dY):
         n_rows = len(dY)
-        f = self.activation_
-        if f is not None:
-            Z = None if self._Z is None else rows(self._Z, n_rows)
-            f.backward(dY, self._A, Z, rows(self._work, n_rows))
-        if self.kernel_.grad is not None:
-            kernels.dense_gradient(self._X, dY, self.kernel_.grad)
-        if self.bias_ is not None and self.bias_.grad is not None:
-            kernels.column_sums(dY, self.bias_.grad)
-        if self._dX is None:
-            return None
-        dX = rows(self._dX, n_rows)
-        np.matmul(dY, self._W.T, out=dX)
+        Z = None if self._Z is None else rows(self._Z, n_rows)
+        dX = None if self._dX is None else rows(self._dX, n_rows)
+        work = rows(self._work, n_rows)
+        self._run_backward(self._X, dY, self._A, Z, work, self._W, self._dW, self._db, dX)
         return dX
 
     def infer(self, X):
         Y = np.empty((X.shape[0], self.units), self.kernel_.value.dtype)
-        kernels.dense_forward(X, self.kernel_.value, self.bias_.value if self.bias_ else None, Y)
+        b = None if self.bias_ is None else self.bias_.value
+        numpy_kernels.dense_forward(X, self.kernel_.value, b, Y)
         if self.activation_ is not None:
             self.activation_.infer(Y, np.empty_like(Y))
         return Y

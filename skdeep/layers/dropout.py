@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from skdeep import kernels
 from skdeep._component import Limit
+from skdeep.kernels import draw_seed
 from skdeep.layers.base import Layer, rows
 
 
@@ -35,19 +35,19 @@ class Dropout(Layer):
         # An output of its own: masking X in place would break the derivative of the layer below.
         self._Y, self._mask = (np.empty((n_rows, self.n_inputs_), dtype) for _ in range(2))
         self._rng = rng
+        self._drop, self._multiply_by = self.kernels.dropout_forward, self.kernels.multiply_by
 
     def forward(self, X):
         if self._rng is None:
             return X
         n_rows = len(X)
         Y, mask = rows(self._Y, n_rows), rows(self._mask, n_rows)
-        kernels.fill_dropout_mask(self._rng, self.rate, mask)
-        np.multiply(X, mask, out=Y)
+        self._drop(draw_seed(self._rng), self.rate, X, mask, Y)
         return Y
 
     def backward(self, dY):
         if self._rng is not None:
-            dY *= rows(self._mask, len(dY))
+            self._multiply_by(dY, rows(self._mask, len(dY)))
         return dY
 
     def infer(self, X):

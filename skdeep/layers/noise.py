@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from skdeep import kernels
 from skdeep._component import Limit
+from skdeep.kernels import draw_seed
 from skdeep.layers.base import Layer, rows
 
 
@@ -30,13 +30,13 @@ class GaussianNoise(Layer):
     def allocate(self, n_rows, dtype, rng, needs_dX):
         self._Y = np.empty((n_rows, self.n_inputs_), dtype)
         self._rng = rng
+        self._noise_forward = self.kernels.noise_forward
 
     def forward(self, X):
         if self._rng is None:
             return X
         Y = rows(self._Y, len(X))
-        kernels.fill_normal(self._rng, self.std, Y)
-        np.add(Y, X, out=Y)
+        self._noise_forward(draw_seed(self._rng), self.std, X, Y)
         return Y
 
     def backward(self, dY):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from skdeep import kernels
+from skdeep.kernels import draw_seed, numpy_kernels
 
 
 class DenseTargets:
@@ -19,21 +19,25 @@ class DenseTargets:
         self.Y = Y
         self.noise = noise
         self.rng = rng
+        self._clean = np.empty((0, Y.shape[1]), Y.dtype)
 
     @property
     def shape(self) -> tuple[int, int]:
         return self.Y.shape
 
-    def gather(self, rows, out: np.ndarray) -> np.ndarray:
+    def gather(self, rows: np.ndarray | slice, out: np.ndarray, kernels=numpy_kernels):
         """Return those rows, in `out` where they have to be moved or changed."""
-        if isinstance(rows, slice) and not self.noise:
-            return self.Y[rows]
         if isinstance(rows, slice):
-            np.copyto(out, self.Y[rows])
+            Y = self.Y[rows]
+        elif self.noise:
+            if len(self._clean) < len(out):
+                self._clean = np.empty_like(out)
+            Y = np.take(self.Y, rows, axis=0, out=self._clean[: len(out)], mode="clip")
         else:
-            np.take(self.Y, rows, axis=0, out=out, mode="clip")
-        if self.noise:
-            out += self.noise * self.rng.standard_normal(out.shape, dtype=out.dtype)
+            Y = np.take(self.Y, rows, axis=0, out=out, mode="clip")
+        if not self.noise:
+            return Y
+        kernels.noise_forward(draw_seed(self.rng), self.noise, Y, out)
         return out
 
 
@@ -46,8 +50,10 @@ class ClassTargets:
         self.on = 1.0 - smoothing + self.off
         self.shape = (len(codes), n_classes)
 
-    def gather(self, rows, out: np.ndarray) -> np.ndarray:
+    def gather(self, rows: np.ndarray | slice, out: np.ndarray, kernels=numpy_kernels):
         """Write those rows to `out`, and return it."""
+        if isinstance(rows, slice):
+            rows = np.arange(*rows.indices(len(self.codes)))
         kernels.gather_one_hot(self.codes, rows, self.on, self.off, out)
         return out
 
@@ -87,15 +93,25 @@ class Batches:
         self.weight = weight
         self.batch_size = batch_size
         self.rng = rng
+        self.dtype = dtype
         self.rows = rows
         self.n_rows = X.shape[0] if rows is None else len(rows)
-        self.is_dense = isinstance(X, np.ndarray)
-        self.stays_sparse = sparse and not self.is_dense
+        is_dense = isinstance(X, np.ndarray)
+        self.stays_sparse = sparse and not is_dense
+        # Rows that are in order, and in C order, need not be copied.
+        self._views_X = is_dense and rng is None and rows is None and X.flags.c_contiguous
         self._Y = np.empty((batch_size, targets.shape[1]), dtype)
-        moves = rng is not None or rows is not None
-        needs_X = not self.stays_sparse and (moves or not self.is_dense)
-        self._X = np.empty((batch_size, X.shape[1]), dtype) if needs_X else None
         self._weight = np.empty(batch_size, dtype) if weight is not None else None
+        self.bind(numpy_kernels)
+
+    def bind(self, kernels) -> None:
+        """Choose the kernels that gather."""
+        self._kernels = kernels
+        self._gather_X = None
+        if not self._views_X:
+            self._gather_X = kernels.bind_rows(
+                self.X, self.batch_size, self.dtype, self.stays_sparse
+            )
 
     def __len__(self) -> int:
         return -(-self.n_rows // self.batch_size)
@@ -104,25 +120,20 @@ class Batches:
         """Yield (X, Y, weight) for every batch; they are good until the next."""
         order = self.rows
         if self.rng is not None:
-            order = self.rng.permutation(self.n_rows if self.rows is None else self.rows)
+            order = self.rng.permutation(self.n_rows if order is None else order)
+        gather_X, gather_Y = self._gather_X, self.targets.gather
+        kernels, weight = self._kernels, None
         for start in range(0, self.n_rows, self.batch_size):
             stop = min(start + self.batch_size, self.n_rows)
-            rows = slice(start, stop) if order is None else order[start:stop]
             n = stop - start
-            Y = self.targets.gather(rows, self._Y[:n])
-            yield self._gather_X(rows, n), Y, self._gather_weight(rows, n)
-
-    def _gather_X(self, rows, n: int):
-        if self.is_dense:
-            if isinstance(rows, slice):
-                return self.X[rows]
-            return np.take(self.X, rows, axis=0, out=self._X[:n], mode="clip")
-        batch = self.X[rows]
-        return batch if self.stays_sparse else batch.toarray(out=self._X[:n])
-
-    def _gather_weight(self, rows, n: int):
-        if self.weight is None:
-            return None
-        if isinstance(rows, slice):
-            return self.weight[rows]
-        return np.take(self.weight, rows, out=self._weight[:n], mode="clip")
+            if order is None:
+                rows = slice(start, stop)
+                X = self.X[rows] if gather_X is None else gather_X(np.arange(start, stop))
+            else:
+                rows = order[start:stop]
+                X = gather_X(rows)
+            Y = gather_Y(rows, self._Y[:n], kernels)
+            if self.weight is not None:
+                weight = self._weight[:n]
+                np.copyto(weight, self.weight[rows])
+            yield X, Y, weight

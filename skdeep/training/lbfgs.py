@@ -10,6 +10,7 @@ import scipy.optimize
 from sklearn.exceptions import ConvergenceWarning
 
 from skdeep.clipping import gradient_norm
+from skdeep.kernels import choose
 from skdeep.layers import BatchNorm
 from skdeep.training.trainer import Trainer
 
@@ -25,6 +26,8 @@ def fit_lbfgs(trainer: Trainer, X, Y: np.ndarray, weight, *, max_iter: int, max_
     network = trainer.network
     parameters = network.parameters
     w = parameters.values[: parameters.n_trainable]
+    n_rows = X.shape[0]
+    kernels = choose(max_iter * network.seconds_a_step(n_rows))
 
     def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
         np.copyto(w, x, casting="same_kind")
@@ -37,7 +40,7 @@ def fit_lbfgs(trainer: Trainer, X, Y: np.ndarray, weight, *, max_iter: int, max_
         if _end_iteration(trainer, float(intermediate_result.fun), X):
             raise StopIteration
 
-    with trainer.session(X.shape[0], rng=None):
+    with trainer.session(n_rows, None, kernels):
         trainer.begin_training()
         trainer.begin_epoch()
         start = w.astype(np.float64)

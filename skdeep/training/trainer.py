@@ -11,9 +11,9 @@ from contextlib import contextmanager
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skdeep import kernels
 from skdeep.callbacks.base import Callback
 from skdeep.clipping import clip_gradient, gradient_norm
+from skdeep.kernels import choose, draw_seed, numpy_kernels
 from skdeep.losses import Loss
 from skdeep.network import Network
 from skdeep.optimizers import Optimizer
@@ -136,31 +136,38 @@ class Trainer:
 
     def objective(self, X, Y: np.ndarray, weight: np.ndarray | None) -> float:
         """Return the loss with all penalties, and fill the gradient."""
+        return self._objective(X, Y, weight, self.l2 / len(Y))
+
+    def _objective(self, X, Y: np.ndarray, weight: np.ndarray | None, l2: float) -> float:
         network, n_rows = self.network, len(Y)
         Z = network.forward(X)
-        loss = self.loss.value_and_grad(Y, Z, weight, self._work[:n_rows])
+        loss = self._value_and_grad(Y, Z, weight, self._work[:n_rows])
         network.backward(Z)
-        return loss + network.add_penalties(self.l1 / n_rows, self.l2 / n_rows)
+        return loss + network.add_penalties(self.l1 / n_rows, l2)
 
     def train_batch(self, X, Y: np.ndarray, weight: np.ndarray | None) -> float:
         """Do one step; return the objective before it."""
-        parameters = self.network.parameters
-        loss = self.objective(X, Y, weight)
-        self._treat_gradient(parameters.grads)
-        w = parameters.values[: parameters.n_trainable]
-        self.optimizer.step(w, parameters.grads, self.learning_rate)
-        if self.weight_decay:
-            self.network.decay_kernels(self.learning_rate * self.weight_decay)
-        self.network.apply_constraints()
+        network, g = self.network, self._g
+        l2 = self.l2 / len(Y)
+        if self._treats_gradient or self._measures_norm:
+            loss = self._objective(X, Y, weight, l2)
+            self._treat_gradient(g)
+            l2 = 0.0
+        else:  # nothing looks at the whole gradient: the optimizer adds the penalty as it goes
+            loss = self._objective(X, Y, weight, 0.0)
+        keep = 1.0 - self.learning_rate * self.weight_decay
+        loss += self.optimizer.step(self._w, g, self.learning_rate, self._n_kernels, l2, keep)
+        network.apply_constraints()
         return loss
 
     def _treat_gradient(self, g: np.ndarray) -> None:
         if self._measures_norm:
-            self.gradient_norm = gradient_norm(g)
+            self.gradient_norm = gradient_norm(g, self._kernels)
         if self.gradient_noise:
-            kernels.fill_normal(self.rng, self.gradient_noise, self._noise)
-            g += self._noise
-        clip_gradient(g, self.clip_value, self.clip_norm)
+            seed = draw_seed(self.rng)
+            self._kernels.noise_forward(seed, self.gradient_noise, g, self._noise)
+            np.copyto(g, self._noise)
+        clip_gradient(g, self.clip_value, self.clip_norm, self._kernels)
 
     def train_epoch(self, batches: Batches) -> float:
         """Do one step a batch; return the mean objective. Raise DivergenceError at once."""
@@ -184,11 +191,15 @@ class Trainer:
 
     def fit(self, batches: Batches, n_epochs: int) -> None:
         """Train for at most so many epochs; the best weights are in the network afterwards."""
-        with self.session(batches.batch_size, self.rng):
+        seconds = n_epochs * len(batches) * self.network.seconds_a_step(batches.batch_size)
+        kernels = choose(seconds)
+        with self.session(batches.batch_size, self.rng, kernels):
+            batches.bind(kernels)
             self.begin_training()
+            n_trainable, dtype = self.network.parameters.n_trainable, self.network.dtype
             if not self.optimizer.started:
-                n_trainable = self.network.parameters.n_trainable
-                self.optimizer.start(n_trainable, self.network.dtype)
+                self.optimizer.start(n_trainable, dtype)
+            self.optimizer.bind(kernels, n_trainable, dtype)
             while self.epoch < n_epochs:
                 self.begin_epoch()
                 loss = self.train_epoch(batches)
@@ -202,7 +213,7 @@ class Trainer:
     # What happens around it ---------------------------------------------------------------------
 
     @contextmanager
-    def session(self, n_rows: int, rng: np.random.Generator | None):
+    def session(self, n_rows: int, rng: np.random.Generator | None, kernels=numpy_kernels):
         """Make buffers and drop them; take in what ends a run early; restore the best weights."""
         parameters = self.network.parameters
         # Overflow is looked for, and named, by way of the loss: NumPy's warnings would say less.
@@ -210,7 +221,7 @@ class Trainer:
             np.errstate(over="ignore", invalid="ignore", divide="ignore"),
             threads_for(self.network.largest_product(n_rows)),
         ):
-            self._begin_session(n_rows, rng)
+            self._begin_session(n_rows, rng, kernels)
             try:
                 yield
                 if not np.isfinite(parameters.values).all():
@@ -231,16 +242,24 @@ class Trainer:
                 )
             finally:
                 self.network.release()
-                self._work = self._noise = None
+                self._work = self._noise = self._w = self._g = None
             try:
                 self._call(self.callbacks, "on_train_end")
             except KeyboardInterrupt:
                 warnings.warn("Training interrupted by user.", stacklevel=4)
 
-    def _begin_session(self, n_rows: int, rng: np.random.Generator | None) -> None:
-        self.network.allocate(n_rows, rng)
-        self._work = np.empty((n_rows, self.network.n_outputs), self.network.dtype)
-        self._noise = np.empty_like(self.network.parameters.grads) if self.gradient_noise else None
+    def _begin_session(self, n_rows: int, rng: np.random.Generator | None, kernels) -> None:
+        network, parameters = self.network, self.network.parameters
+        self._kernels = kernels
+        network.allocate(n_rows, rng, kernels)
+        self._value_and_grad = kernels.bind_loss(self.loss, network.dtype)
+        self._g, self._n_kernels = parameters.grads, parameters.n_kernels
+        self._w = parameters.values[: parameters.n_trainable]
+        self._work = np.empty((n_rows, network.n_outputs), network.dtype)
+        self._noise = np.empty_like(self._g) if self.gradient_noise else None
+        self._treats_gradient = bool(self.gradient_noise) or not (
+            self.clip_value is None and self.clip_norm is None
+        )
         self._measures_norm = True
         self._batch_listeners = [
             c for c in self.callbacks if type(c).on_batch_end is not Callback.on_batch_end

@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skdeep.callbacks import Callback
 from skdeep.clipping import gradient_norm
 from skdeep.constraints import NonNeg, UnitNorm
+from skdeep.kernels import draw_seed, numpy_kernels
 from skdeep.layers import ActivityRegularization, BatchNorm, Dense, Dropout, GaussianNoise
 from skdeep.losses import LogLoss, SquaredError
 from skdeep.network import Network
@@ -130,7 +131,8 @@ def step_by_hand(order):
     with trainer.session(N_ROWS, None):
         trainer.objective(*data())
         g = network.parameters.grads.copy()
-        noise = NOISE * np.random.default_rng(7).standard_normal(g.shape)
+        noise = np.empty_like(g)
+        numpy_kernels.fill_normal(draw_seed(np.random.default_rng(7)), NOISE, noise)
         w, n_kernels = values(trainer), network.parameters.n_kernels
 
         def clip_norm():

@@ -1,0 +1,93 @@
+"""The command line: python -m benchmarks [--cases NAME ...] [--rounds N] [--quick] [--write]."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from benchmarks import report
+from benchmarks.cases import CASES
+from benchmarks.contenders import CONTENDERS
+from benchmarks.runner import Workers, run_case
+from benchmarks.table import render
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Return the command line's arguments; end the program where they are wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure skdeep and its peers side by side, and print ratios.",
+    )
+    for option, known in (("--cases", CASES), ("--contenders", CONTENDERS)):
+        parser.add_argument(
+            option, nargs="+", metavar="NAME", default=list(known), help="of " + ", ".join(known)
+        )
+    parser.add_argument("--rounds", type=int, metavar="N", help="5, or 1 with --quick")
+    parser.add_argument(
+        "--quick", action="store_true", help="everything tiny: to see that it runs, not how fast"
+    )
+    parser.add_argument(
+        "--write",
+        nargs="?",
+        type=Path,
+        const=report.RESULTS,
+        metavar="FILE",
+        help="write the tables of this run to benchmarks/RESULTS.md, or to another file",
+    )
+    args = parser.parse_args()
+    for option, known in (("cases", CASES), ("contenders", CONTENDERS)):
+        unknown = [name for name in getattr(args, option) if name not in known]
+        if unknown:
+            names = ", ".join(map(repr, unknown))
+            parser.error(f"--{option}: there is no {names}; choose from {', '.join(known)}")
+    if args.rounds is None:
+        args.rounds = 1 if args.quick else 5
+    if args.rounds < 1:
+        parser.error(f"--rounds: {args.rounds} is not allowed; give 1 or more")
+    return args
+
+
+def main() -> None:
+    """Run the cases, and print every table as soon as it is there."""
+    args = parse_arguments()
+    sections: list[str] = []
+    start = time.perf_counter()
+
+    def show(text: str) -> None:
+        sections.append(text)
+        print(text + "\n", flush=True)
+
+    if args.write is not None:
+        report.read_notes(args.write)  # an error should come before the work
+    if args.quick:
+        show("Quick: all sizes are tiny, and the figures mean nothing.")
+    show(f"Rounds: {args.rounds}.")
+    installed = []
+    for name in args.contenders:
+        missing = CONTENDERS[name].missing()
+        if missing:
+            show(f"Skipped {name}: not installed: {', '.join(missing)}.")
+        else:
+            installed.append(name)
+    cases = {name: CASES[name].shrunk() if args.quick else CASES[name] for name in args.cases}
+    rows = {name: [n for n in case.contenders if n in installed] for name, case in cases.items()}
+    long_lived = dict.fromkeys(
+        contender for name, case in cases.items() if not case.fresh for contender in rows[name]
+    )
+    with Workers(long_lived) as workers:
+        for name, case in cases.items():
+
+            def progress(text: str, name: str = name) -> None:
+                seconds = time.perf_counter() - start
+                print(f"[{seconds:5.0f} s] {name}: {text}", file=sys.stderr, flush=True)
+
+            result = run_case(case, rows[name], args.rounds, workers, progress)
+            show(f"## {case.title}\n\n{render(result)}")
+    if args.write is not None:
+        report.write(args.write, sections)
+
+
+if __name__ == "__main__":
+    main()

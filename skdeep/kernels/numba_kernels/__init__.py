@@ -1,0 +1,295 @@
+"""The kernels compiled with numba: the same names and signatures as in numpy_kernels.
+
+Nothing is compiled on import: each function is at its first call, for the types it is called with,
+and kept on disk. A part (an activation, a loss, an optimizer) whose class has no compiled rule of
+its own runs as NumPy code, in the same places.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from skdeep.kernels import numpy_kernels
+from skdeep.kernels.numba_kernels import activations, gathering, losses, optimizers, products
+from skdeep.kernels.numba_kernels.gathering import gather_one_hot
+from skdeep.kernels.numba_kernels.normalization import batch_norm_backward, batch_norm_forward
+from skdeep.kernels.numba_kernels.randomness import (
+    dropout_forward,
+    fill_normal,
+    fill_uniform,
+    multiply_by,
+    noise_forward,
+)
+from skdeep.kernels.numba_kernels.vectors import (
+    add_l1_penalty,
+    add_l2_penalty,
+    clip_values,
+    scale,
+    sum_of_squares,
+)
+
+__all__ = [
+    "add_l1_penalty",
+    "add_l2_penalty",
+    "batch_norm_backward",
+    "batch_norm_forward",
+    "bind_activation",
+    "bind_dense",
+    "bind_loss",
+    "bind_rows",
+    "bind_update",
+    "clip_values",
+    "dropout_forward",
+    "fill_normal",
+    "fill_uniform",
+    "gather_one_hot",
+    "multiply_by",
+    "noise_forward",
+    "scale",
+    "sum_of_squares",
+]
+
+
+def _rule_of(part):
+    """Return the name of a part's compiled rule, None where there is none.
+
+    A subclass may do anything: it counts what the class says itself, not what it inherits.
+    """
+    return vars(type(part)).get("compiled_as")
+
+
+def _constant_of(part) -> float:
+    constants = part.compiled_constants()
+    return float(constants[0]) if constants else 0.0
+
+
+# One function a rule and process; numba keeps the code by the function.
+_passes, _loss = cache(activations.passes), cache(losses.by_element)
+_update = cache(optimizers.update)
+
+
+# Layers -------------------------------------------------------------------------------------
+
+
+def bind_activation(f, n_units: int, dtype):
+    """Return (forward, backward) of an activation; see numpy_kernels.bind_activation."""
+    name = "identity" if f is None else _rule_of(f)
+    no_bias, no_gradient = np.zeros(n_units, dtype), np.empty(n_units, dtype)
+    no_input = np.empty((0, 0), dtype)
+    if name == "prelu":
+        return _bind_prelu(f, no_bias, no_gradient)
+    if name == "rrelu":
+        return _bind_rrelu(f, no_bias, no_gradient)
+    if name is None:
+        return _bind_foreign(f, n_units, dtype)
+    keeps_input = f is not None and f.needs_input
+    run_forward, run_backward, _, _ = _passes(name, keeps_input)
+    c = 0.0 if f is None else _constant_of(f)
+
+    def forward(Y, b, Z, work):
+        run_forward(Y, no_bias if b is None else b, no_input if Z is None else Z, c)
+
+    def backward(dA, A, Z, work, db):
+        run_backward(dA, A, no_input if Z is None else Z, c, no_gradient if db is None else db)
+
+    return forward, backward
+
+
+def _bind_prelu(f, no_bias, no_gradient):
+    no_slope_gradient = np.empty_like(no_gradient)
+
+    def forward(Y, b, Z, work):
+        activations.prelu_forward(Y, no_bias if b is None else b, Z, f.slope_.value)
+
+    def backward(dA, A, Z, work, db):
+        d_slopes = no_slope_gradient if f.slope_.grad is None else f.slope_.grad
+        db = no_gradient if db is None else db
+        activations.prelu_backward(dA, Z, f.slope_.value, d_slopes, db)
+
+    return forward, backward
+
+
+def _bind_rrelu(f, no_bias, no_gradient):
+    def forward(Y, b, Z, work):
+        slopes = f.draw(len(Y), fill_uniform)
+        activations.rrelu_forward(Y, no_bias if b is None else b, slopes)
+
+    def backward(dA, A, Z, work, db):
+        slopes = f.drawn(len(dA))
+        activations.rrelu_backward(dA, A, slopes, no_gradient if db is None else db)
+
+    return forward, backward
+
+
+def _bind_foreign(f, n_units: int, dtype):
+    """Bind an activation that is NumPy code, between a compiled bias and its gradient."""
+    add_bias, _ = bind_activation(None, n_units, dtype)
+    sum_columns = numpy_kernels.column_sums
+
+    def forward(Y, b, Z, work):
+        if b is not None:
+            add_bias(Y, b, None, work)
+        if Z is not None:
+            np.copyto(Z, Y)
+        f.forward(Y, work)
+
+    def backward(dA, A, Z, work, db):
+        f.backward(dA, A, Z, work)
+        if db is not None:
+            sum_columns(dA, db)
+
+    return forward, backward
+
+
+def bind_dense(f, n_rows: int, n_inputs: int, n_units: int, dtype):
+    """Return (forward, backward) of a dense layer; see numpy_kernels.bind_dense."""
+    activate, differentiate = bind_activation(f, n_units, dtype)
+    no_input = np.empty((0, 0), dtype)
+
+    def forward(X, W, b, Y, Z, work):
+        if isinstance(X, np.ndarray):
+            np.matmul(X, W, out=Y)
+        else:
+            gathering.sparse_forward(X.data, X.indices, X.indptr, W, Y)
+        activate(Y, b, Z, work)
+
+    def backward(X, dA, A, Z, work, W, dW, db, dX):
+        differentiate(dA, A, Z, work, db)
+        if dW is not None:
+            if isinstance(X, np.ndarray):
+                np.matmul(X.T, dA, out=dW)
+            else:
+                gathering.sparse_gradient(X.data, X.indices, X.indptr, dA, dW)
+        if dX is not None:
+            np.matmul(dA, W.T, out=dX)
+
+    name = "identity" if f is None else _rule_of(f)
+    if name not in activations.RULES or not products.is_small(
+        n_rows, n_inputs, n_units, np.dtype(dtype).itemsize
+    ):
+        return forward, backward
+
+    keeps_input = f is not None and f.needs_input
+    _, _, fused_forward, fused_backward = _passes(name, keeps_input)
+    c = 0.0 if f is None else _constant_of(f)
+    no_bias, no_gradient = np.zeros(n_units, dtype), np.empty(n_units, dtype)
+    W_T = np.empty((n_units, n_inputs), dtype)
+    fewest, dtype = products.ROWS, np.dtype(dtype)
+
+    def small_forward(X, W, b, Y, Z, work):
+        # A layer of the user's own may put out what only NumPy can take.
+        if len(Y) < fewest or not isinstance(X, np.ndarray) or X.dtype != dtype:
+            forward(X, W, b, Y, Z, work)
+            return
+        fused_forward(X, W, no_bias if b is None else b, Y, no_input if Z is None else Z, c)
+
+    def small_backward(X, dA, A, Z, work, W, dW, db, dX):
+        if (
+            len(dA) < fewest
+            or dW is None
+            or not isinstance(X, np.ndarray)
+            or X.dtype != dtype
+            or dA.dtype != dtype
+            or not dA.flags.c_contiguous
+        ):
+            backward(X, dA, A, Z, work, W, dW, db, dX)
+            return
+        Z = no_input if Z is None else Z
+        db = no_gradient if db is None else db
+        fused_backward(X, dA, A, Z, c, W, W_T, dW, db, no_input if dX is None else dX)
+
+    return small_forward, small_backward
+
+
+# The objective and the step -----------------------------------------------------------------
+
+
+def bind_loss(loss, dtype):
+    """Return value_and_grad(Y, Z, weight, work) of a loss."""
+    name = _rule_of(loss)
+    if name is None:
+        return loss.value_and_grad
+    if getattr(loss, "multiclass", False):
+        run = losses.MULTICLASS[name]
+    else:
+        # classification losses have their link built in
+        link = loss.link if loss.task == "regression" else "identity"
+        run = _loss(name, link)
+    no_weight = np.empty(0, dtype)
+    c, averages_outputs = _constant_of(loss), loss.averages_outputs
+
+    def value_and_grad(Y, Z, weight, work):
+        divisor = Z.size if averages_outputs else len(Z)
+        return run(Y, Z, no_weight if weight is None else weight, work, divisor, c)
+
+    return value_and_grad
+
+
+def bind_update(optimizer, n_parameters: int, dtype):
+    """Return update(w, g, lr, n_kernels, l2, keep); see numpy_kernels.bind_update."""
+    name = _rule_of(optimizer)
+    if name is None:
+        return numpy_kernels.bind_update(optimizer, n_parameters, dtype)
+    slots = optimizer.slots_
+    run = _update(name, len(slots))
+    p, q, r = [*slots, *[np.empty(0, dtype)] * (3 - len(slots))]
+
+    def update(w, g, lr, n_kernels, l2, keep):
+        constants = (*map(float, optimizer.compiled_constants(lr)), 0.0, 0.0, 0.0)[:5]
+        return l2 / 2 * run(w, g, p, q, r, n_kernels, l2, keep, constants)
+
+    return update
+
+
+# Batches ------------------------------------------------------------------------------------
+
+
+class SparseRows:
+    """A batch of rows in CSR form, over buffers that are made once."""
+
+    def __init__(self, data, indices, indptr, shape):
+        self.data = data
+        self.indices = indices
+        self.indptr = indptr
+        self.shape = shape
+
+
+def bind_rows(X, batch_size: int, dtype, stays_sparse: bool):
+    """Return gather(rows) for the rows of X; see numpy_kernels.bind_rows."""
+    if isinstance(X, np.ndarray):
+        buffer = np.empty((batch_size, X.shape[1]), dtype)
+
+        def gather(rows):
+            out = buffer[: len(rows)]
+            gathering.gather_rows(X, rows, out)
+            return out
+
+        return gather
+    if not stays_sparse:
+        buffer = np.empty((batch_size, X.shape[1]), dtype)
+
+        def gather_dense(rows):
+            out = buffer[: len(rows)]
+            gathering.scatter_sparse_rows(X.data, X.indices, X.indptr, rows, out)
+            return out
+
+        return gather_dense
+    lengths = np.sort(np.diff(X.indptr))
+    most = int(lengths[-batch_size:].sum())
+    batch = SparseRows(
+        np.empty(most, dtype),
+        np.empty(most, X.indices.dtype),
+        np.empty(batch_size + 1, X.indptr.dtype),
+        (batch_size, X.shape[1]),
+    )
+
+    def gather_sparse(rows):
+        arrays = batch.data, batch.indices, batch.indptr
+        gathering.copy_sparse_rows(X.data, X.indices, X.indptr, rows, *arrays)
+        if len(rows) == batch_size:
+            return batch
+        return SparseRows(*arrays, (len(rows), X.shape[1]))
+
+    return gather_sparse

@@ -1,0 +1,168 @@
+"""Update rules, each one pass over the parameters.
+
+A rule is a function of one parameter w, its gradient g, its slots p, q and r, of which it may need
+none, and the constants of the step; it returns the new w, p, q and r. The loop around it adds the
+gradient of the penalty l2 / 2 * w^2 to g, and multiplies the new w by `keep`, which is what
+decoupled decay leaves of it.
+"""
+
+from __future__ import annotations
+
+import math
+
+from skdeep.kernels.numba_kernels.compiling import inlined, like, specialized
+from skdeep.kernels.numba_kernels.elementary import absolute
+
+# The squares of so many parameters are added up in their own dtype, what comes out in float64.
+BLOCK = 4096
+
+
+@inlined
+def _root(x):
+    return like(x, math.sqrt(x))
+
+
+@inlined
+def _larger(x, y):
+    return y if y > x else x
+
+
+@inlined
+def _sgd(w, g, p, q, r, constants):
+    rate, _, _, _, _ = constants
+    return w - rate * g, p, q, r
+
+
+@inlined
+def _momentum(w, g, v, q, r, constants):
+    rate, momentum, nesterov, _, _ = constants
+    v = momentum * v - rate * g
+    step = momentum * v - rate * g if nesterov > like(w, 0.0) else v
+    return w + step, v, q, r
+
+
+@inlined
+def _adam(w, g, m, v, r, constants):
+    beta_1, beta_2, rate, epsilon, _ = constants
+    m = beta_1 * m + g
+    v = beta_2 * v + g * g
+    return w - rate * m / (_root(v) + epsilon), m, v, r
+
+
+@inlined
+def _amsgrad(w, g, m, v, v_max, constants):
+    beta_1, beta_2, rate, epsilon, _ = constants
+    m = beta_1 * m + g
+    v = beta_2 * v + g * g
+    v_max = _larger(v_max, v)
+    return w - rate * m / (_root(v_max) + epsilon), m, v, v_max
+
+
+@inlined
+def _nadam(w, g, m, v, r, constants):
+    beta_1, beta_2, moment_rate, gradient_rate, epsilon = constants
+    m = beta_1 * m + g
+    v = beta_2 * v + g * g
+    return w - (moment_rate * m + gradient_rate * g) / (_root(v) + epsilon), m, v, r
+
+
+@inlined
+def _adamax(w, g, m, u, r, constants):
+    beta_1, beta_2, rate, epsilon, _ = constants
+    m = beta_1 * m + g
+    u = _larger(beta_2 * u, absolute(g) + epsilon)
+    return w - rate * m / u, m, u, r
+
+
+@inlined
+def _adagrad(w, g, s, q, r, constants):
+    rate, epsilon, _, _, _ = constants
+    s = s + g * g
+    return w - rate * g / (_root(s) + epsilon), s, q, r
+
+
+@inlined
+def _rmsprop(w, g, s, q, r, constants):
+    rate, rho, rest, epsilon, _ = constants
+    s = rho * s + rest * g * g
+    return w - rate * g / (_root(s) + epsilon), s, q, r
+
+
+@inlined
+def _adadelta(w, g, s, a, r, constants):
+    rate, rho, rest, epsilon, _ = constants
+    s = rho * s + rest * g * g
+    d = g / _root(s + epsilon) * _root(a + epsilon)
+    a = rho * a + rest * d * d
+    return w - rate * d, s, a, r
+
+
+@inlined
+def _lion(w, g, m, q, r, constants):
+    beta_1, beta_2, rate, rest, _ = constants
+    mix = beta_1 * (m - g) + g
+    step = rate if mix > like(w, 0.0) else (-rate if mix < like(w, 0.0) else mix)
+    return w - step, beta_2 * m + rest * g, q, r
+
+
+# by name and number of slots
+RULES = {
+    ("sgd", 0): _sgd,
+    ("sgd", 1): _momentum,
+    ("adam", 2): _adam,
+    ("amsgrad", 3): _amsgrad,
+    ("nadam", 2): _nadam,
+    ("adamax", 2): _adamax,
+    ("adagrad", 1): _adagrad,
+    ("rmsprop", 1): _rmsprop,
+    ("adadelta", 2): _adadelta,
+    ("lion", 1): _lion,
+}
+
+
+# What `specialized` puts other values in the place of.
+rule = n_slots = update_slice = None
+
+
+def _update_slice(w, g, p, q, r, l2, keep, constants):
+    total = like(w[0], 0.0)
+    for i in range(w.size):
+        old = w[i]
+        total += old * old
+        p_old = p[i] if n_slots > 0 else old
+        q_old = q[i] if n_slots > 1 else old
+        r_old = r[i] if n_slots > 2 else old
+        new, p_new, q_new, r_new = rule(old, g[i] + l2 * old, p_old, q_old, r_old, constants)
+        w[i] = new * keep
+        if n_slots > 0:
+            p[i] = p_new
+        if n_slots > 1:
+            q[i] = q_new
+        if n_slots > 2:
+            r[i] = r_new
+    return total
+
+
+def _update_all(w, g, p, q, r, n_kernels, l2, keep, constants):
+    one = like(w[0], 1.0)
+    a, b, c, d, e = constants
+    typed = (like(one, a), like(one, b), like(one, c), like(one, d), like(one, e))
+    total = 0.0
+    for start in range(0, n_kernels, BLOCK):
+        s = slice(start, min(start + BLOCK, n_kernels))
+        total += update_slice(w[s], g[s], p[s], q[s], r[s], like(one, l2), like(one, keep), typed)
+    if n_kernels < w.size:
+        s = slice(n_kernels, w.size)
+        update_slice(w[s], g[s], p[s], q[s], r[s], like(one, 0.0), one, typed)
+    return total
+
+
+def update(name: str, n_slots: int):
+    """Return a function that does one step, and returns the sum of w^2 before it.
+
+    The penalty, the decay and the sum are for the first n_kernels parameters.
+    """
+    named = f"{name}_{n_slots}"
+    rule = RULES[name, n_slots]
+    on_slice = specialized(_update_slice, named, reorders=True, rule=rule, n_slots=n_slots)
+    return specialized(_update_all, named, update_slice=on_slice)
