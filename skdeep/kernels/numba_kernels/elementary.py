@@ -75,7 +75,7 @@ def _split(typing_context, x):
     return result(x), generate
 
 
-def _polynomial(single: list[float], double: list[float]):
+def polynomial(single: list[float], double: list[float]):
     """Return a function of x: Horner's scheme, the highest power first, a list for each dtype."""
 
     @intrinsic
@@ -99,12 +99,12 @@ def _polynomial(single: list[float], double: list[float]):
 def _series(coefficient: Callable[[int], float], single: int, double: int):
     """Return a polynomial with coefficient(k) for x^k, up to x^single and x^double."""
     orders = (range(n, -1, -1) for n in (single, double))
-    return _polynomial(*([coefficient(k) for k in ks] for ks in orders))
+    return polynomial(*([coefficient(k) for k in ks] for ks in orders))
 
 
 # Where exp(x) is about the smallest normal number, and where it is infinite: constants.
-_lowest = _polynomial([-87.0], [-708.0])
-_highest = _polynomial([88.72284], [709.782712893384])
+_lowest = polynomial([-87.0], [-708.0])
+_highest = polynomial([88.72284], [709.782712893384])
 # (exp(x) - 1 - x) / x^2 for |x| <= log(2) / 2
 _exp_tail = _series(lambda k: 1 / math.factorial(k + 2), 5, 11)
 # atanh(s) / s, of x = s^2 <= 1 / 9
@@ -114,7 +114,7 @@ _cos_of_root = _series(lambda k: (-1) ** k / math.factorial(2 * k), 5, 9)
 _sin_ratio = _series(lambda k: (-1) ** k / math.factorial(2 * k + 1), 5, 9)
 # erfc(z) = t exp(P(t) - z^2) with t = 1 / (1 + z / 2): Press et al., "Numerical recipes", section
 # 6.2; the relative error is below 1.2e-7, so float64 does not use it.
-_erfc_exponent = _polynomial(
+_erfc_exponent = polynomial(
     [
         *(0.17087277, -0.82215223, 1.48851587, -1.13520398, 0.27886807),
         *(-0.18628806, 0.09678418, 0.37409196, 1.00002368, -1.26551223),

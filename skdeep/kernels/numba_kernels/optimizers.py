@@ -11,10 +11,28 @@ from __future__ import annotations
 import math
 
 from skdeep.kernels.numba_kernels.compiling import inlined, like, specialized
-from skdeep.kernels.numba_kernels.elementary import absolute
+from skdeep.kernels.numba_kernels.elementary import absolute, polynomial
 
 # The squares of so many parameters are added up in their own dtype, what comes out in float64.
 BLOCK = 4096
+
+
+# Numbers below these are as good as 0, and made 0: the weights of a unit that is dead fade away
+# until they are subnormal, with which a processor computes a hundred times as long. The squares of
+# gradients that are kept are numbers that are kept.
+_negligible = polynomial([1e-32], [1e-280])
+_negligible_gradient = polynomial([1e-16], [1e-140])
+
+
+@inlined
+def _settled(x):
+    return like(x, 0.0) if absolute(x) < _negligible(x) else x
+
+
+@inlined
+def _square(g):
+    square = g * g
+    return like(g, 0.0) if absolute(g) < _negligible_gradient(g) else square
 
 
 @inlined
@@ -45,7 +63,7 @@ def _momentum(w, g, v, q, r, constants):
 def _adam(w, g, m, v, r, constants):
     beta_1, beta_2, rate, epsilon, _ = constants
     m = beta_1 * m + g
-    v = beta_2 * v + g * g
+    v = beta_2 * v + _square(g)
     return w - rate * m / (_root(v) + epsilon), m, v, r
 
 
@@ -53,7 +71,7 @@ def _adam(w, g, m, v, r, constants):
 def _amsgrad(w, g, m, v, v_max, constants):
     beta_1, beta_2, rate, epsilon, _ = constants
     m = beta_1 * m + g
-    v = beta_2 * v + g * g
+    v = beta_2 * v + _square(g)
     v_max = _larger(v_max, v)
     return w - rate * m / (_root(v_max) + epsilon), m, v, v_max
 
@@ -62,7 +80,7 @@ def _amsgrad(w, g, m, v, v_max, constants):
 def _nadam(w, g, m, v, r, constants):
     beta_1, beta_2, moment_rate, gradient_rate, epsilon = constants
     m = beta_1 * m + g
-    v = beta_2 * v + g * g
+    v = beta_2 * v + _square(g)
     return w - (moment_rate * m + gradient_rate * g) / (_root(v) + epsilon), m, v, r
 
 
@@ -77,23 +95,23 @@ def _adamax(w, g, m, u, r, constants):
 @inlined
 def _adagrad(w, g, s, q, r, constants):
     rate, epsilon, _, _, _ = constants
-    s = s + g * g
+    s = s + _square(g)
     return w - rate * g / (_root(s) + epsilon), s, q, r
 
 
 @inlined
 def _rmsprop(w, g, s, q, r, constants):
     rate, rho, rest, epsilon, _ = constants
-    s = rho * s + rest * g * g
+    s = rho * s + rest * _square(g)
     return w - rate * g / (_root(s) + epsilon), s, q, r
 
 
 @inlined
 def _adadelta(w, g, s, a, r, constants):
     rate, rho, rest, epsilon, _ = constants
-    s = rho * s + rest * g * g
+    s = rho * s + rest * _square(g)
     d = g / _root(s + epsilon) * _root(a + epsilon)
-    a = rho * a + rest * d * d
+    a = rho * a + rest * _square(d)
     return w - rate * d, s, a, r
 
 
@@ -133,13 +151,13 @@ def _update_slice(w, g, p, q, r, l2, keep, constants):
         q_old = q[i] if n_slots > 1 else old
         r_old = r[i] if n_slots > 2 else old
         new, p_new, q_new, r_new = rule(old, g[i] + l2 * old, p_old, q_old, r_old, constants)
-        w[i] = new * keep
+        w[i] = _settled(new * keep)
         if n_slots > 0:
-            p[i] = p_new
+            p[i] = _settled(p_new)
         if n_slots > 1:
-            q[i] = q_new
+            q[i] = _settled(q_new)
         if n_slots > 2:
-            r[i] = r_new
+            r[i] = _settled(r_new)
     return total
 
 
