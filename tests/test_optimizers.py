@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
+from skdeep.kernels import numpy_kernels
 from skdeep.kernels.numpy_kernels import BLOCK
 from skdeep.optimizers import OPTIMIZERS, SGD, Adam, AdamW, Optimizer
 
@@ -27,6 +28,7 @@ def started(optimizer, n, dtype=float):
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_blocks_give_what_the_rule_gives_on_the_whole(name, n, dtype):
     in_blocks = started(OPTIMIZERS[name](), n, dtype)
+    in_blocks.bind(numpy_kernels, n, np.dtype(dtype))
     whole = started(OPTIMIZERS[name](), n, dtype)
     w = np.linspace(-1, 1, n, dtype=dtype)
     expected, work = w.copy(), np.empty(n, dtype)

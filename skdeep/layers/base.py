@@ -143,9 +143,9 @@ class Chain:
             dY = layer.backward(dY)
         return dY
 
-    def infer(self, X, stop: int | None = None):
-        """Predict, with all layers or the first `stop`."""
-        for layer in self.layers[:stop]:
+    def infer(self, X):
+        """Return the output of the last layer: the prediction pass."""
+        for layer in self.layers:
             X = layer.infer(X)
         return X
 

@@ -122,7 +122,7 @@ class Batches:
         if self.rng is not None:
             order = self.rng.permutation(self.n_rows if order is None else order)
         gather_X, gather_Y = self._gather_X, self.targets.gather
-        kernels, weight = self._kernels, None
+        kernels = self._kernels
         for start in range(0, self.n_rows, self.batch_size):
             stop = min(start + self.batch_size, self.n_rows)
             n = stop - start
@@ -133,7 +133,9 @@ class Batches:
                 rows = order[start:stop]
                 X = gather_X(rows)
             Y = gather_Y(rows, self._Y[:n], kernels)
-            if self.weight is not None:
-                weight = self._weight[:n]
-                np.copyto(weight, self.weight[rows])
-            yield X, Y, weight
+            yield X, Y, None if self.weight is None else self._gather_weight(rows, n)
+
+    def _gather_weight(self, rows: np.ndarray | slice, n: int) -> np.ndarray:
+        if isinstance(rows, slice):
+            return self.weight[rows]
+        return np.take(self.weight, rows, out=self._weight[:n], mode="clip")

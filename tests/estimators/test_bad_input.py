@@ -124,7 +124,9 @@ PARAMETERS = [
 ]
 
 
-@pytest.mark.parametrize(("parameters", "message"), PARAMETERS, ids=lambda v: str(v)[:50])
+@pytest.mark.parametrize(
+    ("parameters", "message"), PARAMETERS, ids=lambda v: str(v).split(" at 0x")[0][:50]
+)
 def test_parameter(parameters, message):
     model = MLPClassifier(**{"max_iter": 1, **parameters})
     with pytest.raises(ValueError, match=message):

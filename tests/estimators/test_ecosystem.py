@@ -66,7 +66,9 @@ def test_nested_parameters_can_be_set():
 
 
 @pytest.mark.parametrize(
-    "copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m)), "joblib"], ids=str
+    "copied",
+    [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m)), "joblib"],
+    ids=["deepcopy", "pickle", "joblib"],
 )
 @pytest.mark.parametrize("Estimator", [MLPClassifier, MLPRegressor])
 def test_a_copy_is_a_model_of_its_own(copied, Estimator, tmp_path):
