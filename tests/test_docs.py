@@ -1,6 +1,7 @@
 """What the README and the pages of docs/ say is run, and held against the code."""
 
 import inspect
+import os
 import re
 import runpy
 import sys
@@ -36,6 +37,7 @@ def test_blocks_run(page, monkeypatch):
     """The blocks of one page are one program, from top to bottom."""
     module = types.ModuleType("page")  # there for pickle, as __main__ is
     monkeypatch.setitem(sys.modules, "page", module)
+    monkeypatch.setenv("SKDEEP_KERNELS", os.environ.get("SKDEEP_KERNELS", "auto"))  # is put back
     with sklearn.config_context():
         for line, code in blocks(page):
             exec(compile("\n" * line + code, str(page), "exec"), vars(module))

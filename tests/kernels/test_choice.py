@@ -1,0 +1,179 @@
+"""Which set of kernels a run of training takes."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import skdeep
+from skdeep import MLPClassifier
+from skdeep.kernels import SHORTEST_RUN_SECONDS, choose, numpy_kernels, set_kernels
+
+LONG, SHORT = 2 * SHORTEST_RUN_SECONDS, SHORTEST_RUN_SECONDS / 2
+
+
+@pytest.fixture(autouse=True)
+def from_scratch(monkeypatch):
+    """Begin without a choice; put back what was there."""
+    monkeypatch.setenv("SKDEEP_KERNELS", "auto")
+
+
+@pytest.fixture
+def numba_kernels():
+    return pytest.importorskip("skdeep.kernels.numba_kernels")
+
+
+@pytest.fixture
+def no_numba(monkeypatch):
+    """Let the import of numba fail, whether it is there or not."""
+    for name in list(sys.modules):
+        if name.startswith("skdeep.kernels.numba_kernels"):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(skdeep.kernels, "numba_kernels", raising=False)
+    monkeypatch.setitem(sys.modules, "numba", None)
+
+
+def test_auto_takes_numba_for_long_runs(numba_kernels, monkeypatch):
+    for value in ("auto", "", None):
+        if value is None:
+            monkeypatch.delenv("SKDEEP_KERNELS")
+        else:
+            monkeypatch.setenv("SKDEEP_KERNELS", value)
+        assert choose(LONG) is numba_kernels
+        assert choose(SHORT) is numpy_kernels
+
+
+def test_a_choice_holds_for_every_run(numba_kernels):
+    for name, kernels in (("numba", numba_kernels), ("numpy", numpy_kernels)):
+        set_kernels(name)
+        assert choose(LONG) is choose(SHORT) is kernels
+        assert os.environ["SKDEEP_KERNELS"] == name
+
+
+@pytest.mark.parametrize("name", ["Numba", "fast", "", None, 1])
+def test_unknown_names(name, monkeypatch):
+    with pytest.raises(ValueError, match=r"set_kernels: .* is unknown; choose from \['auto'"):
+        set_kernels(name)
+    assert os.environ["SKDEEP_KERNELS"] == "auto"
+
+
+def test_an_unknown_name_in_the_environment(monkeypatch):
+    monkeypatch.setenv("SKDEEP_KERNELS", "nunba")
+    with pytest.raises(ValueError, match="environment variable SKDEEP_KERNELS: 'nunba'"):
+        MLPClassifier(max_iter=1).fit([[0.0], [1.0]], [0, 1])
+
+
+def test_without_numba_asking_for_it_says_what_to_install(no_numba):
+    with pytest.raises(ImportError, match=r'pip install "skdeep\[fast\]"'):
+        set_kernels("numba")
+    assert os.environ["SKDEEP_KERNELS"] == "auto"
+
+
+def test_a_numba_that_is_broken_is_reported_and_replaced(no_numba, monkeypatch):
+    monkeypatch.setattr(skdeep.kernels, "find_spec", lambda name: True)
+    with pytest.warns(RuntimeWarning, match="numba is installed, but does not work"):
+        assert choose(LONG) is numpy_kernels
+
+
+def test_where_there_is_no_numba_nothing_is_said(monkeypatch):
+    monkeypatch.setattr(skdeep.kernels, "find_spec", lambda name: None)
+    assert choose(LONG) is numpy_kernels
+
+
+def run(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def test_a_short_run_and_predictions_do_not_import_numba():
+    code = """
+import sys
+import numpy as np
+from skdeep import MLPClassifier
+X = np.random.default_rng(0).random((200, 5))
+MLPClassifier(max_iter=20, tol=0, random_state=0).fit(X, X[:, 0] > 0.5).predict_proba(X)
+print("numba" in sys.modules)
+"""
+    assert run(code, PYTHONWARNINGS="ignore").strip() == "False"
+
+
+FITS = """
+import sys
+import numpy as np
+from skdeep import MLPClassifier
+rng = np.random.default_rng(0)
+X, y = rng.random((600, 20)).astype(np.float32), rng.integers(0, 3, 600)
+model = MLPClassifier(dropout=0.2, batch_size=32, max_iter=30, tol=0, random_state=0)
+for rows in {order}:
+    model.fit(X[:rows], y[:rows])
+print(np.asarray(model.predict_proba(X)).tobytes().hex(), "numba" in sys.modules)
+"""
+
+
+def test_a_fit_does_not_depend_on_what_ran_before_it(numba_kernels):
+    alone, after_another = (
+        run(FITS.format(order=order), PYTHONWARNINGS="ignore") for order in ("[600]", "[40, 600]")
+    )
+    assert alone == after_another
+    assert alone.endswith("True\n")  # long enough for the compiled kernels
+    short_alone, short_after = (
+        run(FITS.format(order=order), PYTHONWARNINGS="ignore").split()[0]
+        for order in ("[40]", "[600, 40]")
+    )
+    assert short_alone == short_after
+
+
+def test_both_sets_train_the_same_model(numba_kernels):
+    rng = np.random.default_rng(0)
+    X, y = rng.random((300, 10)).astype(np.float32), rng.integers(0, 3, 300)
+    models = []
+    for name in ("numpy", "numba"):
+        set_kernels(name)
+        model = MLPClassifier(
+            (30, 20),
+            batch_norm="before",
+            dropout=0.3,
+            input_noise=0.1,
+            weight_noise=0.01,
+            clip_norm=1.0,
+            max_iter=5,
+            tol=0,
+            n_iter_no_change=9,
+            random_state=0,
+        )
+        with pytest.warns(match="Maximum iterations"):
+            models.append(model.fit(X, y))
+    reference, compiled = models
+    np.testing.assert_allclose(compiled.loss_curve_, reference.loss_curve_, rtol=1e-4)
+    np.testing.assert_allclose(compiled.predict_proba(X), reference.predict_proba(X), atol=1e-3)
+    for name in ("gradient_norm", "learning_rate"):
+        np.testing.assert_allclose(compiled.history_[name], reference.history_[name], rtol=1e-3)
+
+
+def test_compiled_code_is_found_again_in_another_process(numba_kernels, tmp_path):
+    """Nothing is compiled twice: each kernel's key in the cache is the same everywhere."""
+    code = """
+import os
+os.environ["SKDEEP_KERNELS"] = "numba"
+import numpy as np
+from skdeep import MLPClassifier
+from skdeep.kernels.numba_kernels import activations, losses, optimizers, _passes, _loss, _update
+rng = np.random.default_rng(0)
+X, y = rng.random((64, 6)).astype(np.float32), rng.integers(0, 2, 64)
+MLPClassifier((8,), max_iter=2, random_state=0).fit(X, y)
+used = [*_passes("relu", False)[2:], _loss("log_loss", "identity"), _update("adam", 2)]
+for f in used:
+    hits, misses = sum(f.stats.cache_hits.values()), sum(f.stats.cache_misses.values())
+    print(f.__name__, hits, misses)
+"""
+    environment = {"PYTHONWARNINGS": "ignore", "NUMBA_CACHE_DIR": str(tmp_path)}
+    first, second = (run(code, **environment).split("\n")[:-1] for _ in range(2))
+    assert [line.split()[1:] for line in first] == [["0", "1"]] * 4
+    assert [line.split()[1:] for line in second] == [["1", "0"]] * 4
