@@ -153,7 +153,7 @@ CASES: dict[str, Case] = {
         "A fresh interpreter, from its start to a net fitted in 20 epochs: "
         "1,000 x 20, hidden (100,), 2 classes, batch 200",
         "cold",
-        PROGRAMS,
+        ("skdeep auto", *PROGRAMS),
         {"": DEFAULT},
         fresh=True,
         n_warm_up=1,  # it fills the caches of files, and those of compiled kernels

@@ -72,6 +72,7 @@ CONTENDERS: dict[str, Entry] = {
     "floor": Entry("floor", "Floor"),
     "skdeep numpy": Entry("skdeep_mlp", "Skdeep", (), {"SKDEEP_KERNELS": "numpy"}),
     "skdeep numba": Entry("skdeep_mlp", "Skdeep", ("numba",), {"SKDEEP_KERNELS": "numba"}),
+    "skdeep auto": Entry("skdeep_mlp", "Skdeep", (), {"SKDEEP_KERNELS": "auto"}),
     "scikit-learn": Entry("scikit_learn", "ScikitLearn", has_batch_norm=False),
     "validate_data": Entry("scikit_learn", "ValidateData"),
     "pytorch": Entry("pytorch", "PyTorch", ("torch",)),
