@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from types import ModuleType
 
@@ -35,6 +35,8 @@ class Network:
     dtype : numpy.dtype
     rng : numpy.random.Generator
         Draws the first parameters.
+    prepare : callable or None
+        Called with the layers once they are built, before there are values: to freeze some.
     """
 
     def __init__(
@@ -44,12 +46,15 @@ class Network:
         n_inputs: int,
         dtype: np.dtype,
         rng: np.random.Generator,
+        prepare: Callable[[list[Layer]], None] | None = None,
     ):
         self.chain = Chain(layers)
         self.hidden_stops = list(hidden_stops)
         self.n_inputs = n_inputs
         self.n_outputs = self.chain.setup(n_inputs)
         self.dtype = np.dtype(dtype)
+        if prepare is not None:
+            prepare(layers)
         everything = [p for layer in self.walk() for p in layer.parameters_]
         self.parameters = ParameterVector(everything, self.dtype, rng)
 

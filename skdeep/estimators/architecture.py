@@ -51,6 +51,7 @@ LAYER_OPTIONS = (
     "activity_regularizer",
     "kernel_constraint",
     "bias_constraint",
+    "frozen_layers",
 )
 # With layers=[...], these belong into the layers.
 _REPLACED_BY_LAYERS = (

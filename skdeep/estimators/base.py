@@ -15,9 +15,15 @@ from skdeep._component import InvalidParameterError, wrap_output
 from skdeep.estimators import architecture, run
 from skdeep.estimators.data import TrainingData, combine_weights, ravel_single_column
 from skdeep.estimators.live import LiveViews, write_all
-from skdeep.estimators.options import check_options, uses_lbfgs
+from skdeep.estimators.options import check_options, is_transfer, uses_lbfgs
 from skdeep.estimators.randomness import Streams
 from skdeep.estimators.summary import Summary
+from skdeep.estimators.transfer import (
+    copy_hidden_layers,
+    copy_parameters,
+    freeze,
+    pretrained_network,
+)
 from skdeep.estimators.validation import hold_out
 from skdeep.layers import Dense
 from skdeep.losses import Loss
@@ -52,6 +58,7 @@ class BaseMLP(
     | --- | --- | --- | --- | --- | --- |
     | fit | new | new | from the start | new | from random_state |
     | fit, warm_start=True | kept | new | from the start | goes on | go on |
+    | fit, warm_start="transfer" | hidden kept | new | from the start | new | from random_state |
     | partial_fit | kept | goes on | go on | goes on | go on |
     """
 
@@ -96,7 +103,8 @@ class BaseMLP(
     def _fit(self, X, y, sample_weight, validation=(None, None, None), **how):
         """Fit; where anything goes wrong, the estimator is afterwards what it was before."""
         continues = hasattr(self, "network_") and (
-            bool(self.warm_start) or how.get("incremental", False)
+            how.get("incremental", False)
+            or (bool(self.warm_start) and not is_transfer(self.warm_start))
         )
         with self._undone_on_error(continues):
             self._train(X, y, sample_weight, validation, continues=continues, **how)
@@ -179,14 +187,28 @@ class BaseMLP(
                 values = ", ".join(f"{name}={getattr(self, name)!r}" for name in structural)
                 raise InvalidParameterError(
                     f"{values} would change the architecture of the network, whose weights are to "
-                    "be kept; set warm_start=False and call fit to train a new one."
+                    "be kept; set warm_start=False and call fit to train a new one, or "
+                    'warm_start="transfer" to keep the hidden layers that are unchanged.'
                 )
             if not changed and self.network_.dtype == dtype:
                 return
         layers, stops = architecture.build_layers(self, self.n_outputs_)
-        network = Network(layers, stops, n_inputs, dtype, self._streams.init)
+        network = Network(
+            layers,
+            stops,
+            n_inputs,
+            dtype,
+            self._streams.init,
+            prepare=lambda layers: freeze(layers, stops, self.frozen_layers),
+        )
         if continues:
-            np.copyto(network.parameters.values, self.network_.parameters.values, "same_kind")
+            copy_parameters(self.network_, network)
+            if "frozen_layers" in changed:
+                self.optimizer_ = None  # its state is for what trained before
+        elif is_transfer(self.warm_start) and "network_" in vars(self):
+            copy_hidden_layers(self.network_, network, 'warm_start="transfer"')
+        elif self.pretrained is not None:
+            copy_hidden_layers(pretrained_network(self.pretrained, BaseMLP), network, "pretrained")
         self.network_ = network
         self._settings = settings
 

@@ -158,8 +158,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     scoring : str, callable or None, default=None
         The validation score: None is the estimator's own, "loss" the negative loss, else a
         scorer's name or a callable `scoring(estimator, X, y)`.
-    warm_start : bool, default=False
-        Whether fit goes on from the weights that are there.
+    warm_start : bool or "transfer", default=False
+        Whether fit goes on from the weights that are there. "transfer" keeps the hidden layers, and
+        puts a new output layer on them: for new classes, or targets of another kind.
+    pretrained : FrozenEstimator or None, default=None
+        A fitted estimator of skdeep in a `sklearn.frozen.FrozenEstimator`: its hidden layers are
+        the start of the network's, from the bottom, as far as both have some.
+    frozen_layers : int or sequence of int, default=0
+        How many of the lowest hidden layers do not train, or the positions of those. The lowest
+        hidden layer has the layers for the inputs with it. A frozen batch norm runs on its stored
+        statistics.
     dtype : {"auto", "float32", "float64"}, default="auto"
         What to compute in; "auto" is float32 for float32 data, else float64.
     callbacks : list of Callback or None, default=None
@@ -285,6 +293,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         validation_fraction=0.1,
         scoring=None,
         warm_start=False,
+        pretrained=None,
+        frozen_layers=0,
         dtype="auto",
         callbacks=None,
         random_state=None,
@@ -446,7 +456,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             if set(labels) != set(self.classes_):
                 raise ValueError(
                     "warm_start can only be used where `y` has the same classes as in the "
-                    f"previous call to fit. Previously got {self.classes_}, `y` has {labels}"
+                    f"previous call to fit. Previously got {self.classes_}, `y` has {labels}. "
+                    'warm_start="transfer" keeps the hidden layers for new classes.'
                 )
         return self._encode(y)
 

@@ -55,13 +55,18 @@ PER_LAYER_LIMITS = {
     "activation_noise": _NOT_NEGATIVE,
     "weight_noise": _NOT_NEGATIVE,
 }
-SWITCHES = ("batch_norm_input", "nesterovs_momentum", "shuffle", "early_stopping", "warm_start")
+SWITCHES = ("batch_norm_input", "nesterovs_momentum", "shuffle", "early_stopping")
 CHOICES = {"batch_norm": (None, "before", "after"), "dtype": ("auto", "float32", "float64")}
 
 
 def uses_lbfgs(estimator: Any) -> bool:
     """Whether the solver is the one that is not an Optimizer."""
     return isinstance(estimator.solver, str) and estimator.solver == "lbfgs"
+
+
+def is_transfer(warm_start: Any) -> bool:
+    """Whether hidden layers are kept, and what is above them is not."""
+    return isinstance(warm_start, str) and warm_start == "transfer"
 
 
 def check_options(estimator: Any) -> None:
@@ -77,6 +82,11 @@ def check_options(estimator: Any) -> None:
             raise InvalidParameterError(f"{name}={value!r} is not allowed; give True or False.")
     for name, choices in CHOICES.items():
         _check_choice(name, getattr(estimator, name), choices)
+    warm_start = estimator.warm_start
+    if not isinstance(warm_start, (bool, np.bool_)) and not is_transfer(warm_start):
+        raise InvalidParameterError(
+            f"warm_start={warm_start!r} is not allowed; give True, False or 'transfer'."
+        )
     verbose = estimator.verbose
     if not isinstance(verbose, (bool, np.bool_, int, np.integer)) or verbose < 0:
         raise InvalidParameterError(

@@ -1,0 +1,107 @@
+"""Hidden layers that were learned before, as the start of a network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from skdeep._component import InvalidParameterError, Limit
+from skdeep.layers import Layer
+from skdeep.network import Network
+from skdeep.parameters import Parameter
+
+
+def pretrained_network(pretrained: Any, owner_of_networks: type) -> Network:
+    """Return the network of `pretrained`, a fitted estimator in a FrozenEstimator.
+
+    Wrapped, it survives `clone`, which would take away what an estimator has learned.
+    """
+    name = type(pretrained).__name__
+    if isinstance(pretrained, owner_of_networks):
+        raise InvalidParameterError(
+            f"pretrained={name}(...) would be cloned, and lose what it has learned; give "
+            f"pretrained=FrozenEstimator({name.lower()}), with FrozenEstimator from sklearn.frozen "
+            f"around the fitted {name}."
+        )
+    model = getattr(pretrained, "estimator", None)
+    if not isinstance(pretrained, FrozenEstimator) or not isinstance(model, owner_of_networks):
+        raise InvalidParameterError(
+            f"pretrained={pretrained!r} is not allowed; give None, or a fitted estimator of skdeep "
+            "in a sklearn.frozen.FrozenEstimator."
+        )
+    check_is_fitted(model, "network_", msg="pretrained: this %(name)s instance is not fitted yet.")
+    return model.network_
+
+
+def copy_hidden_layers(source: Network, target: Network, what: str) -> None:
+    """Copy parameters and running statistics, layer by layer from the bottom.
+
+    Where one network has more hidden layers than the other, the lower ones count.
+    """
+    pairs = list(zip(_hidden_parameters(source), _hidden_parameters(target), strict=False))
+    problems = []
+    if source.n_inputs != target.n_inputs:
+        problems.append(f"inputs: {source.n_inputs} there, {target.n_inputs} here")
+    for i, (there, here) in enumerate(pairs):
+        if _described(there) != _described(here):
+            problems.append(f"hidden layer {i}: {_described(there)} there, {_described(here)} here")
+    if problems:
+        raise InvalidParameterError(
+            f"{what} needs hidden layers of the same shapes. They differ: {'; '.join(problems)}."
+        )
+    for there, here in pairs:
+        for old, new in zip(there, here, strict=True):
+            np.copyto(new.value, old.value, casting="same_kind")
+
+
+def copy_parameters(source: Network, target: Network) -> None:
+    """Copy everything between networks of one architecture, whatever is frozen in either."""
+    pairs = zip(source.parameters.parameters, target.parameters.parameters, strict=True)
+    for old, new in pairs:
+        np.copyto(new.value, old.value, casting="same_kind")
+
+
+def _hidden_parameters(network: Network) -> list[list[Parameter]]:
+    """Return the parameters of every hidden layer; the lowest has those of the input layers."""
+    return [
+        [p for layer in group for part in layer.walk() for p in part.parameters_]
+        for group in hidden_groups(network.layers, network.hidden_stops)
+    ]
+
+
+def hidden_groups(layers: list[Layer], stops: list[int]) -> list[list[Layer]]:
+    """Return the layers that each hidden layer is made of."""
+    return [layers[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]
+
+
+def _described(parameters: list[Parameter]) -> str:
+    return ", ".join(f"{p.name} {p.shape}" for p in parameters) or "no parameters"
+
+
+def freeze(layers: list[Layer], stops: list[int], frozen_layers: Any) -> None:
+    """Let the parameters of some hidden layers of a network that is built not train."""
+    groups = hidden_groups(layers, stops)
+    for i in _frozen_indices(frozen_layers, len(groups)):
+        for layer in groups[i]:
+            for part in layer.walk():
+                for parameter in part.parameters_:
+                    parameter.trainable = False
+
+
+def _frozen_indices(frozen_layers: Any, n_hidden: int) -> set[int]:
+    count = Limit(0, n_hidden, integer=True)
+    if count.allows(frozen_layers):
+        return set(range(frozen_layers))
+    is_sequence = isinstance(frozen_layers, (list, tuple, np.ndarray))
+    if is_sequence and all(
+        isinstance(i, (int, np.integer)) and -n_hidden <= i < n_hidden for i in frozen_layers
+    ):
+        return {int(i) % n_hidden for i in frozen_layers}
+    raise InvalidParameterError(
+        f"frozen_layers={frozen_layers!r} is not allowed; there are {n_hidden} hidden layers, so "
+        f"give how many of the lowest are frozen, an integer in [0, {n_hidden}], or a sequence of "
+        f"their positions, from {-n_hidden} to {n_hidden - 1}."
+    )
