@@ -1,6 +1,6 @@
 """Docstrings say what is there: every parameter, in order, with its default."""
 
-import importlib
+import importlib.util
 import inspect
 import pkgutil
 import re
@@ -14,6 +14,8 @@ from skdeep._component import Component
 
 def public_classes():
     for module in pkgutil.walk_packages(skdeep.__path__, "skdeep."):
+        if "numba_kernels" in module.name and importlib.util.find_spec("numba") is None:
+            continue
         for name, thing in vars(importlib.import_module(module.name)).items():
             is_own = inspect.isclass(thing) and thing.__module__ == module.name
             if is_own and not name.startswith("_"):
