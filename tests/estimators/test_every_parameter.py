@@ -47,6 +47,7 @@ BOTH = [
     ("batch_norm", "before", {}),
     ("batch_norm", "after", {}),
     ("batch_norm_input", True, {}),
+    ("frozen_layers", 1, {}),
     ("batch_norm_momentum", 0.5, {"batch_norm": "after"}),
     ("batch_norm_epsilon", 0.1, {"batch_norm": "after"}),
     ("dropout", 0.3, {}),
@@ -144,7 +145,7 @@ REGRESSOR = [
     ("target_noise", 0.5, {}),
 ]
 # What does not change what is learned, and is tested by its own rules.
-ELSEWHERE = {"warm_start", "verbose"}
+ELSEWHERE = {"warm_start", "pretrained", "verbose"}
 
 ROWS = [(MLPClassifier, *row) for row in BOTH + CLASSIFIER] + [
     (MLPRegressor, *row) for row in BOTH + REGRESSOR
