@@ -58,7 +58,7 @@ def folded(layers: Sequence[Layer]) -> list[Layer | FoldedDense]:
                 waiting = None
                 continue
             steps.append(waiting)
-            waiting = None
+            before, waiting = waiting, None
         if type(layer) is BatchNorm and _is_foldable(layer) and steps:
             if type(before) is Dense and before.activation_ is None:
                 steps[-1] = _ahead_of(before, *layer.affine())

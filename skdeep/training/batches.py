@@ -16,7 +16,7 @@ class DenseTargets:
     """
 
     def __init__(self, Y: np.ndarray, noise: float = 0.0, rng: np.random.Generator | None = None):
-        self.Y = Y
+        self.Y = np.ascontiguousarray(Y)
         self.noise = noise
         self.rng = rng
         self._clean = np.empty((0, Y.shape[1]), Y.dtype)

@@ -242,7 +242,7 @@ class Trainer:
                 )
             finally:
                 self.network.release()
-                self._work = self._noise = self._w = self._g = None
+                self._work = self._noise = self._w = self._g = self._kernels = None
             try:
                 self._call(self.callbacks, "on_train_end")
             except KeyboardInterrupt:

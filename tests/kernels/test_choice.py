@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import skdeep
-from skdeep import MLPClassifier
+from skdeep import MLPClassifier, MLPRegressor
 from skdeep.kernels import SHORTEST_RUN_SECONDS, choose, numpy_kernels, set_kernels
+from skdeep.layers import Activation, BatchNorm, Dense
 
 LONG, SHORT = 2 * SHORTEST_RUN_SECONDS, SHORTEST_RUN_SECONDS / 2
 
@@ -177,3 +178,22 @@ for f in used:
     first, second = (run(code, **environment).split("\n")[:-1] for _ in range(2))
     assert [line.split()[1:] for line in first] == [["0", "1"]] * 4
     assert [line.split()[1:] for line in second] == [["1", "0"]] * 4
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "adam"])
+def test_targets_in_fortran_order(numba_kernels, solver, rng):
+    set_kernels("numba")
+    X, Y = rng.standard_normal((40, 4)), np.asfortranarray(rng.standard_normal((40, 2)))
+    model = MLPRegressor((5,), solver=solver, shuffle=False, max_iter=2, random_state=0)
+    with pytest.warns(match="converge"):
+        model.fit(X, Y)
+    assert np.isfinite(model.predict(X)).all()
+
+
+def test_many_rows_are_predicted_as_few_are(rng):
+    X = rng.standard_normal((300, 4))
+    layers = [Dense(8, "relu"), BatchNorm(), Dense(8), BatchNorm(), Activation("relu")]
+    model = MLPRegressor(layers=layers, max_iter=3, random_state=0)
+    with pytest.warns(match="converge"):
+        model.fit(X, X[:, 0])
+    np.testing.assert_allclose(model.predict(X)[:100], model.predict(X[:100]), rtol=1e-9)
