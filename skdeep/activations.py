@@ -232,7 +232,7 @@ class RReLU(Activation):
         if self._rng is None:
             slopes.fill((self.lower + self.upper) / 2)
         else:
-            fill_uniform(draw_seed(self._rng), self.lower, self.upper, slopes)
+            fill_uniform(draw_seed(self._rng), float(self.lower), float(self.upper), slopes)
         return slopes
 
     def drawn(self, n_rows: int) -> np.ndarray:

@@ -407,10 +407,12 @@ class PoissonLoss(RegressionLoss):
             )
 
     def pointwise(self, Y, P, work):
-        losses = xlogy(Y, Y / P)
+        # Where y is 0 the ratio is 0, also for a p that is too small for a floating point number.
+        work.fill(0)
+        np.divide(Y, P, out=work, where=Y > 0)
+        losses = xlogy(Y, work)
         losses -= Y
         losses += P
-        np.divide(Y, P, out=work)
         np.subtract(1, work, out=P)
         np.copyto(work, losses)
         return work, P

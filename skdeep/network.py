@@ -96,7 +96,7 @@ class Network:
         """
         self._kernels = kernels = kernels or choose(0.0)
         self.parameters.allocate()
-        for layer in self.walk():
+        for layer in self.layers:
             layer.use_kernels(kernels)
         self.chain.allocate(n_rows, self.dtype, rng)
         trainable = [p for p in self.parameters.parameters if p.trainable]

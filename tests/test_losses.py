@@ -105,6 +105,21 @@ def test_log_loss_of_a_sure_mistake_is_the_logit(size):
     np.testing.assert_allclose(gradient, [[-1, 1, 0]], atol=1e-20)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("output", POSITIVE_OUTPUTS)
+@pytest.mark.parametrize("kernels", ["numpy_kernels", "numba_kernels"])
+def test_poisson_of_no_events_where_none_are_expected(kernels, output, dtype):
+    """Where the expectation is too small for a floating point number."""
+    kernels = pytest.importorskip(f"skdeep.kernels.{kernels}")
+    loss = PoissonLoss()
+    loss.use_output_activation(output)
+    Y, Z = np.zeros((2, 1), dtype), np.array([[-2000.0], [-1.0]], dtype)
+    value = kernels.bind_loss(loss, np.dtype(dtype))(Y, Z, None, np.empty_like(Z))
+    assert np.isfinite(value)
+    assert Z[0] == 0
+    assert 0 < Z[1] < 1
+
+
 def test_log_loss_of_a_sure_success_keeps_its_digits():
     value, _ = evaluate(LogLoss(), [[1.0]], [[40.0]])
     assert value == pytest.approx(math.exp(-40), rel=1e-12)

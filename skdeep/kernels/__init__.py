@@ -8,8 +8,10 @@ what predictions are made with, so that they do not depend on what is installed.
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import warnings
-from importlib.util import find_spec
+from contextlib import contextmanager
 from types import ModuleType
 
 from skdeep.kernels import numpy_kernels
@@ -21,6 +23,8 @@ CHOICES = ("auto", "numba", "numpy")
 # A run that takes NumPy less than this is over before numba would be imported. What decides is the
 # size of the run alone, never what ran before it: the same fit gives the same model everywhere.
 SHORTEST_RUN_SECONDS = 0.05
+# Where compiled code can't be kept on disk, it has to be worth compiling in every process.
+SECONDS_OF_COMPILING = 30.0
 
 
 def set_kernels(name: str) -> None:
@@ -45,18 +49,25 @@ def choose(seconds_in_numpy: float) -> ModuleType:
     _check(name, f"the environment variable {ENVIRONMENT_VARIABLE}")
     if name == "numba":
         return _import_numba_kernels()
-    if name == "numpy" or seconds_in_numpy < SHORTEST_RUN_SECONDS or find_spec("numba") is None:
+    is_switched_off = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
+    if name == "numpy" or seconds_in_numpy < SHORTEST_RUN_SECONDS or is_switched_off:
         return numpy_kernels
     try:
-        return _import_numba_kernels()
-    except ImportError as error:
-        warnings.warn(
-            f"numba is installed, but does not work: {error.__cause__}. The NumPy kernels train "
-            f"instead; {ENVIRONMENT_VARIABLE}=numpy makes this warning go away.",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        kernels = _import_numba_kernels()
+    except Exception as error:  # a broken installation may raise anything
+        cause = error.__cause__ or error
+        is_missing = isinstance(cause, ModuleNotFoundError) and cause.name in ("numba", "llvmlite")
+        if not is_missing:
+            warnings.warn(
+                f"numba is installed, but does not work: {type(cause).__name__}: {cause}. The "
+                f"NumPy kernels train instead; {ENVIRONMENT_VARIABLE}=numpy makes this warning go "
+                "away.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         return numpy_kernels
+    pays = kernels.KEEPS_CODE or seconds_in_numpy > SECONDS_OF_COMPILING
+    return kernels if pays else numpy_kernels
 
 
 def _check(name: str, what: str) -> None:
@@ -66,13 +77,31 @@ def _check(name: str, what: str) -> None:
 
 def _import_numba_kernels() -> ModuleType:
     try:
-        from skdeep.kernels import numba_kernels
+        with _interrupted_afterwards():
+            from skdeep.kernels import numba_kernels
     except ImportError as error:
         raise ImportError(
             'The kernels "numba" need numba: pip install "skdeep[fast]". '
             f'With the kernels "numpy" all works without it. ({error})'
         ) from error
     return numba_kernels
+
+
+@contextmanager
+def _interrupted_afterwards():
+    """Let Ctrl-C wait: in the middle of an import it would leave half a package behind."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    interrupts = []
+    signal.signal(signal.SIGINT, lambda *about: interrupts.append(about))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if interrupts:
+            signal.default_int_handler(*interrupts[0])
 
 
 def draw_seed(rng) -> int:

@@ -18,8 +18,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from skdeep._component import Component, InvalidParameterError
-from skdeep.kernels import choose
+from skdeep.kernels import choose, numpy_kernels
 from skdeep.parameters import Parameter
+
+CHAIN_TRAINING_ATTRIBUTES = ("_forward", "_backward")
 
 
 class Layer(Component):
@@ -84,9 +86,20 @@ class Layer(Component):
         for child in self.children():
             yield from child.walk()
 
+    @property
+    def is_own(self) -> bool:
+        """Whether this is a layer of skdeep itself, and not of the user's."""
+        return type(self).__module__.partition(".")[0] == "skdeep"
+
     def use_kernels(self, kernels) -> None:
-        """Take this set of kernels, until training ends."""
-        self._kernels = kernels
+        """Take this set of kernels, until training ends; layers inside take it too.
+
+        A layer of the user's own, also where it inherits from one of ours, and what is inside it,
+        stay with NumPy: it may hand on arrays of any kind, which compiled code would not survive.
+        """
+        self._kernels = kernels if self.is_own else numpy_kernels
+        for child in self.children():
+            child.use_kernels(self._kernels)
 
     @property
     def kernels(self):
@@ -109,6 +122,49 @@ def rows(buffer: np.ndarray, n_rows: int) -> np.ndarray:
     return buffer if len(buffer) == n_rows else buffer[:n_rows]
 
 
+class Guarded:
+    """A layer of the user's own, as a chain runs it.
+
+    Compiled code trusts that arrays are what was said when they were planned: of that shape and
+    dtype, in C order, writable. For what a foreign layer puts out that is made sure here.
+    """
+
+    def __init__(self, layer: Layer, dtype: np.dtype, needs_dX: bool):
+        self.layer = layer
+        self.dtype = dtype
+        self.needs_dX = needs_dX
+
+    def forward(self, X):
+        """Return the layer's output; it sees a batch of sparse rows as a CSR matrix."""
+        n_rows = X.shape[0]
+        if not isinstance(X, np.ndarray):
+            X = X.tocsr()
+        return self._checked(self.layer.forward(X), (n_rows, self.layer.n_outputs_), "forward")
+
+    def backward(self, dY: np.ndarray) -> np.ndarray | None:
+        """Return the gradient that the layer below is owed, if it is owed any."""
+        dX = self.layer.backward(dY)
+        if not self.needs_dX:
+            return None
+        return self._checked(dX, (len(dY), self.layer.n_inputs_), "backward")
+
+    def _checked(self, A, shape: tuple[int, int], method: str) -> np.ndarray:
+        what = f"{type(self.layer).__name__}.{method}"
+        if not isinstance(A, np.ndarray):
+            raise ValueError(f"{what} returned {A!r}; it has to return an array of shape {shape}.")
+        if A.shape != shape:
+            raise ValueError(
+                f"{what} returned an array of shape {A.shape}; it has to be {shape}: as many rows "
+                "as it was given, and the columns that build() settled."
+            )
+        if not np.can_cast(A.dtype, self.dtype, "same_kind"):
+            raise ValueError(
+                f"{what} returned an array of dtype {A.dtype}, which does not fit into "
+                f"{self.dtype}, the network's own."
+            )
+        return np.require(A, self.dtype, ["C", "W", "A", "E"])
+
+
 class Chain:
     """Layers one after the other; the body of a network, and of every branch of one."""
 
@@ -123,17 +179,19 @@ class Chain:
 
     def allocate(self, n_rows: int, dtype: np.dtype, rng, needs_dX: bool = False) -> None:
         """Allocate all layers; find out how far down the gradient has to go."""
-        self._backward = []
+        self._forward, self._backward = [], []
         for layer in self.layers:
             layer.allocate(n_rows, dtype, rng, needs_dX)
+            runs = layer if layer.is_own else Guarded(layer, dtype, needs_dX)
+            self._forward.append(runs)
             if needs_dX or layer.is_trainable:
-                self._backward.append(layer)
+                self._backward.append(runs)
                 needs_dX = True
         self._backward.reverse()
 
     def forward(self, X):
         """Return the output of the last layer."""
-        for layer in self.layers:
+        for layer in self._forward:
             X = layer.forward(X)
         return X
 
@@ -151,7 +209,8 @@ class Chain:
 
     def release(self) -> None:
         """Drop what is for training only."""
-        self.__dict__.pop("_backward", None)
+        for name in CHAIN_TRAINING_ATTRIBUTES:
+            self.__dict__.pop(name, None)
         for layer in self.layers:
             layer.release()
 
@@ -166,7 +225,7 @@ class Chain:
         return bool(self.layers) and self.layers[0].accepts_sparse
 
     def __getstate__(self) -> dict:
-        return {k: v for k, v in self.__dict__.items() if k != "_backward"}
+        return {k: v for k, v in self.__dict__.items() if k not in CHAIN_TRAINING_ATTRIBUTES}
 
 
 def check_layers(layers, what: str) -> list:

@@ -53,8 +53,9 @@ class BatchNorm(Layer):
         )
         self._normalize = self.kernels.batch_norm_forward
         self._differentiate = self.kernels.batch_norm_backward
+        self._epsilon = float(self.epsilon)
         # What stored statistics keep of their own at each batch; `measure` sets it to 0.
-        self._keep = self.momentum
+        self._keep = float(self.momentum)
 
     def forward(self, X):
         n_rows = len(X)
@@ -64,10 +65,10 @@ class BatchNorm(Layer):
         running = self.mean_.value, self.variance_.value
         if self._uses_batch:
             own = self._batch_mean, self._batch_variance, self._inverse_std
-            self._normalize(X, *running, self._keep, self.epsilon, gamma, beta, *own, X_hat, Y)
+            self._normalize(X, *running, self._keep, self._epsilon, gamma, beta, *own, X_hat, Y)
         else:
             numpy_kernels.normalize(
-                X, *running, self.epsilon, gamma, beta, self._inverse_std, X_hat, Y
+                X, *running, self._epsilon, gamma, beta, self._inverse_std, X_hat, Y
             )
         return Y
 
@@ -101,4 +102,4 @@ class BatchNorm(Layer):
 
     def measure(self, active: bool) -> None:
         """Switch to taking over a batch's statistics as they are, or back."""
-        self._keep = 0.0 if active else self.momentum
+        self._keep = 0.0 if active else float(self.momentum)

@@ -129,6 +129,7 @@ class Dense(Layer):
         self._run_forward, self._run_backward = self.kernels.bind_dense(
             f, n_rows, self.n_inputs_, self.units, dtype
         )
+        self._weight_noise = float(self.weight_noise)
         self._rng = rng if self.weight_noise else None
         if self._rng is not None:
             self._noise_forward = self.kernels.noise_forward
@@ -144,7 +145,7 @@ class Dense(Layer):
         self._A = Y = rows(self._Y, n_rows)
         if self._rng is not None:
             seed = draw_seed(self._rng)
-            self._noise_forward(seed, self.weight_noise, self.kernel_.value, self._W)
+            self._noise_forward(seed, self._weight_noise, self.kernel_.value, self._W)
         Z = None if self._Z is None else rows(self._Z, n_rows)
         self._run_forward(X, self._W, self._b, Y, Z, rows(self._work, n_rows))
         return Y

@@ -34,7 +34,7 @@ class Dropout(Layer):
     def allocate(self, n_rows, dtype, rng, needs_dX):
         # An output of its own: masking X in place would break the derivative of the layer below.
         self._Y, self._mask = (np.empty((n_rows, self.n_inputs_), dtype) for _ in range(2))
-        self._rng = rng
+        self._rng, self._rate = rng, float(self.rate)
         self._drop, self._multiply_by = self.kernels.dropout_forward, self.kernels.multiply_by
 
     def forward(self, X):
@@ -42,7 +42,7 @@ class Dropout(Layer):
             return X
         n_rows = len(X)
         Y, mask = rows(self._Y, n_rows), rows(self._mask, n_rows)
-        self._drop(draw_seed(self._rng), self.rate, X, mask, Y)
+        self._drop(draw_seed(self._rng), self._rate, X, mask, Y)
         return Y
 
     def backward(self, dY):

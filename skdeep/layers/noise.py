@@ -29,14 +29,14 @@ class GaussianNoise(Layer):
 
     def allocate(self, n_rows, dtype, rng, needs_dX):
         self._Y = np.empty((n_rows, self.n_inputs_), dtype)
-        self._rng = rng
+        self._rng, self._std = rng, float(self.std)
         self._noise_forward = self.kernels.noise_forward
 
     def forward(self, X):
         if self._rng is None:
             return X
         Y = rows(self._Y, len(X))
-        self._noise_forward(draw_seed(self._rng), self.std, X, Y)
+        self._noise_forward(draw_seed(self._rng), self._std, X, Y)
         return Y
 
     def backward(self, dY):

@@ -17,7 +17,7 @@ class DenseTargets:
 
     def __init__(self, Y: np.ndarray, noise: float = 0.0, rng: np.random.Generator | None = None):
         self.Y = np.ascontiguousarray(Y)
-        self.noise = noise
+        self.noise = float(noise)
         self.rng = rng
         self._clean = np.empty((0, Y.shape[1]), Y.dtype)
 
@@ -46,7 +46,7 @@ class ClassTargets:
 
     def __init__(self, codes: np.ndarray, n_classes: int, smoothing: float = 0.0):
         self.codes = codes
-        self.off = smoothing / n_classes
+        self.off = float(smoothing) / n_classes
         self.on = 1.0 - smoothing + self.off
         self.shape = (len(codes), n_classes)
 

@@ -27,6 +27,9 @@ def fit_lbfgs(trainer: Trainer, X, Y: np.ndarray, weight, *, max_iter: int, max_
     parameters = network.parameters
     w = parameters.values[: parameters.n_trainable]
     n_rows = X.shape[0]
+    if isinstance(X, np.ndarray):
+        # The one batch that is the user's own array: compiled code counts strides in elements.
+        X = np.require(X, requirements="A")
     kernels = choose(max_iter * network.seconds_a_step(n_rows))
 
     def objective(x: np.ndarray) -> tuple[float, np.ndarray]:

@@ -1,15 +1,24 @@
 """Which set of kernels a run of training takes."""
 
 import os
+import re
 import subprocess
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 import skdeep
 from skdeep import MLPClassifier, MLPRegressor
-from skdeep.kernels import SHORTEST_RUN_SECONDS, choose, numpy_kernels, set_kernels
+from skdeep.activations import RReLU
+from skdeep.kernels import (
+    SECONDS_OF_COMPILING,
+    SHORTEST_RUN_SECONDS,
+    choose,
+    numpy_kernels,
+    set_kernels,
+)
 from skdeep.layers import Activation, BatchNorm, Dense
 
 LONG, SHORT = 2 * SHORTEST_RUN_SECONDS, SHORTEST_RUN_SECONDS / 2
@@ -72,15 +81,69 @@ def test_without_numba_asking_for_it_says_what_to_install(no_numba):
     assert os.environ["SKDEEP_KERNELS"] == "auto"
 
 
-def test_a_numba_that_is_broken_is_reported_and_replaced(no_numba, monkeypatch):
-    monkeypatch.setattr(skdeep.kernels, "find_spec", lambda name: True)
-    with pytest.warns(RuntimeWarning, match="numba is installed, but does not work"):
-        assert choose(LONG) is numpy_kernels
+@pytest.mark.parametrize(
+    ("code", "named"),
+    [
+        ("raise OSError('no libLLVM')", "OSError: no libLLVM"),
+        ("raise AttributeError('np has no long')", "AttributeError: np has no long"),
+        ("from numba import nothing", "ImportError: .*nothing"),
+        ("", "has no attribute|cannot import|No module"),
+    ],
+)
+def test_a_numba_that_is_broken_is_reported_and_replaced(code, named, tmp_path):
+    """Whatever its import raises; another package of that name is one more such case."""
+    (tmp_path / "numba").mkdir()
+    (tmp_path / "numba" / "__init__.py").write_text(code)
+    script = """
+import warnings
+from skdeep.kernels import choose, numpy_kernels, set_kernels
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    assert choose(1000.0) is numpy_kernels
+print(*[w.message for w in caught])
+"""
+    said = run(script, PYTHONPATH=str(tmp_path))
+    assert re.search(f"numba is installed, but does not work: .*({named})", said)
 
 
-def test_where_there_is_no_numba_nothing_is_said(monkeypatch):
-    monkeypatch.setattr(skdeep.kernels, "find_spec", lambda name: None)
+def test_where_there_is_no_numba_nothing_is_said(no_numba, recwarn):
     assert choose(LONG) is numpy_kernels
+    assert not recwarn.list
+
+
+def test_a_numba_that_does_not_compile_is_left_alone(numba_kernels):
+    code = """
+import sys
+from skdeep.kernels import choose, numpy_kernels, set_kernels
+assert choose(1000.0) is numpy_kernels
+try:
+    set_kernels("numba")
+except ImportError as error:
+    print(error)
+"""
+    assert "NUMBA_DISABLE_JIT" in run(code, NUMBA_DISABLE_JIT="1", PYTHONWARNINGS="error")
+
+
+def test_ctrl_c_during_the_import_comes_when_it_is_whole(numba_kernels):
+    code = """
+import builtins, os, signal, sys
+import skdeep.kernels
+real, sent = builtins.__import__, []
+def interrupting(name, *args, **kwargs):
+    if name.startswith("numba.core") and not sent:
+        sent.append(name)
+        os.kill(os.getpid(), signal.SIGINT)
+    return real(name, *args, **kwargs)
+builtins.__import__ = interrupting
+try:
+    skdeep.kernels.choose(1000.0)
+except KeyboardInterrupt:
+    print("interrupted", bool(sent))
+builtins.__import__ = real
+print(skdeep.kernels.choose(1000.0) is sys.modules["skdeep.kernels.numba_kernels"])
+print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+"""
+    assert run(code).split("\n") == ["interrupted True", "True", "True", ""]
 
 
 def run(code, **environment):
@@ -180,6 +243,70 @@ for f in used:
     assert [line.split()[1:] for line in second] == [["1", "0"]] * 4
 
 
+FIT_ONE = """
+import os
+os.environ["SKDEEP_KERNELS"] = os.environ.get("SKDEEP_KERNELS", "numba")
+import warnings
+import numpy as np
+from skdeep import MLPClassifier
+rng = np.random.default_rng(0)
+X, y = rng.random((64, 6)).astype(np.float32), rng.integers(0, 2, 64)
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    model = MLPClassifier((8,), max_iter=2, random_state=0).fit(X, y)
+print(len([w for w in caught if "cache of compiled kernels" in str(w.message)]))
+"""
+
+
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+def test_broken_files_in_the_cache_are_replaced(numba_kernels, tmp_path, suffix):
+    environment = {"SKDEEP_KERNELS": "numba", "NUMBA_CACHE_DIR": str(tmp_path)}
+    assert run(FIT_ONE, **environment) == "0\n"
+    files = list(tmp_path.rglob(f"*.{suffix}"))
+    assert files
+    for path in files:
+        path.write_bytes(path.read_bytes()[:20])
+    assert int(run(FIT_ONE, **environment)) > 0
+    assert run(FIT_ONE, **environment) == "0\n"
+
+
+def test_a_cache_that_can_not_be_written_does_not_stop_training(numba_kernels, tmp_path):
+    environment = {"SKDEEP_KERNELS": "numba", "NUMBA_CACHE_DIR": str(tmp_path)}
+    full = """
+from numba.core.caching import IndexDataCacheFile
+def save(self, key, data):
+    raise OSError(28, "No space left on device")
+IndexDataCacheFile.save = save
+"""
+    assert int(run(full + FIT_ONE, **environment)) > 0
+
+
+def test_where_code_can_not_be_kept_only_a_long_run_is_worth_compiling(numba_kernels, monkeypatch):
+    monkeypatch.setattr(numba_kernels, "KEEPS_CODE", False)
+    assert choose(LONG) is numpy_kernels
+    assert choose(2 * SECONDS_OF_COMPILING) is numba_kernels
+
+
+def test_the_cache_of_a_package_that_changed_is_not_used(numba_kernels, tmp_path):
+    """Also where the file that a kernel is in did not change."""
+    other = """
+from skdeep.kernels.numba_kernels import compiling
+import importlib
+compiling._Cache.sources = "another version"
+for name in ("vectors",):
+    importlib.reload(importlib.import_module(f"skdeep.kernels.numba_kernels.{name}"))
+"""
+    code = """
+import numpy as np
+from skdeep.kernels.numba_kernels import vectors
+vectors.scale(np.ones(3), 2.0)
+print(sum(vectors.scale.stats.cache_hits.values()))
+"""
+    environment = {"NUMBA_CACHE_DIR": str(tmp_path)}
+    hits = [run(start + code, **environment).strip() for start in ("", "", other)]
+    assert hits == ["0", "1", "0"]
+
+
 @pytest.mark.parametrize("solver", ["lbfgs", "adam"])
 def test_targets_in_fortran_order(numba_kernels, solver, rng):
     set_kernels("numba")
@@ -197,3 +324,52 @@ def test_many_rows_are_predicted_as_few_are(rng):
     with pytest.warns(match="converge"):
         model.fit(X, X[:, 0])
     np.testing.assert_allclose(model.predict(X)[:100], model.predict(X[:100]), rtol=1e-9)
+
+
+def test_a_field_of_packed_records(numba_kernels):
+    """Its strides are no multiple of its items' size; lbfgs takes the array as it is."""
+    set_kernels("numba")
+    records = np.zeros(40, np.dtype([("tag", "u1"), ("X", "f8", (6,))]))
+    records["X"] = np.random.default_rng(0).standard_normal((40, 6))
+    y = records["X"][:, 0]
+    predictions = []
+    for X in (records["X"], records["X"].copy()):
+        model = MLPRegressor((8,), solver="lbfgs", max_iter=5, random_state=0)
+        with pytest.warns(match="converge"):
+            predictions.append(model.fit(X, y).predict(X))
+    np.testing.assert_allclose(*predictions, rtol=1e-6)
+
+
+@pytest.mark.parametrize("number", [np.float16, np.float32, np.longdouble, Fraction], ids=str)
+@pytest.mark.parametrize("name", ["numpy", "numba"])
+def test_options_may_be_numbers_of_any_kind(name, number, request):
+    if name == "numba":
+        request.getfixturevalue("numba_kernels")
+    set_kernels(name)
+    X = np.random.default_rng(0).standard_normal((40, 4)).astype(np.float32)
+    kinds = {
+        MLPClassifier: {"label_smoothing": number(0.25)},
+        MLPRegressor: {"target_noise": number(0.25)},
+    }
+    for kind, more in kinds.items():
+        model = kind(
+            (6,),
+            activation=RReLU(number(0.125), number(0.5)),
+            dropout=number(0.25),
+            input_noise=number(0.125),
+            weight_noise=number(0.125),
+            gradient_noise=number(0.125),
+            batch_norm="before",
+            batch_norm_momentum=number(0.875),
+            batch_norm_epsilon=number(0.125),
+            clip_norm=number(1.5),
+            clip_value=number(0.5),
+            alpha=number(0.125),
+            weight_decay=number(0.125),
+            learning_rate_init=number(0.125),
+            max_iter=2,
+            random_state=0,
+            **more,
+        )
+        with pytest.warns(match="converge"):
+            model.fit(X, X[:, 0] > 0)

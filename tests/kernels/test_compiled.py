@@ -287,6 +287,22 @@ def test_optimizers_pass_nan_on(name):
     assert np.isfinite(np.delete(w, 3)).all()
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("epsilon", [1e-30, 1e-18, 1e-12])
+@pytest.mark.parametrize("name", ["adam", "amsgrad", "nadam", "adamax", "adagrad", "rmsprop"])
+def test_an_epsilon_that_tells_tiny_gradients_apart(name, epsilon, dtype):
+    found = []
+    for kernels in (numba_kernels, numpy_kernels):
+        optimizer = OPTIMIZERS[name](epsilon=epsilon)
+        optimizer.start(3, np.dtype(dtype))
+        optimizer.bind(kernels, 3, np.dtype(dtype))
+        w = np.ones(3, dtype)
+        for _ in range(3):
+            optimizer.step(w, np.array([1e-18, 1e-14, 1e-3], dtype), 0.01)
+        found.append(w)
+    np.testing.assert_allclose(*found, rtol=1e-4)
+
+
 class Backwards(optimizers.Adam):
     def update(self, w, g, lr, work, m, v):
         g *= -1

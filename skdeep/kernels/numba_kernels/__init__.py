@@ -10,9 +10,11 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from skdeep.kernels import numpy_kernels
 from skdeep.kernels.numba_kernels import activations, gathering, losses, optimizers, products
+from skdeep.kernels.numba_kernels.compiling import KEEPS_CODE
 from skdeep.kernels.numba_kernels.gathering import gather_one_hot
 from skdeep.kernels.numba_kernels.normalization import batch_norm_backward, batch_norm_forward
 from skdeep.kernels.numba_kernels.randomness import (
@@ -31,6 +33,7 @@ from skdeep.kernels.numba_kernels.vectors import (
 )
 
 __all__ = [
+    "KEEPS_CODE",
     "add_l1_penalty",
     "add_l2_penalty",
     "batch_norm_backward",
@@ -230,7 +233,8 @@ def bind_loss(loss, dtype):
 def bind_update(optimizer, n_parameters: int, dtype):
     """Return update(w, g, lr, n_kernels, l2, keep); see numpy_kernels.bind_update."""
     name = _rule_of(optimizer)
-    if name is None:
+    epsilon = getattr(optimizer, "epsilon", 1.0)
+    if name is None or epsilon < optimizers.SMALLEST_EPSILON[np.dtype(dtype).name]:
         return numpy_kernels.bind_update(optimizer, n_parameters, dtype)
     slots = optimizer.slots_
     run = _update(name, len(slots))
@@ -255,6 +259,13 @@ class SparseRows:
         self.indices = indices
         self.indptr = indptr
         self.shape = shape
+
+    def tocsr(self) -> csr_matrix:
+        """Return the same rows as a matrix of SciPy's, which shares the buffers."""
+        n_rows = self.shape[0]
+        end = self.indptr[n_rows]
+        arrays = self.data[:end], self.indices[:end], self.indptr[: n_rows + 1]
+        return csr_matrix(arrays, shape=self.shape)
 
 
 def bind_rows(X, batch_size: int, dtype, stays_sparse: bool):

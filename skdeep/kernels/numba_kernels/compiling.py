@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import warnings
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from types import FunctionType
 
 import llvmlite.binding
 import numba
+from numba.core.caching import FunctionCache
 from numba.extending import intrinsic, register_jitable
+
+if numba.config.DISABLE_JIT:
+    raise ImportError("numba is switched off, by NUMBA_DISABLE_JIT")
 
 # The width of the vectors that the matrix products are written for. LLVM splits them on a machine
 # whose vectors are narrower.
@@ -23,6 +30,65 @@ _ANY_ORDER = {"contract", "reassoc", "nsz"}
 inlined = register_jitable(forceinline=True)
 
 
+def _hash_sources() -> str:
+    """Return a hash of all modules of this package."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+
+
+class _Cache(FunctionCache):
+    """numba's cache on disk, but for two things.
+
+    numba asks whether the one file changed that a function is in: here it is the whole package, as
+    functions of other modules are compiled into it. And where a cache can't be read or written
+    (broken files, a full disk) training goes on without.
+    """
+
+    sources = _hash_sources()
+
+    def __init__(self, function: Callable):
+        super().__init__(function)
+        self._cache_file._source_stamp = self._cache_file._source_stamp, self.sources
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception as error:  # what comes out of a broken file may raise anything
+            self._warn("read", error)
+        try:
+            self.flush()
+        except OSError as error:
+            self._warn("written", error)
+        return None
+
+    def save_overload(self, sig, data):
+        try:
+            super().save_overload(sig, data)
+        except Exception as error:
+            self._warn("written", error)
+
+    def _warn(self, what: str, error: Exception) -> None:
+        warnings.warn(
+            f"The cache of compiled kernels in {self.cache_path} can't be {what}: "
+            f"{type(error).__name__}: {error}. What is in it is compiled anew, which takes some "
+            "seconds; NUMBA_CACHE_DIR names another place for it.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+
+def _can_keep_code() -> bool:
+    try:
+        _Cache(_can_keep_code)
+    except RuntimeError:
+        return False
+    return True
+
+
+#: Whether there is a directory for the cache; without one every process compiles for itself.
+KEEPS_CODE = _can_keep_code()
+
+
 def compiled(function: Callable | None = None, *, reorders: bool = False) -> Callable:
     """Compile at the first call, for the types of its arguments; keep the code on disk."""
     if function is None:
@@ -32,10 +98,10 @@ def compiled(function: Callable | None = None, *, reorders: bool = False) -> Cal
         "error_model": "numpy",
         "fastmath": _ANY_ORDER if reorders else _EXACT_ORDER,
     }
-    try:
-        return numba.njit(function, cache=True, **options)
-    except RuntimeError:  # no directory for the cache can be written: compile in every process
-        return numba.njit(function, **options)
+    dispatcher = numba.njit(function, **options)
+    if KEEPS_CODE:
+        dispatcher._cache = _Cache(function)
+    return dispatcher
 
 
 def specialized(template: Callable, name: str, *, reorders: bool = False, **values) -> Callable:

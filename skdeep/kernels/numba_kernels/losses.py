@@ -175,8 +175,11 @@ def _y_log_y(y):
 
 @inlined
 def _poisson(y, p, c):
-    log_p = like(p, 0.0) if y == like(y, 0.0) else like(p, y * math.log(p))
-    return _y_log_y(y) - log_p - y + p, like(p, 1.0) - y / p
+    # Where y is 0 the ratio is 0, also for a p that is too small for a floating point number.
+    is_zero = y == like(y, 0.0)
+    log_p = like(p, 0.0) if is_zero else like(p, y * math.log(p))
+    ratio = like(p, 0.0) if is_zero else y / p
+    return _y_log_y(y) - log_p - y + p, like(p, 1.0) - ratio
 
 
 @inlined

@@ -19,7 +19,9 @@ BLOCK = 4096
 
 # Numbers below these are as good as 0, and made 0: the weights of a unit that is dead fade away
 # until they are subnormal, with which a processor computes a hundred times as long. The squares of
-# gradients that are kept are numbers that are kept.
+# gradients that are kept are numbers that are kept. An epsilon below SMALLEST_EPSILON is one that
+# tells apart gradients which these rules make 0.
+SMALLEST_EPSILON = {"float32": 1e-10, "float64": 1e-130}
 _negligible = polynomial([1e-32], [1e-280])
 _negligible_gradient = polynomial([1e-16], [1e-140])
 
