@@ -31,6 +31,7 @@ class KerasJax(Contender):
     def __init__(self, task, X, y):
         super().__init__(task, X, y)
         keras.config.set_floatx(task.dtype)
+        keras.config.set_dtype_policy(task.dtype)  # else it stays that of an earlier task
         jax.config.update("jax_enable_x64", task.dtype == "float64")
 
     def fit(self, n_epochs):

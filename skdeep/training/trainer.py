@@ -176,9 +176,7 @@ class Trainer:
         for i, (X, Y, weight) in enumerate(batches):
             if i == 0 or self.schedule.every_step:
                 progress.epoch = self.epochs_before + self.epoch + i / n_batches
-                self.learning_rate = float(
-                    self.schedule.rate(self.learning_rate_init, progress)
-                )
+                self.learning_rate = float(self.schedule.rate(self.learning_rate_init, progress))
             # The norm costs a pass over the gradient: an epoch's last stands for all.
             self._measures_norm = i == n_batches - 1
             loss = self.train_batch(X, Y, weight)

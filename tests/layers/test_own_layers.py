@@ -120,7 +120,7 @@ RIGHT_IN_ANOTHER_WAY = {
     "bool": lambda A: A > 0,
     "int": lambda A: np.sign(A).astype(np.int8),
     "read-only": lambda A: np.broadcast_to(A[:1], A.shape),
-    "matrix": np.matrix,
+    "masked array": np.ma.masked_array,
 }
 
 

@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 
 from skdeep.kernels import numpy_kernels
 from skdeep.kernels.numba_kernels import activations, gathering, losses, optimizers, products
-from skdeep.kernels.numba_kernels.compiling import KEEPS_CODE
+from skdeep.kernels.numba_kernels.compiling import KEEPS_CODE as KEEPS_CODE
 from skdeep.kernels.numba_kernels.gathering import gather_one_hot
 from skdeep.kernels.numba_kernels.normalization import batch_norm_backward, batch_norm_forward
 from skdeep.kernels.numba_kernels.randomness import (
@@ -33,7 +33,6 @@ from skdeep.kernels.numba_kernels.vectors import (
 )
 
 __all__ = [
-    "KEEPS_CODE",
     "add_l1_penalty",
     "add_l2_penalty",
     "batch_norm_backward",
