@@ -12,6 +12,7 @@ import signal
 import threading
 import warnings
 from contextlib import contextmanager
+from importlib import import_module
 from types import ModuleType
 
 from skdeep.kernels import numpy_kernels
@@ -56,7 +57,7 @@ def choose(seconds_in_numpy: float) -> ModuleType:
         kernels = _import_numba_kernels()
     except Exception as error:  # a broken installation may raise anything
         cause = error.__cause__ or error
-        is_missing = isinstance(cause, ModuleNotFoundError) and cause.name in ("numba", "llvmlite")
+        is_missing = isinstance(cause, ModuleNotFoundError) and cause.name == "numba"
         if not is_missing:
             warnings.warn(
                 f"numba is installed, but does not work: {type(cause).__name__}: {cause}. The "
@@ -78,6 +79,7 @@ def _check(name: str, what: str) -> None:
 def _import_numba_kernels() -> ModuleType:
     try:
         with _interrupted_afterwards():
+            import_module("numba")  # ahead of what it needs itself: is it there at all?
             from skdeep.kernels import numba_kernels
     except ImportError as error:
         raise ImportError(
