@@ -177,7 +177,8 @@ def test_a_foreign_layer_that_takes_sparse_rows_gets_a_matrix_of_scipy(kernels):
         def infer(self, X):
             return 2 * X
 
-    X = scipy.sparse.random(20, N_COLUMNS, 0.5, format="csr", rng=0, dtype=np.float32)
+    numbers = np.random.default_rng(0).standard_normal((20, N_COLUMNS)).astype(np.float32)
+    X = scipy.sparse.csr_matrix(np.maximum(numbers, 0))
     rows = np.arange(N_ROWS)[::-1] * 2
     batch = kernels.bind_rows(X, N_ROWS, np.dtype(np.float32), True)(rows)
     Z, _ = step([Doubles(), Dense(2)], kernels, X=batch)
