@@ -18,7 +18,10 @@ from skdeep.parameters import Parameter, ParameterVector
 PREDICT_BLOCK_BYTES = 1 << 20
 # From so many rows on, folding batch norms into weights takes less time than it saves.
 FOLDING_ROWS = 256
-TRAINING_ATTRIBUTES = ("_kernels", "_regularized", "_constrained", "_penalizing")
+# What is believed of a network from a file: so many columns that no weight belongs to, and layers.
+MOST_BARE_COLUMNS = 1_000_000
+MOST_LAYERS = 10_000
+TRAINING_ATTRIBUTES = ("_kernels", "_regularized", "_constrained", "_penalizing", "_finishing")
 
 
 class Network:
@@ -37,6 +40,8 @@ class Network:
         Draws the first parameters.
     prepare : callable or None
         Called with the layers once they are built, before there are values: to freeze some.
+    values : ndarray or None
+        The values of all parameters, as an equal network has them; None draws them.
     """
 
     def __init__(
@@ -47,6 +52,7 @@ class Network:
         dtype: np.dtype,
         rng: np.random.Generator,
         prepare: Callable[[list[Layer]], None] | None = None,
+        values: np.ndarray | None = None,
     ):
         self.chain = Chain(layers)
         self.hidden_stops = list(hidden_stops)
@@ -56,7 +62,8 @@ class Network:
         if prepare is not None:
             prepare(layers)
         everything = [p for layer in self.walk() for p in layer.parameters_]
-        self.parameters = ParameterVector(everything, self.dtype, rng)
+        self.parameters = ParameterVector(everything, self.dtype, rng, values)
+        self.n_trainable_as_built = self.parameters.n_trainable
 
     # Structure ------------------------------------------------------------------------------
 
@@ -68,6 +75,11 @@ class Network:
     def walk(self):
         """Yield every layer, those inside others too."""
         return self.chain.walk()
+
+    @property
+    def is_as_built(self) -> bool:
+        """Whether no layer was thawed since then."""
+        return self.parameters.n_trainable == self.n_trainable_as_built
 
     @property
     def accepts_sparse(self) -> bool:
@@ -102,9 +114,12 @@ class Network:
         trainable = [p for p in self.parameters.parameters if p.trainable]
         self._regularized = [p for p in trainable if p.regularizer is not None]
         self._constrained = [p for p in trainable if p.constraint is not None]
-        self._penalizing = [
-            layer for layer in self.walk() if type(layer).penalty is not Layer.penalty
-        ]
+        self._penalizing = self._layers_with(Layer.penalty)
+        self._finishing = self._layers_with(Layer.finish_backward)
+
+    def _layers_with(self, method: Callable) -> list[Layer]:
+        """Return the layers that have such a method of their own."""
+        return [x for x in self.walk() if getattr(type(x), method.__name__) is not method]
 
     def release(self) -> None:
         """Drop the buffers."""
@@ -120,6 +135,8 @@ class Network:
     def backward(self, dZ: np.ndarray) -> None:
         """Fill the gradients, from the loss's derivative by the raw outputs."""
         self.chain.backward(dZ)
+        for layer in self._finishing:
+            layer.finish_backward()
 
     def add_penalties(self, l1: float, l2: float) -> float:
         """Add all penalties' gradients; return their values.
@@ -147,28 +164,29 @@ class Network:
 
     # Prediction -----------------------------------------------------------------------------
 
-    def infer(self, X, stop: int | None = None) -> np.ndarray:
+    def infer(self, X, stop: int | None = None, start: int = 0) -> np.ndarray:
         """Return the raw outputs, or those of the first `stop` layers; safe in many threads.
 
-        X may be dense or CSR, of any float dtype; it goes through in blocks of rows.
+        X may be dense or CSR, of any float dtype; it goes through in blocks of rows. Where it
+        comes from the first `start` layers, only those above them do something.
         """
         n_rows = X.shape[0]
         stop = len(self.layers) if stop is None else stop
-        widest = max(self.width_after(i) for i in range(stop + 1))
+        widest = max(self.width_after(i) for i in range(start, stop + 1))
         step = max(64, PREDICT_BLOCK_BYTES // (widest * self.dtype.itemsize))
-        stays_sparse = self.accepts_sparse and stop > 0
+        stays_sparse = self.accepts_sparse and start == 0 and stop > 0
         out = np.empty((n_rows, self.width_after(stop)), self.dtype)
-        layers = self.layers[:stop]
+        layers = self.layers[start:stop]
         if n_rows >= FOLDING_ROWS:
             layers = folded(layers)
-        for start, end in pairwise([*range(0, n_rows, step), n_rows]):
-            block = X[start:end]
+        for begin, end in pairwise([*range(0, n_rows, step), n_rows]):
+            block = X[begin:end]
             if not isinstance(block, np.ndarray) and not stays_sparse:
                 block = block.toarray()
             Y = block.astype(self.dtype, copy=False)
             for layer in layers:
                 Y = layer.infer(Y)
-            out[start:end] = Y
+            out[begin:end] = Y
         return out
 
     def width_after(self, n_layers: int) -> int:
@@ -182,5 +200,76 @@ class Network:
         chosen = self.parameters.parameters if parameters is None else parameters
         return sum(p.size for p in chosen), sum(p.size for p in chosen if p.trainable)
 
+    def rebuilt(self) -> Network:
+        """Return the same network, of which nothing is taken over but numbers and parameters.
+
+        For a network from a file, in which anything may be written: what comes out is made by the
+        constructor, or there is a ValueError.
+        """
+        layers, values = list(self.layers), self.parameters.values
+        _check_amount(layers)
+        twins: dict[int, Layer] = {}
+        for layer in layers:
+            arguments = layer.get_params(deep=False)
+            if "source" in arguments:  # the layer below whose weights it shares
+                arguments["source"] = twins[id(arguments["source"])]
+            twins[id(layer)] = type(layer)(**arguments)
+        if len(twins) < len(layers):
+            raise ValueError("a layer is there twice")
+        flags = [(bool(p.frozen), float(p.rate)) for p in self.parameters.parameters]
+
+        def prepare(built: list[Layer]) -> None:
+            widths = [layer.n_outputs_ for top in built for layer in top.walk()]
+            if max([self.n_inputs, *widths]) > max(MOST_BARE_COLUMNS, values.size):
+                raise ValueError("there are more columns than anything is learned from")
+            for parameter, flag in zip(parameters_of(built), flags, strict=True):
+                parameter.frozen, parameter.rate = flag
+
+        network = Network(
+            list(twins.values()),
+            [int(stop) for stop in self.hidden_stops],
+            int(self.n_inputs),
+            np.dtype(self.dtype),
+            np.random.default_rng(0),
+            prepare,
+            values,
+        )
+        network.n_trainable_as_built = int(self.n_trainable_as_built)
+        stops = network.hidden_stops
+        if not stops or stops != sorted(stops) or not 0 <= stops[0] <= stops[-1] < len(layers):
+            raise ValueError(f"hidden layers can't end at {stops}")
+        return network
+
     def __getstate__(self) -> dict:
         return {k: v for k, v in self.__dict__.items() if k not in TRAINING_ATTRIBUTES}
+
+
+def hidden_groups(layers: Sequence[Layer], stops: Sequence[int]) -> list[list[Layer]]:
+    """Return the layers that each hidden layer is made of."""
+    return [list(layers[a:b]) for a, b in zip([0, *stops], stops, strict=False)]
+
+
+def parameters_of(layers: Sequence[Layer]) -> list[Parameter]:
+    """Return the parameters of layers, and of those inside them."""
+    return [p for layer in layers for part in layer.walk() for p in part.parameters_]
+
+
+def _check_amount(layers: Sequence[Layer]) -> None:
+    """Raise ValueError where layers, with those that they are to make, are too many."""
+    amounts: dict[int, int] = {}
+
+    def amount(thing) -> int:
+        if isinstance(thing, (list, tuple)):
+            return sum(map(amount, thing))
+        if not isinstance(thing, Layer):
+            return 0
+        if id(thing) not in amounts:
+            amounts[id(thing)] = MOST_LAYERS + 1  # of one that is inside itself
+            inner = [v for name, v in thing.get_params(deep=False).items() if name != "source"]
+            amounts[id(thing)] = 1 + amount(inner)
+        return amounts[id(thing)]
+
+    if not layers or not all(isinstance(layer, Layer) for layer in layers):
+        raise ValueError("there are no layers, or what is no layer among them")
+    if amount(layers) > MOST_LAYERS:
+        raise ValueError("there are more layers than anybody has")

@@ -7,6 +7,7 @@ is a snapshot of the whole network, running statistics included.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,10 +34,14 @@ class Parameter:
     regularizer : Regularizer or None
     constraint : Constraint or None
     trainable : bool, default=True
-        A parameter that does not train has no gradient: a running statistic, a frozen weight.
+        What never trains has no gradient: a running statistic.
 
     Attributes
     ----------
+    frozen : bool
+        Whether it does not train for the time being.
+    rate : float
+        What its steps are multiplied by.
     value, grad : ndarray of shape `shape`
         Views into the network's vector. `grad` is None outside training and where not trainable.
     """
@@ -58,9 +63,20 @@ class Parameter:
         self.kernel = kernel
         self.regularizer = regularizer
         self.constraint = constraint
-        self.trainable = trainable
+        self.learns = trainable
+        self.frozen = False
+        self.rate = 1.0
         self.value: np.ndarray | None = None
         self.grad: np.ndarray | None = None
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes it."""
+        return self.learns and not self.frozen
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self.frozen = not value
 
     @property
     def size(self) -> int:
@@ -88,6 +104,8 @@ class ParameterVector:
     dtype : numpy.dtype
     rng : numpy.random.Generator
         Draws the first values, in the order of the list.
+    values : ndarray or None
+        The values of an equal vector, which are taken in place of first values.
 
     Attributes
     ----------
@@ -98,17 +116,58 @@ class ParameterVector:
         Where the slice of trainable kernels ends, and that of all trainable parameters.
     """
 
-    def __init__(self, parameters: list[Parameter], dtype: np.dtype, rng: np.random.Generator):
+    def __init__(
+        self,
+        parameters: list[Parameter],
+        dtype: np.dtype,
+        rng: np.random.Generator,
+        values: np.ndarray | None = None,
+    ):
         self.parameters = parameters
-        ordered = sorted(parameters, key=lambda p: (not p.trainable, not p.kernel))
-        self._ordered = ordered
-        self.n_trainable = sum(p.size for p in ordered if p.trainable)
-        self.n_kernels = sum(p.size for p in ordered if p.trainable and p.kernel)
-        self.values = np.empty(sum(p.size for p in ordered), dtype=dtype)
+        self._order()
+        size = sum(p.size for p in parameters)
+        if values is not None and (values.shape != (size,) or values.dtype != dtype):
+            raise ValueError(f"{size} values of {dtype} are needed, not {values.shape}")
+        self.values = np.empty(size, dtype=dtype) if values is None else values
         self.grads: np.ndarray | None = None
         self._bind()
-        for parameter in parameters:
-            parameter.initializer.fill(parameter.value, rng)
+        if values is None:
+            for parameter in parameters:
+                parameter.initializer.fill(parameter.value, rng)
+
+    def _order(self) -> None:
+        """Sets: _ordered, n_kernels, n_trainable."""
+        self._ordered = sorted(self.parameters, key=lambda p: (not p.trainable, not p.kernel))
+        self.n_trainable = sum(p.size for p in self.parameters if p.trainable)
+        self.n_kernels = sum(p.size for p in self.parameters if p.trainable and p.kernel)
+
+    def order_anew(self) -> Callable[[np.ndarray], np.ndarray]:
+        """Lay the vector out anew, once something was frozen or thawed.
+
+        Returns a function that lays out copies of the vector in the same way.
+        """
+        stops = np.cumsum([p.size for p in self._ordered]).tolist()
+        places = {
+            id(p): slice(stop - p.size, stop) for p, stop in zip(self._ordered, stops, strict=True)
+        }
+        self._order()
+        pieces = [places[id(p)] for p in self._ordered]
+
+        def laid_out(vector: np.ndarray) -> np.ndarray:
+            return np.concatenate([vector[piece] for piece in pieces])
+
+        self.values = laid_out(self.values)
+        self._bind()
+        return laid_out
+
+    def rates(self) -> np.ndarray | None:
+        """Return what the step of each trainable number is multiplied by; None where by 1."""
+        trainable = [p for p in self._ordered if p.trainable]
+        if all(p.rate == 1 for p in trainable):
+            return None
+        return np.repeat(
+            np.array([p.rate for p in trainable], self.values.dtype), [p.size for p in trainable]
+        )
 
     def allocate(self) -> None:
         """Make room for gradients."""

@@ -33,8 +33,9 @@ def blocks(page):
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=name)
-def test_blocks_run(page, monkeypatch):
+def test_blocks_run(page, monkeypatch, tmp_path):
     """The blocks of one page are one program, from top to bottom."""
+    monkeypatch.chdir(tmp_path)
     module = types.ModuleType("page")  # there for pickle, as __main__ is
     monkeypatch.setitem(sys.modules, "page", module)
     monkeypatch.setenv("SKDEEP_KERNELS", os.environ.get("SKDEEP_KERNELS", "auto"))  # is put back
@@ -78,6 +79,12 @@ def test_copied_files_are_up_to_date():
 def test_examples_run(example, capsys):
     runpy.run_path(str(ROOT / "examples" / f"{example}.py"), run_name="__main__")
     assert "R2" in capsys.readouterr().out
+
+
+def test_the_auxiliary_task_helps(capsys):
+    runpy.run_path(str(ROOT / "examples" / "auxiliary_task.py"), run_name="__main__")
+    scratch, prepared = map(float, capsys.readouterr().out.split("mean")[1].split())
+    assert prepared > scratch + 0.1
 
 
 def test_own_layer_is_short():

@@ -11,10 +11,14 @@ import skdeep
 from skdeep import MLPClassifier, MLPRegressor
 from skdeep._component import Component
 
+# What modules of extras can't be imported without.
+NEEDS = {"numba_kernels": "numba", "onnx": "skl2onnx"}
+
 
 def public_classes():
     for module in pkgutil.walk_packages(skdeep.__path__, "skdeep."):
-        if "numba_kernels" in module.name and importlib.util.find_spec("numba") is None:
+        needs = next((NEEDS[part] for part in module.name.split(".") if part in NEEDS), None)
+        if needs is not None and importlib.util.find_spec(needs) is None:
             continue
         for name, thing in vars(importlib.import_module(module.name)).items():
             is_own = inspect.isclass(thing) and thing.__module__ == module.name

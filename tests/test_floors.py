@@ -20,7 +20,7 @@ FLOORS = [
     {"network"},
     {"training", "callbacks"},
     {"estimators"},
-    {"inspection", "plotting", "model_selection", "persistence"},
+    {"inspection", "plotting", "model_selection", "persistence", "conversion", "onnx"},
 ]
 # Where those that live on one floor may import each other, as long as there is no cycle.
 MAY_IMPORT_SIBLINGS = {1, 4}

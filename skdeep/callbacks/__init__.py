@@ -1,5 +1,7 @@
-"""Callbacks: what watches a training run."""
+"""Callbacks: what watches a training run, and may change its course."""
 
 from skdeep.callbacks.base import Callback
+from skdeep.callbacks.checkpoint import ModelCheckpoint
+from skdeep.callbacks.unfreezing import GradualUnfreezing
 
-__all__ = ["Callback"]
+__all__ = ["Callback", "GradualUnfreezing", "ModelCheckpoint"]

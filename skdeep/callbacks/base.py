@@ -15,8 +15,23 @@ class Callback(Component):
 
     Every hook is given the trainer, with `epoch` (epochs done in this run), `history`, `network`,
     `optimizer` and `learning_rate`; setting `trainer.stop_training = True` ends training with
-    the epoch.
+    the epoch. What a callback remembers stands in attributes that end with an underscore.
+
+    Attributes
+    ----------
+    runs_last : bool
+        Whether its hooks come after those of the callbacks that don't say so.
+    needs_run_id : bool
+        Whether it needs `trainer.run_id`, which takes a look at all data.
     """
+
+    runs_last = False
+    needs_run_id = False
+
+    @staticmethod
+    def remembers(name: str) -> bool:
+        """Whether an attribute of this name is something that a callback remembers."""
+        return name.endswith("_") and not name.startswith("_")
 
     def on_train_begin(self, trainer: Trainer) -> None:
         """Before the first epoch."""

@@ -1,6 +1,7 @@
 """The estimators."""
 
+from skdeep.estimators.autoencoder import MLPAutoencoder
 from skdeep.estimators.classifier import MLPClassifier
 from skdeep.estimators.regressor import MLPRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPAutoencoder", "MLPClassifier", "MLPRegressor"]

@@ -35,6 +35,7 @@ STRUCTURE = (
     "layers",
     "batch_norm",
     "batch_norm_input",
+    "tied_weights",
 )
 # ... and these take effect on the weights that are there.
 LAYER_OPTIONS = (
@@ -52,6 +53,7 @@ LAYER_OPTIONS = (
     "kernel_constraint",
     "bias_constraint",
     "frozen_layers",
+    "learning_rate_multipliers",
 )
 # With layers=[...], these belong into the layers.
 _REPLACED_BY_LAYERS = (
@@ -193,7 +195,11 @@ def _hidden_layer(
 
 def settings(estimator: Any) -> dict[str, Any]:
     """Return what a network was built from, in a form that compares."""
-    return {name: _described(_spelled_out(estimator, name)) for name in STRUCTURE + LAYER_OPTIONS}
+    return {
+        name: _described(_spelled_out(estimator, name))
+        for name in STRUCTURE + LAYER_OPTIONS
+        if hasattr(estimator, name)
+    }
 
 
 def _spelled_out(estimator: Any, name: str) -> Any:

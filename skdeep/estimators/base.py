@@ -12,26 +12,30 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdeep._component import InvalidParameterError, wrap_output
-from skdeep.estimators import architecture, run
+from skdeep.estimators import architecture, checkpoints, run
 from skdeep.estimators.data import TrainingData, combine_weights, ravel_single_column
 from skdeep.estimators.live import LiveViews, write_all
 from skdeep.estimators.options import check_options, is_transfer, uses_lbfgs
 from skdeep.estimators.randomness import Streams
+from skdeep.estimators.state import NotPlainError, from_plain, to_plain
 from skdeep.estimators.summary import Summary
 from skdeep.estimators.transfer import (
     copy_hidden_layers,
     copy_parameters,
     freeze,
-    pretrained_network,
+    pretrained_layers,
+    set_rates,
 )
 from skdeep.estimators.validation import hold_out
-from skdeep.layers import Dense
+from skdeep.layers import Dense, Layer
 from skdeep.losses import Loss
 from skdeep.network import Network
 from skdeep.training.history import truncate
 from skdeep.training.trainer import Trainer
 
 FLOATS = (np.float64, np.float32)
+HISTORY = ("loss", "learning_rate", "gradient_norm", "seconds")
+PLAIN = "plain_state"
 
 
 def has_stochastic_solver(estimator: Any) -> bool:
@@ -65,6 +69,31 @@ class BaseMLP(
     _y_is_numeric = False
 
     # What a subclass adds -----------------------------------------------------------------------
+
+    def _check_data(self, X: Any, y: Any, dtype: Any, *, reset: bool) -> tuple[Any, Any]:
+        """Return X and y, validated; with reset=True X's columns are what they should be."""
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            multi_output=True,
+            y_numeric=self._y_is_numeric,
+            dtype=dtype,
+            reset=reset,
+        )
+        return X, ravel_single_column(y)
+
+    def _options(self) -> Any:
+        """Return an object with the hyperparameters that the network is built from."""
+        return self
+
+    def _build_layers(self) -> tuple[list[Layer], list[int]]:
+        """Return fresh layers, and where every hidden layer ends."""
+        return architecture.build_layers(self._options(), self.n_outputs_)
+
+    def check_targets(self) -> None:
+        """Raise ValueError where what is known of targets does not go with the network."""
 
     def _encode_first(self, y: Any, classes: Any) -> np.ndarray:
         """Learn what the targets are, and return what `_targets` takes."""
@@ -116,30 +145,34 @@ class BaseMLP(
         check_options(self)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            multi_output=True,
-            y_numeric=self._y_is_numeric,
-            dtype=self._wanted_dtype(continues),
-            reset=not continues,
-        )
-        y = ravel_single_column(y)
+        X, y = self._check_data(X, y, self._wanted_dtype(continues), reset=not continues)
         encoded = (
             self._encode_again(y, incremental) if continues else self._encode_first(y, classes)
         )
         weight = combine_weights(sample_weight, self._class_weights(y, incremental), X)
-        if not continues:
-            self._streams = Streams(self.random_state)
-            self.history_ = {"loss": [], "learning_rate": [], "gradient_norm": [], "seconds": []}
-            self.t_ = 0
+        run_id = checkpoints.run_id(
+            self, X, y, weight, validation, continues=continues, incremental=incremental
+        )
+        saved = checkpoints.find(self, run_id)
         self._loss = self._choose_loss()
-        self._prepare_network(X.shape[1], X.dtype, continues)
+        if saved is not None:
+            checkpoints.take_over(self, saved)
+        else:
+            if not continues:
+                self._streams = Streams(self.random_state)
+                self.history_ = {key: [] for key in HISTORY}
+                self.t_ = 0
+            self._prepare_network(X.shape[1], X.dtype, continues, incremental)
         data = TrainingData(X, y, encoded, weight)
         held_out = hold_out(self, data, validation)
-        trainer = run.make_trainer(self, held_out, continues=continues, incremental=incremental)
+        trainer = run.make_trainer(
+            self,
+            held_out,
+            continues=continues,
+            incremental=incremental,
+            run_id=run_id,
+            saved=saved,
+        )
         was_fitted = "n_iter_" in vars(self)
         run.train(self, trainer, data, incremental=incremental)
         if trainer.interrupted and trainer.epoch == 0 and was_fitted:
@@ -156,8 +189,9 @@ class BaseMLP(
     def _undone_on_error(self, continues: bool):
         before = dict(vars(self))
         if continues:
-            network, n_epochs = self.network_, len(self.history_["loss"])
-            values = network.parameters.values.copy()
+            network, history, n_epochs = self.network_, self.history_, len(self.history_["loss"])
+            vector = network.parameters
+            values, frozen = vector.values.copy(), [(p.frozen, p.rate) for p in vector.parameters]
             changing = ("optimizer_", "_schedule", "_monitor", "_streams")
             before |= copy.deepcopy({name: before[name] for name in changing})
         try:
@@ -166,8 +200,12 @@ class BaseMLP(
             vars(self).clear()
             vars(self).update(before)
             if continues:
-                truncate(self.history_, n_epochs)
-                np.copyto(network.parameters.values, values)
+                truncate(history, n_epochs)
+                if frozen != [(p.frozen, p.rate) for p in vector.parameters]:
+                    for parameter, (is_frozen, rate) in zip(vector.parameters, frozen, strict=True):
+                        parameter.frozen, parameter.rate = is_frozen, rate
+                    vector.order_anew()
+                np.copyto(vector.values, values)
             if not isinstance(error, _NothingLearned):
                 raise
 
@@ -177,9 +215,11 @@ class BaseMLP(
             return np.dtype(self.dtype)
         return self.network_.dtype if continues else FLOATS
 
-    def _prepare_network(self, n_inputs: int, dtype: np.dtype, continues: bool) -> None:
+    def _prepare_network(
+        self, n_inputs: int, dtype: np.dtype, continues: bool, incremental: bool
+    ) -> None:
         """Build a network, or take over the one that is there. Sets: network_, _settings."""
-        settings = architecture.settings(self)
+        settings = architecture.settings(self._options())
         if continues:
             changed = [k for k, v in settings.items() if v != self._settings[k]]
             structural = [name for name in changed if name in architecture.STRUCTURE]
@@ -190,27 +230,35 @@ class BaseMLP(
                     "be kept; set warm_start=False and call fit to train a new one, or "
                     'warm_start="transfer" to keep the hidden layers that are unchanged.'
                 )
-            if not changed and self.network_.dtype == dtype:
+            # A callback may have thawed layers: fit begins with those frozen that it says.
+            is_as_built = incremental or self.network_.is_as_built
+            if not changed and is_as_built and self.network_.dtype == dtype:
                 return
-        layers, stops = architecture.build_layers(self, self.n_outputs_)
+        layers, stops = self._build_layers()
         network = Network(
             layers,
             stops,
             n_inputs,
             dtype,
             self._streams.init,
-            prepare=lambda layers: freeze(layers, stops, self.frozen_layers),
+            prepare=lambda layers: self._set_what_trains(layers, stops),
         )
         if continues:
             copy_parameters(self.network_, network)
-            if "frozen_layers" in changed:
+            if "frozen_layers" in changed or not is_as_built:
                 self.optimizer_ = None  # its state is for what trained before
         elif is_transfer(self.warm_start) and "network_" in vars(self):
-            copy_hidden_layers(self.network_, network, 'warm_start="transfer"')
+            n_hidden = len(self.network_.hidden_stops)
+            copy_hidden_layers(self.network_, network, n_hidden, 'warm_start="transfer"')
         elif self.pretrained is not None:
-            copy_hidden_layers(pretrained_network(self.pretrained, BaseMLP), network, "pretrained")
+            source, n_layers = pretrained_layers(self.pretrained, BaseMLP)
+            copy_hidden_layers(source, network, n_layers, "pretrained")
         self.network_ = network
         self._settings = settings
+
+    def _set_what_trains(self, layers: list[Layer], stops: list[int]) -> None:
+        freeze(layers, stops, self.frozen_layers)
+        set_rates(layers, stops, self._options().learning_rate_multipliers)
 
     def _set_fitted(self, trainer: Trainer) -> None:
         """Set what scikit-learn's MLP has after fit, and ours."""
@@ -281,6 +329,11 @@ class BaseMLP(
         """The number of columns of `transform`, for get_feature_names_out."""
         return self.network_.width_after(self.network_.hidden_stops[self._named_layer])
 
+    @property
+    def _n_layers_to_reuse(self) -> int:
+        """How many of the lowest hidden layers `pretrained` passes on."""
+        return len(self.network_.hidden_stops)
+
     def summary(self) -> Summary:
         """Return the layers, their output shapes and numbers of parameters.
 
@@ -295,7 +348,7 @@ class BaseMLP(
     @property
     def coefs_(self) -> LiveViews:
         """The kernels of the dense layers, of shape (fan_in, fan_out): live views."""
-        return LiveViews(layer.kernel_.value for layer in self._dense_layers())
+        return LiveViews(layer.weights for layer in self._dense_layers())
 
     @coefs_.setter
     def coefs_(self, arrays) -> None:
@@ -305,7 +358,7 @@ class BaseMLP(
     def intercepts_(self) -> LiveViews:
         """The biases of the dense layers: live views; read-only zeros where there is none."""
         return LiveViews(
-            _constant_zeros(layer.kernel_.value) if layer.bias_ is None else layer.bias_.value
+            _constant_zeros(layer.weights) if layer.bias_ is None else layer.bias_.value
             for layer in self._dense_layers()
         )
 
@@ -323,6 +376,42 @@ class BaseMLP(
         model = copy.copy(self)
         vars(model).pop("feature_names_in_", None)
         return model
+
+    # Pickles and copies ---------------------------------------------------------------------------
+
+    @classmethod
+    def models(cls) -> dict[str, type]:
+        """Return the estimators of skdeep, by the names that stand for them in files."""
+        own = (c for c in BaseMLP.__subclasses__() if c.__module__.startswith("skdeep."))
+        return {f"estimators.{c.__name__}": c for c in own}
+
+    def whole_state(self) -> dict[str, Any]:
+        """Return all attributes, as they are."""
+        return super().__getstate__()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state as plain data, where it has no parts of the user's own classes.
+
+        So a reader that wants to know what it may create, like that of skops, sees one class.
+        """
+        state = self.whole_state()
+        if type(self) not in self.models().values():
+            return state  # what a subclass does with its state is its own affair
+        try:
+            return {PLAIN: to_plain(state, self.models(), type(self).__name__)}
+        except NotPlainError:
+            return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if PLAIN in state:
+            rest = {name: value for name, value in state.items() if name != PLAIN}
+            state = {**from_plain(state[PLAIN], self.models()), **rest}
+        super().__setstate__(state)
+
+    def __copy__(self):
+        twin = type(self).__new__(type(self))
+        vars(twin).update(vars(self))
+        return twin
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -116,6 +116,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         from `skdeep.schedules`. Works with every solver but "lbfgs".
     learning_rate_init : float, default=0.001
         The learning rate that the schedule starts from.
+    learning_rate_multipliers : float or sequence of float, default=1.0
+        What the learning rate of the hidden layers is multiplied by, or one a layer, and one more
+        for the output layer: smaller steps for layers that were trained before.
     power_t : float, default=0.5
         The exponent of "invscaling".
     momentum : float, default=0.9
@@ -273,6 +276,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         solver="adam",
         learning_rate="constant",
         learning_rate_init=0.001,
+        learning_rate_multipliers=1.0,
         power_t=0.5,
         momentum=0.9,
         nesterovs_momentum=True,
@@ -434,6 +438,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return np.concatenate([-Z, Z], axis=1)
 
     # What the base class asks for -----------------------------------------------------------------
+
+    def check_targets(self):
+        self._encoder.check()
+        if not np.array_equal(self.classes_, self._encoder.classes) or (
+            self.n_outputs_ != self._encoder.n_outputs
+        ):
+            raise ValueError("the classes are not those that the network was trained for")
+        is_multiclass = self._encoder.kind == "multiclass"
+        if getattr(self._loss, "multiclass", is_multiclass) != is_multiclass:
+            raise ValueError("the loss is for another number of classes")
 
     def _encode_first(self, y, classes):
         self._encoder = ClassEncoder(y, classes)

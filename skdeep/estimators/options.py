@@ -15,6 +15,7 @@ from skdeep._component import (
     unknown_name,
 )
 from skdeep.callbacks import Callback
+from skdeep.losses import OUTPUT_ACTIVATIONS
 
 _SHARE = Limit(0, 1, closed="[)")
 _POSITIVE = Limit(0, closed="(]")
@@ -54,6 +55,7 @@ PER_LAYER_LIMITS = {
     "pre_activation_noise": _NOT_NEGATIVE,
     "activation_noise": _NOT_NEGATIVE,
     "weight_noise": _NOT_NEGATIVE,
+    "learning_rate_multipliers": _NOT_NEGATIVE,
 }
 SWITCHES = ("batch_norm_input", "nesterovs_momentum", "shuffle", "early_stopping")
 CHOICES = {"batch_norm": (None, "before", "after"), "dtype": ("auto", "float32", "float64")}
@@ -147,3 +149,8 @@ def check_hidden_layer_sizes(sizes: Any) -> list[int]:
             "them, one a hidden layer."
         )
     return [int(entry) for entry in entries]
+
+
+def check_output_activation(name: Any) -> None:
+    """Raise where there is no such output activation."""
+    _check_choice("output_activation", name, ("auto", *OUTPUT_ACTIVATIONS))

@@ -7,9 +7,10 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 
-from skdeep._component import InvalidParameterError, resolve, store_parameters, unknown_name
+from skdeep._component import InvalidParameterError, resolve, store_parameters
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
-from skdeep.losses import OUTPUT_ACTIVATIONS, REGRESSION_LOSSES, Loss, RegressionLoss
+from skdeep.estimators.options import check_output_activation
+from skdeep.losses import REGRESSION_LOSSES, Loss, RegressionLoss
 from skdeep.training.batches import DenseTargets
 
 
@@ -102,6 +103,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         from `skdeep.schedules`. Works with every solver but "lbfgs".
     learning_rate_init : float, default=0.001
         The learning rate that the schedule starts from.
+    learning_rate_multipliers : float or sequence of float, default=1.0
+        What the learning rate of the hidden layers is multiplied by, or one a layer, and one more
+        for the output layer: smaller steps for layers that were trained before.
     power_t : float, default=0.5
         The exponent of "invscaling".
     momentum : float, default=0.9
@@ -253,6 +257,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         solver="adam",
         learning_rate="constant",
         learning_rate_init=0.001,
+        learning_rate_multipliers=1.0,
         power_t=0.5,
         momentum=0.9,
         nesterovs_momentum=True,
@@ -370,16 +375,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
                 f"loss={self.loss!r} is not for regression; "
                 f"choose from {sorted(REGRESSION_LOSSES)}."
             )
-        if self.output_activation not in ("auto", *OUTPUT_ACTIVATIONS):
-            choices = ("auto", *OUTPUT_ACTIVATIONS)
-            if not isinstance(self.output_activation, str):
-                raise InvalidParameterError(
-                    f"output_activation={self.output_activation!r} is not allowed; "
-                    f"choose from {list(choices)}."
-                )
-            raise InvalidParameterError(
-                unknown_name(self.output_activation, choices, "output_activation")
-            )
+        check_output_activation(self.output_activation)
         if isinstance(loss, RegressionLoss):
             loss.use_output_activation(self.output_activation)
         return loss

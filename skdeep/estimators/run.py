@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from skdeep._component import is_per_layer, resolve
+from skdeep.estimators import checkpoints
 from skdeep.estimators.data import TrainingData
 from skdeep.estimators.options import check_callbacks, uses_lbfgs
 from skdeep.estimators.validation import ValidationSet, make_score
@@ -41,15 +42,25 @@ _NOT_FOR_LBFGS = (
 
 
 def make_trainer(
-    estimator: Any, held_out: ValidationSet | None, *, continues: bool, incremental: bool
+    estimator: Any,
+    held_out: ValidationSet | None,
+    *,
+    continues: bool,
+    incremental: bool,
+    run_id: str | None,
+    saved: Any | None,
 ) -> Trainer:
-    """Return the trainer for a run. Sets: estimator.optimizer_, _schedule, _monitor."""
+    """Return the trainer for a run, `saved` being the checkpoint that it goes on from.
+
+    Sets: estimator.optimizer_, _schedule, _monitor.
+    """
     e, network = estimator, estimator.network_
     is_lbfgs = uses_lbfgs(e)
     goes_on = continues and incremental
-    e.optimizer_ = _optimizer(e, goes_on) if not is_lbfgs else None
-    e._schedule = _schedule(e, goes_on)
-    e._monitor = _monitor(e, goes_on, is_lbfgs)
+    keeps = goes_on or saved is not None
+    e.optimizer_ = _optimizer(e, keeps) if not is_lbfgs else None
+    e._schedule = _schedule(e, keeps)
+    e._monitor = _monitor(e, keeps, is_lbfgs)
     validate = None
     if held_out is not None:
         score = make_score(e, e.scoring)
@@ -57,12 +68,13 @@ def make_trainer(
         def validate():
             return held_out.evaluate(network, e._loss, score)
 
-        if e.early_stopping and continues:
+        if e.early_stopping and continues and saved is None:
             # Rows and targets may be new: what was best is measured again, not remembered.
             e._monitor.start_from(validate()[1], getattr(e, "best_iter_", None), network.parameters)
     else:
         make_score(e, e.scoring)  # a wrong name is an error even where it is not used
-    return Trainer(
+    done_in_this_run = 0 if saved is None else saved._run["epoch"]
+    trainer = Trainer(
         network,
         e._loss,
         e.optimizer_,
@@ -83,9 +95,14 @@ def make_trainer(
         verbose=e.verbose,
         rows_seen=e.t_,
         first_of_fit=not goes_on,
-        epochs_before=len(e.history_["loss"]) if goes_on else 0,
+        epochs_before=len(e.history_["loss"]) - done_in_this_run if goes_on else 0,
         warns_not_converged=not incremental,
+        run_id=run_id,
     )
+    checkpoints.allow_saving(e, trainer)
+    if saved is not None:
+        checkpoints.resume(trainer, saved)
+    return trainer
 
 
 def _optimizer(e: Any, goes_on: bool) -> Optimizer:
@@ -179,7 +196,10 @@ def _warn_about_ignored(e: Any) -> None:
     ]
     if not (isinstance(e.learning_rate, str) and e.learning_rate == "constant"):
         ignored.append(f"learning_rate={e.learning_rate!r}")
-    if e.layers is not None:
+    multipliers = e.learning_rate_multipliers
+    if any(m != 1 for m in (multipliers if is_per_layer(multipliers) else [multipliers])):
+        ignored.append(f"learning_rate_multipliers={multipliers!r}")
+    if getattr(e, "layers", None) is not None:
         ignored += [repr(layer) for layer in e.network_.walk() if layer.is_random]
     if ignored:
         warnings.warn(

@@ -44,6 +44,17 @@ class ClassEncoder:
         self.kind = "binary" if len(self.classes) <= 2 else "multiclass"
         self.n_outputs = 1 if self.kind == "binary" else len(self.classes)
 
+    def check(self) -> None:
+        """Raise ValueError where classes and outputs are not of one kind."""
+        n_classes = len(self.classes)
+        kinds = {
+            "binary": n_classes in (1, 2) and self.n_outputs == 1,
+            "multiclass": self.n_outputs == n_classes > 2,
+            "multilabel": self.n_outputs == n_classes,
+        }
+        if not kinds[self.kind]:
+            raise ValueError(f"{n_classes} classes do not go with {self.n_outputs} outputs")
+
     def labels(self, y: Any) -> np.ndarray:
         """Return the classes that y has, of the same kind as the encoder's."""
         if self.kind == "multilabel" or type_of_target(y) == "multilabel-indicator":

@@ -8,16 +8,17 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep._component import InvalidParameterError, Limit
+from skdeep._component import InvalidParameterError, Limit, per_layer_and_output
 from skdeep.layers import Layer
-from skdeep.network import Network
+from skdeep.network import Network, hidden_groups, parameters_of
 from skdeep.parameters import Parameter
 
 
-def pretrained_network(pretrained: Any, owner_of_networks: type) -> Network:
-    """Return the network of `pretrained`, a fitted estimator in a FrozenEstimator.
+def pretrained_layers(pretrained: Any, owner_of_networks: type) -> tuple[Network, int]:
+    """Return the network of `pretrained`, and how many hidden layers another one can begin with.
 
-    Wrapped, it survives `clone`, which would take away what an estimator has learned.
+    It is a fitted estimator in a FrozenEstimator: wrapped, it survives `clone`, which would take
+    away what an estimator has learned.
     """
     name = type(pretrained).__name__
     if isinstance(pretrained, owner_of_networks):
@@ -33,15 +34,16 @@ def pretrained_network(pretrained: Any, owner_of_networks: type) -> Network:
             "in a sklearn.frozen.FrozenEstimator."
         )
     check_is_fitted(model, "network_", msg="pretrained: this %(name)s instance is not fitted yet.")
-    return model.network_
+    return model.network_, model._n_layers_to_reuse
 
 
-def copy_hidden_layers(source: Network, target: Network, what: str) -> None:
+def copy_hidden_layers(source: Network, target: Network, n_layers: int, what: str) -> None:
     """Copy parameters and running statistics, layer by layer from the bottom.
 
-    Where one network has more hidden layers than the other, the lower ones count.
+    At most n_layers of the source's; where the target has fewer hidden layers, the lower ones.
     """
-    pairs = list(zip(_hidden_parameters(source), _hidden_parameters(target), strict=False))
+    there = _hidden_parameters(source)[:n_layers]
+    pairs = list(zip(there, _hidden_parameters(target), strict=False))
     problems = []
     if source.n_inputs != target.n_inputs:
         problems.append(f"inputs: {source.n_inputs} there, {target.n_inputs} here")
@@ -66,15 +68,8 @@ def copy_parameters(source: Network, target: Network) -> None:
 
 def _hidden_parameters(network: Network) -> list[list[Parameter]]:
     """Return the parameters of every hidden layer; the lowest has those of the input layers."""
-    return [
-        [p for layer in group for part in layer.walk() for p in part.parameters_]
-        for group in hidden_groups(network.layers, network.hidden_stops)
-    ]
-
-
-def hidden_groups(layers: list[Layer], stops: list[int]) -> list[list[Layer]]:
-    """Return the layers that each hidden layer is made of."""
-    return [layers[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]
+    groups = hidden_groups(network.layers, network.hidden_stops)
+    return [parameters_of(group) for group in groups]
 
 
 def _described(parameters: list[Parameter]) -> str:
@@ -85,10 +80,17 @@ def freeze(layers: list[Layer], stops: list[int], frozen_layers: Any) -> None:
     """Let the parameters of some hidden layers of a network that is built not train."""
     groups = hidden_groups(layers, stops)
     for i in _frozen_indices(frozen_layers, len(groups)):
-        for layer in groups[i]:
-            for part in layer.walk():
-                for parameter in part.parameters_:
-                    parameter.trainable = False
+        for parameter in parameters_of(groups[i]):
+            parameter.frozen = True
+
+
+def set_rates(layers: list[Layer], stops: list[int], multipliers: Any) -> None:
+    """Set what the steps of each hidden layer, and of the output layer, are multiplied by."""
+    groups = hidden_groups(layers, stops)
+    of_layers = per_layer_and_output(multipliers, len(groups), "learning_rate_multipliers", 1.0)
+    for group, rate in zip([*groups, layers[stops[-1] :]], of_layers, strict=True):
+        for parameter in parameters_of(group):
+            parameter.rate = float(rate)
 
 
 def _frozen_indices(frozen_layers: Any, n_hidden: int) -> set[int]:

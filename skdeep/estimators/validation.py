@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.model_selection import train_test_split
-from sklearn.utils.validation import validate_data
 
 from skdeep._component import InvalidParameterError, unknown_name
 from skdeep.estimators.data import (
     TrainingData,
     combine_weights,
-    ravel_single_column,
     scale_to_mean_one,
 )
 from skdeep.losses import Loss
@@ -64,6 +62,11 @@ def make_score(estimator: Any, scoring: Any) -> Callable[[ValidationSet, np.ndar
     if isinstance(scoring, str):
         if scoring not in get_scorer_names():
             raise InvalidParameterError(unknown_name(scoring, get_scorer_names(), "scoring"))
+        if not hasattr(estimator, "predict"):
+            raise InvalidParameterError(
+                f"scoring={scoring!r} needs predictions, which {type(estimator).__name__} does not "
+                "make; give None, 'loss', or a callable scoring(estimator, X, y)."
+            )
         scorer = get_scorer(scoring)
     elif callable(scoring):
         scorer = scoring
@@ -184,17 +187,7 @@ def hold_out(estimator: Any, data: TrainingData, given) -> ValidationSet | None:
 
 def _given_validation(estimator, data: TrainingData, X_val, y_val, weight_val) -> ValidationSet:
     try:
-        X_val, y_val = validate_data(
-            estimator,
-            X_val,
-            y_val,
-            accept_sparse="csr",
-            multi_output=True,
-            y_numeric=estimator._y_is_numeric,
-            dtype=data.X.dtype,
-            reset=False,
-        )
-        y_val = ravel_single_column(y_val)
+        X_val, y_val = estimator._check_data(X_val, y_val, data.X.dtype, reset=False)
         encoded = estimator._encode(y_val)
         weight = combine_weights(weight_val, estimator._class_weights(y_val, False), X_val)
     except ValueError as error:

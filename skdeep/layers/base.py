@@ -21,6 +21,8 @@ from skdeep._component import Component, InvalidParameterError
 from skdeep.kernels import choose, numpy_kernels
 from skdeep.parameters import Parameter
 
+# So wide that a single row is half a gigabyte.
+MOST_COLUMNS = 1 << 26
 CHAIN_TRAINING_ATTRIBUTES = ("_forward", "_backward")
 
 
@@ -53,6 +55,9 @@ class Layer(Component):
         """Fill the parameters' gradients and return dX (None where it was not needed)."""
         raise NotImplementedError
 
+    def finish_backward(self) -> None:
+        """Add to gradients of other layers, once the whole network's `backward` has run."""
+
     def infer(self, X: np.ndarray) -> np.ndarray:
         """Return Y: the prediction pass, which changes nothing."""
         raise NotImplementedError
@@ -71,6 +76,10 @@ class Layer(Component):
         """Build; remember shapes, parameters, and which attributes are there to stay."""
         self.n_inputs_ = n_inputs
         self.n_outputs_, self.parameters_ = self.build(n_inputs)
+        if self.n_outputs_ > MOST_COLUMNS:
+            raise InvalidParameterError(
+                f"{self!r} would put out {self.n_outputs_} columns; {MOST_COLUMNS} are the most."
+            )
         self._kept = None
         self._kept = frozenset(vars(self))
         return self.n_outputs_

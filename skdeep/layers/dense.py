@@ -123,7 +123,7 @@ class Dense(Layer):
         if f is not None:
             f.allocate(*shape, dtype, rng)
         self._dX = np.empty((n_rows, self.n_inputs_), dtype) if needs_dX else None
-        self._W, self._dW = self.kernel_.value, self.kernel_.grad
+        self._W, self._dW = self._weights_in_training(dtype)
         has_bias = self.bias_ is not None
         self._b, self._db = (self.bias_.value, self.bias_.grad) if has_bias else (None, None)
         self._run_forward, self._run_backward = self.kernels.bind_dense(
@@ -134,6 +134,15 @@ class Dense(Layer):
         if self._rng is not None:
             self._noise_forward = self.kernels.noise_forward
             self._W = np.empty(self.kernel_.shape, dtype)
+
+    @property
+    def weights(self) -> np.ndarray:
+        """What the inputs are multiplied by: an array of shape (n_inputs, units), a live view."""
+        return self.kernel_.value
+
+    def _weights_in_training(self, dtype) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the weights, and where their gradient goes; None where they do not train."""
+        return self.kernel_.value, self.kernel_.grad
 
     @property
     def is_random(self):
@@ -159,9 +168,9 @@ class Dense(Layer):
         return dX
 
     def infer(self, X):
-        Y = np.empty((X.shape[0], self.units), self.kernel_.value.dtype)
+        Y = np.empty((X.shape[0], self.units), self.weights.dtype)
         b = None if self.bias_ is None else self.bias_.value
-        numpy_kernels.dense_forward(X, self.kernel_.value, b, Y)
+        numpy_kernels.dense_forward(X, self.weights, b, Y)
         if self.activation_ is not None:
             self.activation_.infer(Y, np.empty_like(Y))
         return Y

@@ -41,6 +41,21 @@ class DenseTargets:
         return out
 
 
+class SparseTargets:
+    """Targets that are the rows of a CSR matrix, spread out a batch at a time."""
+
+    def __init__(self, Y):
+        self.Y = Y
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.Y.shape
+
+    def gather(self, rows: np.ndarray | slice, out: np.ndarray, kernels=numpy_kernels):
+        """Write those rows to `out`, and return it."""
+        return self.Y[rows].toarray(out=out)
+
+
 class ClassTargets:
     """Class codes, spread out a batch at a time to `on` for the class and `off` for the others."""
 

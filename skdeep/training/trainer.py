@@ -65,6 +65,8 @@ class Trainer:
         Epochs of earlier runs that count for the schedule.
     warns_not_converged : bool
         Whether running into the last epoch is worth a warning.
+    run_id : str or None
+        What tells this run from others, where a callback asked for it.
 
     Attributes
     ----------
@@ -76,6 +78,8 @@ class Trainer:
         Whether Ctrl-C ended the run.
     stop_training : bool
         A callback may set it to True: training stops when the epoch ends.
+    save : callable
+        save(path) writes the model as it is to a file, with what a resumed run needs.
     """
 
     def __init__(
@@ -103,6 +107,7 @@ class Trainer:
         first_of_fit: bool = True,
         epochs_before: int = 0,
         warns_not_converged: bool = True,
+        run_id: str | None = None,
     ):
         self.network = network
         self.loss = loss
@@ -120,13 +125,16 @@ class Trainer:
         self.clip_norm = None if clip_norm is None else float(clip_norm)
         self.rng = rng
         self.validate = validate
-        self.callbacks = list(callbacks)
+        self.callbacks = sorted(callbacks, key=lambda callback: callback.runs_last)
         self.verbose = verbose
         self.rows_seen = rows_seen
         self.first_of_fit = first_of_fit
         self.epochs_before = epochs_before
         self.warns_not_converged = warns_not_converged
+        self.run_id = run_id
+        self.save: Callable[[str], None] | None = None
         self.epoch = 0
+        self._is_resumed = False
         self.learning_rate = self.learning_rate_init
         self.stop_training = False
         self.gradient_norm = math.nan
@@ -156,7 +164,14 @@ class Trainer:
         else:  # nothing looks at the whole gradient: the optimizer adds the penalty as it goes
             loss = self._objective(X, Y, weight, 0.0)
         keep = 1.0 - self.learning_rate * self.weight_decay
-        loss += self.optimizer.step(self._w, g, self.learning_rate, self._n_kernels, l2, keep)
+        w, rates = self._w, self._rates
+        if rates is not None:
+            np.copyto(self._before, w)
+        loss += self.optimizer.step(w, g, self.learning_rate, self._n_kernels, l2, keep)
+        if rates is not None:  # of the step, so much is done
+            w -= self._before
+            w *= rates
+            w += self._before
         network.apply_constraints()
         return loss
 
@@ -200,6 +215,8 @@ class Trainer:
             if not self.optimizer.started:
                 self.optimizer.start(n_trainable, dtype)
             self.optimizer.bind(kernels, n_trainable, dtype)
+            if self._is_resumed and self._ends_after_epoch():
+                return
             while self.epoch < n_epochs:
                 self.begin_epoch()
                 loss = self.train_epoch(batches)
@@ -209,6 +226,31 @@ class Trainer:
                     return
             if self.warns_not_converged and not self.schedule.ends:
                 self._warn_not_converged(n_epochs)
+
+    def resume(self, epoch: int, learning_rate: float, stops: bool) -> None:
+        """Go on behind an epoch that was the last of an earlier session of this run.
+
+        All else that the run is at comes with the network, the optimizer and the other parts.
+        """
+        self.epoch = epoch
+        self.learning_rate = learning_rate
+        self.stop_training = stops
+        self.first_of_fit = False
+        self._is_resumed = True
+
+    def rearrange(self) -> None:
+        """Take up what a callback has changed about what trains, and how fast.
+
+        The optimizer starts anew: what it knew was about other parameters.
+        """
+        parameters = self.network.parameters
+        self.network.release()
+        laid_out = parameters.order_anew()
+        if self.monitor.best_values is not None:
+            self.monitor.best_values = laid_out(self.monitor.best_values)
+        self._begin_session(*self._session)
+        self.optimizer.start(parameters.n_trainable, self.network.dtype)
+        self.optimizer.bind(self._kernels, parameters.n_trainable, self.network.dtype)
 
     # What happens around it ---------------------------------------------------------------------
 
@@ -243,6 +285,7 @@ class Trainer:
             finally:
                 self.network.release()
                 self._work = self._noise = self._w = self._g = self._kernels = None
+                self._rates = self._before = self._session = None
             try:
                 self._call(self.callbacks, "on_train_end")
             except KeyboardInterrupt:
@@ -257,6 +300,9 @@ class Trainer:
         self._w = parameters.values[: parameters.n_trainable]
         self._work = np.empty((n_rows, network.n_outputs), network.dtype)
         self._noise = np.empty_like(self._g) if self.gradient_noise else None
+        self._rates = parameters.rates()
+        self._before = None if self._rates is None else np.empty_like(self._w)
+        self._session = n_rows, rng, kernels
         self._treats_gradient = bool(self.gradient_noise) or not (
             self.clip_value is None and self.clip_norm is None
         )
@@ -281,6 +327,10 @@ class Trainer:
         n_epochs_in_life = len(self.history["loss"])
         self.monitor.update(loss, score, n_epochs_in_life, self.network.parameters)
         self._call(self.callbacks, "on_epoch_end")
+        return self._ends_after_epoch()
+
+    def _ends_after_epoch(self) -> bool:
+        """Return whether to stop; do what the schedule does about a plateau."""
         if self.stop_training:
             return True
         if not self.monitor.plateau:

@@ -3,7 +3,7 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skdeep import MLPClassifier, MLPRegressor
+from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor
 from skdeep.layers import Activation, BatchNorm, Columns, Concatenate, Dense, Dropout, Residual
 
 # lbfgs is the solver for which weighted rows and repeated rows can agree to the last digit: one
@@ -78,10 +78,27 @@ CONFIGURATIONS = {
     ),
 }
 
+AUTOENCODERS = {
+    "defaults": ({}, WEIGHTS),
+    "tied, denoising, sparse": (
+        {
+            "hidden_layer_sizes": (8, 3),
+            "tied_weights": True,
+            "input_noise": 0.1,
+            "activity_regularizer": "l1",
+        },
+        WEIGHTS,
+    ),
+    "lbfgs": ({"solver": "lbfgs", "alpha": 0.0, "max_iter": 30}, {}),
+}
+
 EXPECTED = [
     (Estimator(**{"max_iter": 100, **settings}), failures)
     for settings, failures in CONFIGURATIONS.values()
     for Estimator in (MLPClassifier, MLPRegressor)
+] + [
+    (MLPAutoencoder(**{"max_iter": 20, **settings}), failures)
+    for settings, failures in AUTOENCODERS.values()
 ]
 
 

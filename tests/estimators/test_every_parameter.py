@@ -99,6 +99,8 @@ BOTH = [
     ("learning_rate", Warmup("cosine", epochs=2), {}),
     ("learning_rate", Piecewise([2], [1.0, 0.1]), {}),
     ("learning_rate_init", 0.01, {}),
+    ("learning_rate_multipliers", 0.1, {}),
+    ("learning_rate_multipliers", [1.0, 1.0, 0.1], {}),
     ("power_t", 0.9, {"learning_rate": "invscaling"}),
     ("momentum", 0.5, SGD_SETTINGS),
     ("nesterovs_momentum", False, SGD_SETTINGS),

@@ -1,0 +1,75 @@
+"""What a network knows of eight kinds of clothes helps it with two others, of which it sees few.
+
+Task A is to tell eight kinds of Fashion-MNIST's ten apart. Task B, with 200 images, is to tell
+sandals from shirts. All hidden layers of A's network are the start of B's: frozen for four epochs,
+while the new output layer finds its place, then trained with it.
+
+The data come from OpenML, or from the file that the environment variable SKDEEP_FASHION_MNIST names
+(an npz with X_train, y_train, X_test, y_test).
+"""
+
+import os
+import warnings
+
+import numpy as np
+from sklearn.datasets import fetch_openml
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.frozen import FrozenEstimator
+
+from skdeep import MLPClassifier
+from skdeep.callbacks import GradualUnfreezing
+
+SANDAL, SHIRT = 5, 6
+NET = {
+    "hidden_layer_sizes": (300, 100, 50, 50, 50),
+    "activation": "selu",
+    "solver": "sgd",
+    "momentum": 0.0,
+    "learning_rate_init": 1e-3,
+    "batch_size": 32,
+    "max_iter": 20,
+}
+
+
+def load() -> tuple[np.ndarray, ...]:
+    """Return X_train, y_train, X_test, y_test, with pixels in [0, 1]."""
+    path = os.environ.get("SKDEEP_FASHION_MNIST")
+    if path:
+        with np.load(path) as file:
+            X_train, y_train, X_test, y_test = (
+                file[name] for name in ("X_train", "y_train", "X_test", "y_test")
+            )
+    else:
+        X, y = fetch_openml("Fashion-MNIST", version=1, return_X_y=True, as_frame=False)
+        X_train, X_test, y_train, y_test = X[:60000], X[60000:], y[:60000], y[60000:]
+    X_train, X_test = (X.reshape(len(X), -1).astype(np.float32) / 255 for X in (X_train, X_test))
+    return X_train, y_train.astype(int), X_test, y_test.astype(int)
+
+
+def main() -> None:
+    """Train on A, then on B with and without what was learned from A."""
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    X_train, y_train, X_test, y_test = load()
+    of_B, of_B_test = (np.isin(y, [SANDAL, SHIRT]) for y in (y_train, y_test))
+    eight = MLPClassifier(**NET, random_state=0).fit(X_train[~of_B], y_train[~of_B])
+    print(f"A, eight kinds: accuracy {eight.score(X_test[~of_B_test], y_test[~of_B_test]):.4f}")
+    after_A = {
+        "pretrained": FrozenEstimator(eight),
+        "frozen_layers": 5,
+        "callbacks": [GradualUnfreezing({4: "all"})],
+    }
+
+    print("B, from 200 images:")
+    print("seed   from scratch   after A")
+    table = []
+    for seed in range(5):
+        models = [MLPClassifier(**NET, **start, random_state=seed) for start in ({}, after_A)]
+        for model in models:
+            model.fit(X_train[of_B][:200], y_train[of_B][:200])
+        table.append([model.score(X_test[of_B_test], y_test[of_B_test]) for model in models])
+        print("{:4d}   {:12.4f}   {:7.4f}".format(seed, *table[-1]))
+    print("mean   {:12.4f}   {:7.4f}".format(*np.mean(table, axis=0)))
+
+
+if __name__ == "__main__":
+    main()

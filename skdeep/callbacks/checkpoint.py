@@ -1,0 +1,170 @@
+"""Files of the model, written while it is trained."""
+
+from __future__ import annotations
+
+import math
+import os
+import string
+import warnings
+from pathlib import Path
+
+from skdeep._component import InvalidParameterError, Limit
+from skdeep.callbacks.base import Callback
+
+
+class ModelCheckpoint(Callback):
+    """Writes the model to a file after an epoch; an interrupted run can go on from there.
+
+    `skdeep.load` reads the files. With `resume=True` a fit whose file is there goes on from it, and
+    ends with the very weights that it would have had without the interruption: run the same program
+    again. That takes the same data and parameters, `random_state` among them, and the same of
+    skdeep's callbacks; the name of the file tells.
+
+    Parameters
+    ----------
+    path : str or path-like, default="checkpoint-{run}.skdeep"
+        `{run}` stands for a name of the run, which is made from the model's parameters and the
+        data, so that runs in parallel, as in a search, have files of their own; where it is left
+        out, it is put before the suffix. `{epoch}` and the keys of `history_` may be in it too:
+        "{run}-{epoch:03d}-{val_loss:.3f}.skdeep". Directories are made.
+    every : int, default=1
+        Epochs between two files.
+    best_only : bool, default=False
+        Whether to write a file only where `monitor` is better than ever before in this run.
+    monitor : str or None, default=None
+        A key of `history_`; None is "val_score" where there is validation data, else "loss". Scores
+        are better where they are higher, all else where it is lower.
+    resume : bool, default=False
+        Whether fit goes on from the file, if there is one. A run that had ended is not repeated.
+
+    Attributes
+    ----------
+    path_ : str
+        The last file that was written.
+    best_ : float
+        The best figure so far, with `best_only`.
+    """
+
+    _limits = {"every": Limit(1, integer=True)}
+
+    def __init__(
+        self,
+        path: str | os.PathLike = "checkpoint-{run}.skdeep",
+        *,
+        every: int = 1,
+        best_only: bool = False,
+        monitor: str | None = None,
+        resume: bool = False,
+    ):
+        self.path = path
+        self.every = every
+        self.best_only = best_only
+        self.monitor = monitor
+        self.resume = resume
+
+    runs_last = True  # what it writes is what the other callbacks have left
+    needs_run_id = True
+
+    def check(self, what=""):
+        super().check(what)
+        for name in ("best_only", "resume"):
+            if not isinstance(getattr(self, name), bool):
+                raise InvalidParameterError(
+                    f"ModelCheckpoint {name}={getattr(self, name)!r} is not allowed; give True or "
+                    "False."
+                )
+        if self.monitor is not None and not isinstance(self.monitor, str):
+            raise InvalidParameterError(
+                f"ModelCheckpoint monitor={self.monitor!r} is not allowed; give a key of history_."
+            )
+        self._fields()
+
+    def on_train_begin(self, trainer):
+        self.check()
+        if self.resume and trainer.optimizer is None:
+            raise InvalidParameterError(
+                "ModelCheckpoint(resume=True) is for solvers that go step by step; what "
+                "solver='lbfgs' is at can't be kept. resume=False writes files of it."
+            )
+        if trainer.epoch == 0:
+            self.best_ = None
+
+    def on_epoch_end(self, trainer):
+        if trainer.epoch % self.every or (self.best_only and not self._is_best(trainer.history)):
+            return
+        path = self._path_after_epoch(trainer)
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            trainer.save(path)
+        except OSError as error:
+            # Hours of training are worth more than the file.
+            warnings.warn(
+                f"ModelCheckpoint could not write {path!r}: {error}. Training goes on.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return
+        self.path_ = path
+
+    def path_of(self, run_id: str) -> Path | None:
+        """Return the file that a run resumes from; None where it does not."""
+        self.check()
+        if not self.resume:
+            return None
+        if self._fields() != {"run"}:
+            raise InvalidParameterError(
+                f"ModelCheckpoint(resume=True) needs one file, which is written over; path="
+                f"{self._given()!r} names many. Leave {sorted(self._fields() - {'run'})} out."
+            )
+        return Path(self._template().format(run=run_id))
+
+    def _path_after_epoch(self, trainer) -> str:
+        figures = {name: column[-1] for name, column in trainer.history.items()}
+        fields = {"epoch": trainer.epochs_before + trainer.epoch, **figures}
+        try:
+            return self._template().format(run=trainer.run_id, **fields)
+        except (KeyError, IndexError, ValueError) as error:
+            raise InvalidParameterError(
+                f"ModelCheckpoint path={self._given()!r}: {error!r}; choose from "
+                f"{['run', *fields]}, where those that begin with 'val_' need validation data."
+            ) from error
+
+    def _given(self) -> str:
+        if not isinstance(self.path, (str, os.PathLike)) or not os.fspath(self.path):
+            raise InvalidParameterError(
+                f"ModelCheckpoint path={self.path!r} is not allowed; give a string or a Path."
+            )
+        return os.fspath(self.path)
+
+    def _fields(self, template: str | None = None) -> set[str]:
+        template = self._template() if template is None else template
+        try:
+            parsed = list(string.Formatter().parse(template))
+        except ValueError as error:
+            raise InvalidParameterError(f"ModelCheckpoint path={template!r}: {error}.") from error
+        return {name for _, name, _, _ in parsed if name is not None}
+
+    def _template(self) -> str:
+        template = self._given()
+        if "run" in self._fields(template):
+            return template
+        root, suffix = os.path.splitext(template)
+        return f"{root}-{{run}}{suffix}"
+
+    def _is_best(self, history) -> bool:
+        key = self.monitor
+        if key is None:
+            key = "val_score" if "val_score" in history else "loss"
+        if key not in history:
+            raise InvalidParameterError(
+                f"ModelCheckpoint monitor={key!r} is not in history_; choose from "
+                f"{sorted(history)}, where those that begin with 'val_' need validation data."
+            )
+        value = history[key][-1]
+        if math.isnan(value):
+            return False
+        sign = 1 if "score" in key else -1
+        is_best = self.best_ is None or sign * value > sign * self.best_
+        if is_best:
+            self.best_ = value
+        return is_best

@@ -1,0 +1,207 @@
+"""Models to and from scikit-learn's own MLPClassifier and MLPRegressor."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import math
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from sklearn import neural_network
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils.validation import check_is_fitted
+
+from skdeep.activations import Identity, Logistic, ReLU, Tanh
+from skdeep.estimators import MLPClassifier, MLPRegressor
+from skdeep.estimators.base import HISTORY, BaseMLP
+from skdeep.estimators.randomness import Streams
+from skdeep.estimators.targets import ClassEncoder
+from skdeep.layers import Dense
+
+_OURS = {
+    neural_network.MLPClassifier: MLPClassifier,
+    neural_network.MLPRegressor: MLPRegressor,
+}
+_THEIRS = {ours: theirs for theirs, ours in _OURS.items()}
+_ACTIVATIONS = {Identity: "identity", Logistic: "logistic", Tanh: "tanh", ReLU: "relu"}
+_SOLVERS = ("sgd", "adam", "lbfgs")
+_LEARNING_RATES = ("constant", "invscaling", "adaptive")
+_LOSSES = {MLPClassifier: ("log_loss",), MLPRegressor: ("squared_error", "poisson")}
+# What says how a model is handled, not what it is.
+_OF_NO_CONSEQUENCE = ("dtype", "verbose", "callbacks", "pretrained")
+
+
+# From scikit-learn ----------------------------------------------------------------------------
+
+
+def from_sklearn(mlp: Any) -> MLPClassifier | MLPRegressor:
+    """Return a model of skdeep that predicts what a fitted model of scikit-learn does.
+
+    Parameters
+    ----------
+    mlp : sklearn.neural_network.MLPClassifier or MLPRegressor
+        Fitted. It is left as it is.
+
+    Returns
+    -------
+    MLPClassifier or MLPRegressor
+        With the same parameters, weights, classes and loss curve. A warm start goes on from there;
+        its optimizer starts anew.
+    """
+    if type(mlp) not in _OURS:
+        raise TypeError(
+            f"from_sklearn: {mlp!r} is not allowed; give a fitted MLPClassifier or MLPRegressor of "
+            "sklearn.neural_network."
+        )
+    check_is_fitted(mlp, "coefs_")
+    cls = _OURS[type(mlp)]
+    known = inspect.signature(cls).parameters
+    parameters = {k: copy.deepcopy(v) for k, v in mlp.get_params().items() if k in known}
+    parameters["hidden_layer_sizes"] = tuple(W.shape[1] for W in mlp.coefs_[:-1])
+    if mlp.solver != "sgd":
+        parameters["learning_rate"] = "constant"  # scikit-learn's other solvers ignore it
+    model = cls(**parameters)
+    for name in ("n_features_in_", "feature_names_in_", "n_outputs_"):
+        if hasattr(mlp, name):
+            setattr(model, name, getattr(mlp, name))
+    if isinstance(model, MLPClassifier):
+        _take_classes(model, mlp)
+    model._loss = model._choose_loss()
+    model._streams = Streams(copy.deepcopy(mlp.random_state))
+    losses = [float(loss) for loss in getattr(mlp, "loss_curve_", [mlp.loss_])]
+    unknown = [math.nan] * len(losses)
+    model.history_ = {**{name: list(unknown) for name in HISTORY}, "loss": losses}
+    if getattr(mlp, "validation_scores_", None):
+        model.history_["val_score"] = [float(score) for score in mlp.validation_scores_]
+    dtype = np.dtype(mlp.coefs_[0].dtype)
+    model._prepare_network(mlp.n_features_in_, dtype, continues=False, incremental=False)
+    model.coefs_, model.intercepts_ = mlp.coefs_, mlp.intercepts_
+    model.optimizer_ = model._schedule = model._monitor = None
+    model.loss_curve_ = model.history_["loss"]
+    model.validation_scores_ = model.history_.get("val_score")
+    for name in ("n_iter_", "t_", "n_layers_", "out_activation_", "loss_"):
+        setattr(model, name, getattr(mlp, name))
+    for name in ("best_loss_", "best_validation_score_"):
+        setattr(model, name, getattr(mlp, name, None))
+    figures = model.validation_scores_ if mlp.early_stopping else [-loss for loss in losses]
+    model.best_iter_ = int(np.argmax(figures)) + 1 if figures else None
+    return model
+
+
+def _take_classes(model: MLPClassifier, mlp: neural_network.MLPClassifier) -> None:
+    is_multilabel = mlp._label_binarizer.y_type_ == "multilabel-indicator"
+    labels = np.eye(mlp.n_outputs_, dtype=int) if is_multilabel else mlp.classes_
+    model._encoder = ClassEncoder(labels, None if is_multilabel else mlp.classes_)
+    model.classes_ = model._encoder.classes
+
+
+# To scikit-learn ------------------------------------------------------------------------------
+
+
+def to_sklearn(model: BaseMLP) -> Any:
+    """Return a model of scikit-learn that predicts what a fitted model of skdeep does.
+
+    Parameters
+    ----------
+    model : MLPClassifier or MLPRegressor
+        Fitted. It is left as it is.
+
+    Returns
+    -------
+    sklearn.neural_network.MLPClassifier or MLPRegressor
+
+    Raises
+    ------
+    ValueError
+        Where the model has something that scikit-learn lacks: it is named.
+    """
+    if type(model) not in _THEIRS:
+        raise TypeError(
+            f"to_sklearn: {type(model).__name__} is not allowed; give a fitted MLPClassifier or "
+            "MLPRegressor of skdeep."
+        )
+    check_is_fitted(model, "network_")
+    lacking = [*_lacking_layers(model), *_lacking_parameters(model)]
+    if lacking:
+        raise ValueError(f"to_sklearn: scikit-learn's MLP has no {', no '.join(lacking)}.")
+    theirs = _THEIRS[type(model)]
+    known = inspect.signature(theirs).parameters
+    parameters = {k: copy.deepcopy(v) for k, v in model.get_params().items() if k in known}
+    hidden = [layer for layer in model.network_.layers if isinstance(layer, Dense)][:-1]
+    parameters["hidden_layer_sizes"] = tuple(layer.units for layer in hidden)
+    parameters["activation"] = _activation_of(hidden[0]) if hidden else "identity"
+    mlp = theirs(**parameters)
+    mlp.coefs_ = [W.copy() for W in model.coefs_]
+    mlp.intercepts_ = [b.copy() for b in model.intercepts_]
+    for name in (
+        *("n_features_in_", "feature_names_in_", "classes_", "n_outputs_", "n_layers_", "n_iter_"),
+        *("t_", "out_activation_", "loss_", "best_loss_", "best_validation_score_"),
+    ):
+        if hasattr(model, name):
+            setattr(mlp, name, copy.deepcopy(getattr(model, name)))
+    mlp.loss_curve_ = list(model.loss_curve_)
+    scores = model.validation_scores_
+    mlp.validation_scores_ = None if scores is None else list(scores)
+    # What a warm start of scikit-learn's looks for.
+    mlp._no_improvement_count = 0
+    mlp._best_coefs = [W.copy() for W in mlp.coefs_]
+    mlp._best_intercepts = [b.copy() for b in mlp.intercepts_]
+    if isinstance(model, MLPClassifier):
+        is_multilabel = model._encoder.kind == "multilabel"
+        labels = np.eye(model.n_outputs_, dtype=int) if is_multilabel else model.classes_
+        mlp._label_binarizer = LabelBinarizer().fit(labels)
+    return mlp
+
+
+def _activation_of(layer: Dense) -> str | None:
+    f = layer.activation_
+    return "identity" if f is None else _ACTIVATIONS.get(type(f))
+
+
+def _lacking_layers(model: BaseMLP) -> list[str]:
+    """Return what is in the network, at prediction, that scikit-learn's has not."""
+    lacking = []
+    at_prediction = [x for x in model.network_.layers if not (x.is_random and type(x) is not Dense)]
+    for layer in at_prediction:
+        is_plain = type(layer) is Dense and layer.bias_ is not None and _activation_of(layer)
+        if not is_plain:
+            lacking.append(repr(layer))
+    if not lacking:
+        kinds = list(dict.fromkeys(_activation_of(layer) for layer in at_prediction[:-1]))
+        if len(kinds) > 1:
+            lacking.append(f"hidden layers of several activations ({', '.join(kinds)})")
+    if isinstance(model, MLPClassifier) and len(model.classes_) < 2:
+        lacking.append("classifier of a single class")
+    return lacking
+
+
+def _lacking_parameters(model: BaseMLP) -> list[str]:
+    """Return the parameters that are set and that scikit-learn's MLP has not."""
+    theirs = inspect.signature(_THEIRS[type(model)]).parameters
+    choices = {
+        "solver": _SOLVERS,
+        "learning_rate": _LEARNING_RATES,
+        "loss": _LOSSES[type(model)],
+        "warm_start": (False, True),
+    }
+    lacking = []
+    for name, parameter in inspect.signature(type(model)).parameters.items():
+        value = getattr(model, name)
+        if name in choices:
+            is_there = any(_equal(value, choice) for choice in choices[name])
+        elif name == "random_state":
+            is_there = not isinstance(value, np.random.Generator)
+        elif name in theirs or name in _OF_NO_CONSEQUENCE:
+            is_there = True
+        else:
+            is_there = _equal(value, parameter.default)
+        if not is_there:
+            lacking.append(f"{name}={value!r}")
+    return lacking
+
+
+def _equal(value: Any, other: Any) -> bool:
+    are_numbers = isinstance(value, Real) and isinstance(other, Real)
+    return value is other or ((are_numbers or type(value) is type(other)) and bool(value == other))

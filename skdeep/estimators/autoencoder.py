@@ -1,0 +1,535 @@
+"""The autoencoder."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from skdeep._component import InvalidParameterError, is_per_layer, resolve, store_parameters
+from skdeep.estimators.base import BaseMLP, has_stochastic_solver
+from skdeep.estimators.options import check_hidden_layer_sizes, check_output_activation
+from skdeep.layers import Dense
+from skdeep.layers.tied import TiedDense
+from skdeep.losses import REGRESSION_LOSSES, LogLoss, Loss, RegressionLoss
+from skdeep.training.batches import DenseTargets, SparseTargets
+
+AUTOENCODER_LOSSES = {**REGRESSION_LOSSES, "log_loss": LogLoss}
+PER_LAYER = (
+    "activation",
+    "initializer",
+    "dropout",
+    "pre_activation_noise",
+    "activation_noise",
+    "weight_noise",
+    "kernel_regularizer",
+    "activity_regularizer",
+    "learning_rate_multipliers",
+)
+
+
+class MLPAutoencoder(BaseMLP):
+    """A network that learns to put out what comes in, by way of a narrow code: a transformer.
+
+    The encoder's layers lead to the code, which is what `transform` returns; the decoder mirrors
+    them. A narrow code makes an undercomplete autoencoder, `input_noise` or `input_dropout` a
+    denoising one, `activity_regularizer="l1"` a sparse one. What was learned without labels can be
+    where a classifier or regressor starts: `pretrained=FrozenEstimator(autoencoder)`.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        Units of the encoder's layers, the code's at the end; an int is one layer. The decoder
+        mirrors them. Sequences with an entry a layer are for the encoder's, and mirrored too; or
+        they have an entry for every hidden layer of both.
+    tied_weights : bool, default=False
+        Whether the decoder's weights are the encoder's, transposed.
+    activation : str, Activation or sequence, default="relu"
+        The activation of the hidden layers, or one a layer: a name from `skdeep.activations`
+        ("identity", "logistic", "tanh", "relu", "leaky_relu", "prelu", "rrelu",
+        "thresholded_relu", "elu", "selu", "gelu", "swish", "silu", "mish", "softplus",
+        "softsign", "hard_sigmoid", "exponential", ...) or an instance.
+    initializer : str, Initializer or sequence, default="auto"
+        First values of the hidden layers' weights: a name from `skdeep.initializers` or an
+        instance, or one a layer (and one more for the output layer, which else follows "auto").
+        "auto" follows the activation: He for the ReLU family, LeCun normal for SELU, Glorot
+        otherwise.
+    bias_initializer : str or Initializer, default="zeros"
+        First values of all biases.
+    batch_norm : {None, "before", "after"}, default=None
+        Batch normalization in every hidden layer, before or after the activation. "before"
+        drops the dense layer's bias, as the normalization has its own.
+    batch_norm_input : bool, default=False
+        Batch normalization of the inputs.
+    batch_norm_momentum : float, default=0.9
+        How much of the running statistics is kept at each batch.
+    batch_norm_epsilon : float, default=1e-5
+        Added to the variance.
+    dropout : float or sequence of float, default=0.0
+        The share of a hidden layer's outputs that is set to 0 in training, or one a layer; what
+        is left is scaled up. Never at prediction.
+    input_dropout : float, default=0.0
+        The same for the inputs: a denoising autoencoder too.
+    input_noise : float, default=0.0
+        Standard deviation of Gaussian noise on the inputs, in training only: a denoising
+        autoencoder. What is to come out is the input without noise.
+    pre_activation_noise : float or sequence of float, default=0.0
+        The same before the activations of the hidden layers, or one a layer.
+    activation_noise : float or sequence of float, default=0.0
+        The same after the activations.
+    weight_noise : float or sequence of float, default=0.0
+        The same on the weights of every dense layer, the output layer included; or one a layer.
+    gradient_noise : float, default=0.0
+        The same on the gradient.
+    output_activation : str, default="auto"
+        What turns the network's output into a reconstruction: "identity", "relu", "softplus",
+        "exponential", "logistic" or "tanh"; "auto" follows the loss: the exponential for
+        "poisson" and "gamma", the logistic function for "log_loss", else the identity.
+    loss : str or Loss, default="squared_error"
+        "squared_error", "absolute_error", "huber", "log_cosh", "poisson", "gamma", "quantile",
+        "log_loss" for inputs in [0, 1], or an instance from `skdeep.losses`.
+    alpha : float, default=0.0001
+        Strength of scikit-learn's penalty on the weights (not the biases): `alpha / n_batch *
+        ((1 - l1_ratio) / 2 * sum(W ** 2) + l1_ratio * sum(abs(W)))`.
+    l1_ratio : float, default=0.0
+        The share of L1 in that penalty.
+    kernel_regularizer : str, Regularizer, None or sequence, default=None
+        A penalty on the weights of the hidden layers, added to the loss as it is: "l1", "l2",
+        "l1_l2" or an instance from `skdeep.regularizers`; or one a layer, and one more for the
+        output layer.
+    bias_regularizer : str, Regularizer or None, default=None
+        The same for all biases.
+    activity_regularizer : str, Regularizer, None or sequence, default=None
+        The same for the code, divided by the number of rows: "l1" makes a sparse autoencoder; or
+        one a layer.
+    kernel_constraint : str, Constraint or None, default=None
+        "max_norm", "unit_norm", "min_max_norm", "non_neg" or an instance from
+        `skdeep.constraints`, for the weights of every dense layer; norms are over the incoming
+        weights of a unit.
+    bias_constraint : str, Constraint or None, default=None
+        The same for all biases.
+    solver : str or Optimizer, default="adam"
+        "sgd", "adam", "adamw", "nadam", "adamax", "amsgrad", "adagrad", "adadelta", "rmsprop",
+        "lion", "lbfgs", or an instance from `skdeep.optimizers`.
+    learning_rate : str or Schedule, default="constant"
+        "constant", "invscaling", "adaptive", "step", "exponential", "inverse_time", "linear",
+        "polynomial", "cosine", "cosine_restarts", "one_cycle", "warmup_cosine", or an instance
+        from `skdeep.schedules`. Works with every solver but "lbfgs".
+    learning_rate_init : float, default=0.001
+        The learning rate that the schedule starts from.
+    learning_rate_multipliers : float or sequence of float, default=1.0
+        What the learning rate of the hidden layers is multiplied by, or one a layer, and one more
+        for the output layer: smaller steps for layers that were trained before.
+    power_t : float, default=0.5
+        The exponent of "invscaling".
+    momentum : float, default=0.9
+        For "sgd".
+    nesterovs_momentum : bool, default=True
+        For "sgd".
+    beta_1 : float, default=0.9
+        Decay of the first moment: "adam" and its relatives, "lion".
+    beta_2 : float, default=0.999
+        Decay of the second moment: "adam" and its relatives, "lion".
+    rho : float, default=0.9
+        Decay of the squared gradients: "rmsprop", "adadelta".
+    epsilon : float, default=1e-8
+        For the numerical stability of all adaptive solvers.
+    weight_decay : float, default=0.0
+        Decoupled decay of the dense layers' weights, with every solver but "lbfgs"; "adamw" is
+        "adam" with this. An `AdamW` instance's own is added to it.
+    clip_norm : float or None, default=None
+        The largest norm of the whole gradient.
+    clip_value : float or None, default=None
+        The largest component of the gradient; comes before `clip_norm`.
+    batch_size : int or "auto", default="auto"
+        Rows a step; "auto" is `min(200, n_samples)`.
+    max_iter : int, default=200
+        Epochs at the most; iterations for "lbfgs".
+    max_fun : int, default=15000
+        Evaluations of the loss at the most, for "lbfgs".
+    shuffle : bool, default=True
+        Whether rows come in a new order in every epoch.
+    tol : float, default=1e-4
+        What counts as an improvement of the training loss, or of the score with
+        `early_stopping`.
+    n_iter_no_change : int or inf, default=10
+        Training stops after so many epochs without an improvement.
+    early_stopping : bool, default=False
+        Whether to stop by the score on validation data, and to restore the best epoch's
+        weights.
+    validation_fraction : float, default=0.1
+        The share of rows set aside for that, where fit is given no X_val; at random.
+    scoring : str, callable or None, default=None
+        The validation score: None is the estimator's own, "loss" the negative loss, else a
+        scorer's name or a callable `scoring(estimator, X, y)`.
+    warm_start : bool or "transfer", default=False
+        Whether fit goes on from the weights that are there. "transfer" keeps the hidden layers, and
+        puts a new output layer on them.
+    pretrained : FrozenEstimator or None, default=None
+        A fitted estimator of skdeep in a `sklearn.frozen.FrozenEstimator`: its hidden layers are
+        the start of the network's, from the bottom, as far as both have some.
+    frozen_layers : int or sequence of int, default=0
+        How many of the lowest hidden layers do not train, or the positions of those. The lowest
+        hidden layer has the layers for the inputs with it. A frozen batch norm runs on its stored
+        statistics.
+    dtype : {"auto", "float32", "float64"}, default="auto"
+        What to compute in; "auto" is float32 for float32 data, else float64.
+    callbacks : list of Callback or None, default=None
+        From `skdeep.callbacks`.
+    random_state : int, RandomState, Generator or None, default=None
+        Makes first weights, shuffling, splits, dropout and noise repeatable.
+    verbose : bool or int, default=False
+        Whether to print a line an epoch.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of those columns, where X had names that are all strings.
+    n_layers_ : int
+        Number of layers, input and output included.
+    n_outputs_ : int
+        Number of outputs of the network: as many as inputs.
+    out_activation_ : str
+        What turns raw outputs into reconstructions.
+    coefs_ : list of ndarray of shape (fan_in, fan_out)
+        The weights of the dense layers: live views, so writing into them changes the model.
+    intercepts_ : list of ndarray of shape (fan_out,)
+        Their biases, live too.
+    n_iter_ : int
+        Epochs of the last call of fit.
+    t_ : int
+        Rows seen in the model's whole life.
+    loss_ : float
+        The last epoch's training loss, penalties included.
+    best_loss_ : float or None
+        The lowest training loss; None with `early_stopping`.
+    loss_curve_ : list of float
+        The training loss of every epoch of the model's life.
+    validation_scores_ : list of float or None
+        The validation score of every epoch, where there was validation data.
+    best_validation_score_ : float or None
+        The score of the weights that were kept, with `early_stopping`; else the highest.
+    best_iter_ : int
+        The epoch, counted from 1 over the model's life, that was best.
+    history_ : dict of list
+        One entry an epoch: "loss", "learning_rate", "gradient_norm" (of the epoch's last step,
+        before clipping), "seconds", and with validation data "val_loss" (without penalties)
+        and "val_score".
+    network_ : Network
+        The trained network.
+    optimizer_ : Optimizer or None
+        The optimizer; None for "lbfgs".
+
+    See Also
+    --------
+    MLPClassifier, MLPRegressor : What its hidden layers can be the start of.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skdeep import MLPAutoencoder
+    >>> X = load_digits().data / 16
+    >>> autoencoder = MLPAutoencoder((32, 8), ("relu", "identity"), tol=1e-3, random_state=0)
+    >>> codes = autoencoder.fit_transform(X)
+    >>> codes.shape
+    (1797, 8)
+    >>> autoencoder.inverse_transform(codes).shape
+    (1797, 64)
+    """
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        tied_weights=False,
+        initializer="auto",
+        bias_initializer="zeros",
+        batch_norm=None,
+        batch_norm_input=False,
+        batch_norm_momentum=0.9,
+        batch_norm_epsilon=1e-5,
+        dropout=0.0,
+        input_dropout=0.0,
+        input_noise=0.0,
+        pre_activation_noise=0.0,
+        activation_noise=0.0,
+        weight_noise=0.0,
+        gradient_noise=0.0,
+        output_activation="auto",
+        loss="squared_error",
+        alpha=0.0001,
+        l1_ratio=0.0,
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        solver="adam",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        learning_rate_multipliers=1.0,
+        power_t=0.5,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        beta_1=0.9,
+        beta_2=0.999,
+        rho=0.9,
+        epsilon=1e-8,
+        weight_decay=0.0,
+        clip_norm=None,
+        clip_value=None,
+        batch_size="auto",
+        max_iter=200,
+        max_fun=15000,
+        shuffle=True,
+        tol=1e-4,
+        n_iter_no_change=10,
+        early_stopping=False,
+        validation_fraction=0.1,
+        scoring=None,
+        warm_start=False,
+        pretrained=None,
+        frozen_layers=0,
+        dtype="auto",
+        callbacks=None,
+        random_state=None,
+        verbose=False,
+    ):
+        store_parameters(self, locals())
+
+    def fit(self, X, y=None, sample_weight=None, *, X_val=None, sample_weight_val=None):
+        """Train.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Scaled to mean 1: a constant weight changes nothing, an integer weight acts as
+            repetition.
+        X_val : array-like or None, default=None
+            Validation data: watched in every epoch, and with `early_stopping` what decides.
+        sample_weight_val : array-like or None, default=None
+            Weights for them.
+
+        Returns
+        -------
+        self
+        """
+        return self._fit(X, None, sample_weight, (X_val, X_val, sample_weight_val))
+
+    @available_if(has_stochastic_solver)
+    def partial_fit(self, X, y=None, *, sample_weight=None):
+        """Train for one epoch on these rows, going on from what is there.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Scaled to mean 1: a constant weight changes nothing, an integer weight acts as
+            repetition.
+
+        Returns
+        -------
+        self
+        """
+        return self._fit(X, None, sample_weight, incremental=True)
+
+    def transform(self, X):
+        """Return the codes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_units)
+        """
+        return super().transform(X, self._named_layer)
+
+    def inverse_transform(self, X):
+        """Return what the decoder makes of codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_units)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+        """
+        check_is_fitted(self, "network_")
+        network = self.network_
+        codes = check_array(X, dtype=network.dtype)
+        if codes.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"X has {codes.shape[1]} columns, but codes of this {type(self).__name__} have "
+                f"{self._n_features_out}."
+            )
+        return self._decode(network.infer(codes, start=network.hidden_stops[self._named_layer]))
+
+    def score(self, X, y=None, sample_weight=None):
+        """Return the share of the variance of X that the reconstruction explains (R squared).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+
+        Returns
+        -------
+        float
+        """
+        X = self._check_X(X)
+        return self._score_outputs(X, self.network_.infer(X), sample_weight)
+
+    def _decode(self, Z: np.ndarray) -> np.ndarray:
+        self._loss.output(Z)
+        return Z
+
+    # What the base class asks for -----------------------------------------------------------------
+
+    def _check_data(self, X, y, dtype, *, reset):
+        X = validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=reset)
+        return X, X
+
+    def _encode_first(self, y, classes):
+        n_encoder_layers = len(self._encoder_sizes())
+        self._named_layer = n_encoder_layers - 1  # what `transform` returns
+        self.n_outputs_ = y.shape[1]
+        return y
+
+    def _encode(self, y):
+        return y
+
+    def _encode_again(self, y, incremental):
+        return y
+
+    def _targets(self, encoded, dtype, *, training, rng=None):
+        values = encoded
+        if sp.issparse(encoded):
+            values = np.append(encoded.data, 0).reshape(-1, 1)
+        self._loss.check_targets(values)
+        if isinstance(self._loss, LogLoss) and (values.min() < 0 or values.max() > 1):
+            raise ValueError(
+                "loss='log_loss' is for inputs in [0, 1], and X has values from "
+                f"{values.min():g} to {values.max():g}; scale them (MinMaxScaler), or choose "
+                "another loss."
+            )
+        if sp.issparse(encoded):
+            return SparseTargets(encoded.astype(dtype, copy=False))
+        return DenseTargets(encoded.astype(dtype, copy=False))
+
+    def _choose_loss(self):
+        loss = resolve(self.loss, AUTOENCODER_LOSSES, "loss", Loss)
+        if loss.task == "classification" and type(loss) is not LogLoss:
+            raise InvalidParameterError(
+                f"loss={self.loss!r} is not for reconstructions; "
+                f"choose from {sorted(AUTOENCODER_LOSSES)}."
+            )
+        check_output_activation(self.output_activation)
+        if isinstance(loss, RegressionLoss):
+            loss.use_output_activation(self.output_activation)
+        elif type(loss) is LogLoss and self.output_activation not in ("auto", "logistic"):
+            raise InvalidParameterError(
+                f"output_activation={self.output_activation!r} does not go with loss='log_loss', "
+                "which has the logistic function built in; leave it at 'auto'."
+            )
+        return loss
+
+    def _score_outputs(self, y, Z, weight):
+        X = y.toarray() if sp.issparse(y) else y
+        reconstruction = self._decode(Z.copy())
+        if not np.isfinite(reconstruction).all():
+            return np.nan
+        errors, spread = (X - reconstruction) ** 2, (X - np.average(X, axis=0, weights=weight)) ** 2
+        unexplained, variance = (
+            np.average(squares, axis=0, weights=weight).sum(dtype=np.float64)
+            for squares in (errors, spread)
+        )
+        if variance == 0:  # as scikit-learn's r2_score has it
+            return 1.0 if unexplained == 0 else 0.0
+        return float(1 - unexplained / variance)
+
+    # The network ----------------------------------------------------------------------------------
+
+    def _encoder_sizes(self) -> list[int]:
+        sizes = check_hidden_layer_sizes(self.hidden_layer_sizes)
+        if not sizes:
+            raise InvalidParameterError(
+                f"hidden_layer_sizes={self.hidden_layer_sizes!r} leaves no layer for the code; "
+                "give at least one."
+            )
+        return sizes
+
+    @property
+    def _n_layers_to_reuse(self):
+        return self._named_layer + 1
+
+    def _options(self) -> SimpleNamespace:
+        """Return the options of a network with the encoder's layers and the decoder's."""
+        if not isinstance(self.tied_weights, (bool, np.bool_)):
+            raise InvalidParameterError(
+                f"tied_weights={self.tied_weights!r} is not allowed; give True or False."
+            )
+        sizes = self._encoder_sizes()
+        n = len(sizes)
+        options = SimpleNamespace(**self.get_params(deep=False), layers=None)
+        options.hidden_layer_sizes = [*sizes, *sizes[-2::-1]]
+        if not is_per_layer(self.activity_regularizer):
+            of_code = [None] * n
+            of_code[-1] = self.activity_regularizer
+            options.activity_regularizer = of_code
+        for name in PER_LAYER:
+            value = getattr(options, name)
+            if not is_per_layer(value):
+                continue
+            if len(value) == n:
+                setattr(options, name, [*value, *list(value)[-2::-1]])
+            elif len(value) not in (2 * n - 1, 2 * n):
+                raise InvalidParameterError(
+                    f"{name}={value!r} has {len(value)} entries; give one value for all, one entry "
+                    f"for each of the encoder's {n} layers, or one for each of the {2 * n - 1} "
+                    "hidden layers."
+                )
+        return options
+
+    def _build_layers(self):
+        layers, stops = super()._build_layers()
+        return _tied(layers) if self.tied_weights else layers, stops
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = False
+        return tags
+
+
+def _tied(layers):
+    """Return the layers, the decoder's dense ones with the weights of the encoder's."""
+    dense = [layer for layer in layers if isinstance(layer, Dense)]
+    n = len(dense) // 2
+    replaced = {
+        id(above): TiedDense(
+            below,
+            above.units,
+            above.activation,
+            bias=above.bias,
+            bias_initializer=above.bias_initializer,
+            bias_regularizer=above.bias_regularizer,
+            bias_constraint=above.bias_constraint,
+        )
+        for above, below in zip(dense[n:], dense[n - 1 :: -1], strict=True)
+    }
+    return [replaced.get(id(layer), layer) for layer in layers]

@@ -1,0 +1,291 @@
+"""The files that models are kept in: reading them runs no code.
+
+A file is, in this order:
+
+| bytes | what |
+| --- | --- |
+| 8 | the mark of a file of skdeep |
+| 4 | version of the format, an unsigned integer, little-endian as all others |
+| 8, 8 | lengths of the header and of the arrays |
+| 32 | SHA-256 of all bytes before it and after it |
+| ... | the header: JSON, what `to_plain` makes of a model, with {"$array": ...} for arrays |
+| ... | the arrays, one after the other, in C order, little-endian |
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import json
+import math
+import os
+import secrets
+import stat
+import struct
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from skdeep.callbacks import Callback
+from skdeep.estimators.randomness import Streams
+from skdeep.estimators.state import (
+    KINDS_OF_ARRAYS,
+    InvalidStateError,
+    from_plain,
+    to_plain,
+)
+from skdeep.losses import Loss
+from skdeep.network import Network
+from skdeep.optimizers import Optimizer
+from skdeep.schedules import Schedule
+from skdeep.training.monitor import Monitor
+
+MARK = b"\x93skdeep\n"
+FORMAT = 1
+LENGTHS = struct.Struct("<8sIQQ")
+HASH_BYTES = 32
+CHUNK = 1 << 20
+# What scikit-learn sets about callbacks that watch a fit, and about who is given which metadata.
+NO_PART_OF_A_MODEL = (
+    "_skl_callbacks",
+    "_callback_fit_ctx",
+    "_parent_callback_ctx",
+    "_metadata_request",
+)
+
+
+class InvalidFileError(ValueError):
+    """A file is not what `skdeep.save` writes, or is damaged."""
+
+
+# Writing --------------------------------------------------------------------------------------
+
+
+def write_file(model: Any, models: Mapping[str, type], path: str | os.PathLike) -> None:
+    """Write a model to a file, whole or not at all.
+
+    Raises NotPlainError where it has parts that are not skdeep's own.
+    """
+    model = copy.copy(model)
+    for name in [name for name in vars(model) if name.startswith(NO_PART_OF_A_MODEL)]:
+        delattr(model, name)
+    content = to_plain(model, models, type(model).__name__)
+    arrays: list[np.ndarray] = []
+    header = json.dumps({"model": _without_arrays(content, arrays)}, allow_nan=False).encode()
+    lengths = LENGTHS.pack(MARK, FORMAT, len(header), sum(a.nbytes for a in arrays))
+    digest = hashlib.sha256(lengths)
+    digest.update(header)
+    for array in arrays:
+        digest.update(_bytes_of(array))
+    with _replacing(Path(os.path.realpath(os.fsdecode(path)))) as file:
+        file.write(lengths + digest.digest() + header)
+        for array in arrays:
+            file.write(_bytes_of(array))
+
+
+def _without_arrays(data: Any, arrays: list[np.ndarray]) -> Any:
+    """Return plain data with a description in the place of every array, which is collected."""
+    if isinstance(data, np.ndarray):
+        data = np.ascontiguousarray(data, data.dtype.newbyteorder("<")).reshape(data.shape)
+        arrays.append(data)
+        return {"$array": [data.dtype.str, *data.shape]}
+    if isinstance(data, list):
+        return [_without_arrays(entry, arrays) for entry in data]
+    if isinstance(data, dict):
+        return {key: _without_arrays(entry, arrays) for key, entry in data.items()}
+    return data
+
+
+def _bytes_of(array: np.ndarray) -> memoryview | bytes:
+    return array.reshape(-1).view(np.uint8).data if array.size else b""
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """Give a file that takes the place of `path` once it is whole, and safe on the disk."""
+    beside = path.with_name(f".{secrets.token_hex(8)}.skdeep-part")
+    try:
+        with open(beside, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    if os.name == "posix":  # the new name is on the disk when its directory is
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+# Reading --------------------------------------------------------------------------------------
+
+
+def read_file(path: str | os.PathLike, models: Mapping[str, type]) -> Any:
+    """Read a model from a file; whatever is wrong with that is an InvalidFileError."""
+    name = os.fsdecode(path)
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise InvalidFileError(f"{name!r} is no regular file.")
+    with open(path, "rb") as file:
+        header, body = _read_checked(file, name)
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            content = _with_arrays(json.loads(header)["model"], _Arrays(body))
+            model = from_plain(content, models)
+            check_model(model, models)
+    except Exception as error:  # of what a file may have been made to hold, anything may come
+        raise InvalidFileError(
+            f"{name!r} is a file of skdeep, but does not hold a model: {_described(error)}"
+        ) from error
+    return model
+
+
+def _described(error: Exception) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # the error shows an object that is only half there
+        return type(error).__name__
+
+
+def _read_checked(file: BinaryIO, path: str) -> tuple[bytes, bytes]:
+    """Return the header and the arrays' bytes; nothing is kept of a file that is not whole."""
+    size = os.fstat(file.fileno()).st_size
+    start = file.read(LENGTHS.size + HASH_BYTES)
+    if len(start) < LENGTHS.size + HASH_BYTES or not start.startswith(MARK):
+        raise InvalidFileError(f"{path!r} is not a file that skdeep.save wrote.")
+    _, version, n_header, n_body = LENGTHS.unpack_from(start)
+    if version > FORMAT:
+        raise InvalidFileError(
+            f"{path!r} is of format {version}, and this version of skdeep reads formats up to "
+            f"{FORMAT}; install a newer skdeep."
+        )
+    if size != len(start) + n_header + n_body:
+        raise InvalidFileError(
+            f"{path!r} has {size} bytes where it should have {len(start) + n_header + n_body}: it "
+            "was cut off, or something was added."
+        )
+    digest = hashlib.sha256(start[: LENGTHS.size])
+    while chunk := file.read(CHUNK):
+        digest.update(chunk)
+    if digest.digest() != start[LENGTHS.size :]:
+        raise InvalidFileError(f"{path!r} is damaged: its checksum is wrong.")
+    file.seek(len(start))
+    return file.read(n_header), file.read(n_body)
+
+
+class _Arrays:
+    """The arrays of a file, which come in the order in which they are asked for."""
+
+    def __init__(self, body: bytes):
+        self.body = body
+        self.position = 0
+
+    def next(self, description: Any) -> np.ndarray:
+        name, *shape = description
+        dtype = np.dtype(str(name))
+        if dtype.kind not in KINDS_OF_ARRAYS or not all(type(n) is int and n >= 0 for n in shape):
+            raise InvalidStateError(f"an array of {name!r} and shape {shape} is not allowed")
+        n_bytes = math.prod(shape) * dtype.itemsize
+        end = self.position + n_bytes
+        if end > len(self.body):
+            raise InvalidStateError("arrays are longer than the file")
+        data = self.body[self.position : end]
+        self.position = end
+        return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def _with_arrays(data: Any, arrays: _Arrays) -> Any:
+    if type(data) is list:
+        return [_with_arrays(entry, arrays) for entry in data]
+    if type(data) is dict:
+        if "$array" in data:
+            return arrays.next(data["$array"])
+        return {key: _with_arrays(entry, arrays) for key, entry in data.items()}
+    return data
+
+
+# What comes out of a file ---------------------------------------------------------------------
+
+_KINDS_OF_PARTS = {
+    "network_": Network,
+    "_loss": Loss,
+    "_streams": Streams,
+    "optimizer_": (Optimizer, type(None)),
+    "_schedule": (Schedule, type(None)),
+    "_monitor": (Monitor, type(None)),
+    "history_": dict,
+    "n_iter_": int,
+    "t_": int,
+    "n_outputs_": int,
+    "n_features_in_": int,
+}
+
+
+def check_model(model: Any, models: Mapping[str, type]) -> None:
+    """Raise where something does not fit together: compiled code would write past arrays' ends."""
+    if type(model) not in models.values():
+        raise InvalidStateError(f"{type(model).__name__} is no model")
+    model.get_params()
+    for name, kind in _KINDS_OF_PARTS.items():
+        if not isinstance(vars(model)[name], kind):
+            raise InvalidStateError(f"{name} is a {type(vars(model)[name]).__name__}")
+    network = model.network_ = model.network_.rebuilt()
+    if (network.n_inputs, network.n_outputs) != (model.n_features_in_, model.n_outputs_):
+        raise InvalidStateError("the network's inputs and outputs are not the model's")
+    vector = network.parameters
+    if not np.isfinite(vector.values).all():
+        raise InvalidStateError("weights are not finite")
+    optimizer, monitor = model.optimizer_, model._monitor
+    if optimizer is not None:
+        optimizer.check()
+        if optimizer.started:
+            _check_arrays(optimizer.slots_, len(optimizer.slots), vector.n_trainable, vector.values)
+    if monitor is not None and monitor.best_values is not None:
+        _check_arrays([monitor.best_values], 1, vector.values.size, vector.values)
+    streams = model._streams
+    for name in ("init", "shuffle", "noise"):
+        if not isinstance(getattr(streams, name), np.random.Generator):
+            raise InvalidStateError(f"{name} is no generator")
+    if len({len(column) for column in model.history_.values()}) > 1:
+        raise InvalidStateError("the history has columns of several lengths")
+    model.check_targets()
+    _try_out(model)
+    run = getattr(model, "_run", None)
+    if run is not None:
+        _check_run(run)
+
+
+def _check_arrays(arrays: Any, n_arrays: int, size: int, like: np.ndarray) -> None:
+    is_right = len(arrays) == n_arrays and all(
+        isinstance(a, np.ndarray) and a.shape == (size,) and a.dtype == like.dtype for a in arrays
+    )
+    if not is_right:
+        raise InvalidStateError("arrays of the optimizer or the monitor have other sizes")
+
+
+def _try_out(model: Any) -> None:
+    nothing = np.zeros((1, model.n_features_in_), model.network_.dtype)
+    model = model._without_feature_names()
+    vars(model).pop("_sklearn_output_config", None)
+    for method in ("predict", "predict_proba", "transform", "score"):
+        if hasattr(model, method) and not (method == "score" and hasattr(model, "predict")):
+            getattr(model, method)(nothing)
+
+
+def _check_run(run: Any) -> None:
+    """Raise where it is not what a checkpoint says about its run."""
+    numbers = type(run["learning_rate"]) is float and type(run["epoch"]) is int
+    if not numbers or type(run["id"]) is not str or type(run["stops"]) is not bool:
+        raise InvalidStateError("what it says of its run is of the wrong types")
+    for described, state in run["callbacks"]:
+        names = [name for name in state if Callback.remembers(name)]
+        if type(described) is not str or len(names) < len(state):
+            raise InvalidStateError("what it says of callbacks is nothing that they remember")
