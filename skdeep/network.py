@@ -96,6 +96,14 @@ class Network:
         products = 3 * n_rows * sum(p.size for p in self.parameters.parameters if p.kernel)
         return 3e-5 * len(self.layers) + 3e-11 * products + 2e-9 * self.parameters.n_trainable
 
+    def named_parameters(self) -> list[tuple[str, Parameter]]:
+        """Return the parameters with names that tell where in the network they are."""
+        named = []
+        for i, layer in enumerate(self.walk()):
+            kind = f"{i}.{type(layer).__name__}"
+            named += [(f"{kind}.{p.name}", p) for p in layer.parameters_]
+        return named
+
     # Training -------------------------------------------------------------------------------
 
     def allocate(

@@ -2,6 +2,27 @@
 
 from skdeep.callbacks.base import Callback
 from skdeep.callbacks.checkpoint import ModelCheckpoint
+from skdeep.callbacks.logging import (
+    CSVLogger,
+    LambdaCallback,
+    LayerStatistics,
+    LearningRateLogger,
+    MLflow,
+    TensorBoard,
+)
+from skdeep.callbacks.stopping import EarlyStopping, TerminateOnNaN
 from skdeep.callbacks.unfreezing import GradualUnfreezing
 
-__all__ = ["Callback", "GradualUnfreezing", "ModelCheckpoint"]
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "EarlyStopping",
+    "GradualUnfreezing",
+    "LambdaCallback",
+    "LayerStatistics",
+    "LearningRateLogger",
+    "MLflow",
+    "ModelCheckpoint",
+    "TensorBoard",
+    "TerminateOnNaN",
+]

@@ -23,10 +23,13 @@ class Callback(Component):
         Whether its hooks come after those of the callbacks that don't say so.
     needs_run_id : bool
         Whether it needs `trainer.run_id`, which takes a look at all data.
+    changes_course : bool
+        Whether it has a say in what is learned, beside watching it.
     """
 
     runs_last = False
     needs_run_id = False
+    changes_course = False
 
     @staticmethod
     def remembers(name: str) -> bool:
@@ -41,6 +44,9 @@ class Callback(Component):
 
     def on_batch_end(self, trainer: Trainer) -> None:
         """After a step; with solver="lbfgs" there are none, only epochs (its iterations)."""
+
+    def on_gradient(self, trainer: Trainer) -> None:
+        """Before an epoch's last step, when its gradients are in the network's parameters."""
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """After an epoch, when its figures are in the history."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from skdeep._component import InvalidParameterError, Limit
 from skdeep.callbacks.base import Callback
+from skdeep.callbacks.stopping import figure, sign_of
 
 
 class ModelCheckpoint(Callback):
@@ -152,18 +153,10 @@ class ModelCheckpoint(Callback):
         return f"{root}-{{run}}{suffix}"
 
     def _is_best(self, history) -> bool:
-        key = self.monitor
-        if key is None:
-            key = "val_score" if "val_score" in history else "loss"
-        if key not in history:
-            raise InvalidParameterError(
-                f"ModelCheckpoint monitor={key!r} is not in history_; choose from "
-                f"{sorted(history)}, where those that begin with 'val_' need validation data."
-            )
-        value = history[key][-1]
+        key, value = figure(history, self.monitor, "ModelCheckpoint")
         if math.isnan(value):
             return False
-        sign = 1 if "score" in key else -1
+        sign = sign_of(key)
         is_best = self.best_ is None or sign * value > sign * self.best_
         if is_best:
             self.best_ = value

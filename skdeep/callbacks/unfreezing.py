@@ -30,6 +30,7 @@ class GradualUnfreezing(Callback):
     Howard and Ruder (2018), "Universal language model fine-tuning for text classification".
     """
 
+    changes_course = True
     _limits = {"multiplier": Limit(0, closed="(]")}
 
     def __init__(self, epochs, multiplier: float = 1.0):

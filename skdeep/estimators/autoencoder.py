@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from skdeep._component import InvalidParameterError, is_per_layer, resolve, store_parameters
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.options import check_hidden_layer_sizes, check_output_activation
+from skdeep.estimators.watching import with_callbacks
 from skdeep.layers import Dense
 from skdeep.layers.tied import TiedDense
 from skdeep.losses import REGRESSION_LOSSES, LogLoss, Loss, RegressionLoss
@@ -181,8 +182,8 @@ class MLPAutoencoder(BaseMLP):
         From `skdeep.callbacks`.
     random_state : int, RandomState, Generator or None, default=None
         Makes first weights, shuffling, splits, dropout and noise repeatable.
-    verbose : bool or int, default=False
-        Whether to print a line an epoch.
+    verbose : bool, int or "progress", default=False
+        Whether to print a line an epoch; "progress" shows a bar instead, in a terminal.
 
     Attributes
     ----------
@@ -303,6 +304,7 @@ class MLPAutoencoder(BaseMLP):
     ):
         store_parameters(self, locals())
 
+    @with_callbacks
     def fit(self, X, y=None, sample_weight=None, *, X_val=None, sample_weight_val=None):
         """Train.
 

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdeep._component import InvalidParameterError, wrap_output
-from skdeep.estimators import architecture, checkpoints, run
+from skdeep.estimators import architecture, checkpoints, run, watching
 from skdeep.estimators.data import TrainingData, combine_weights, ravel_single_column
 from skdeep.estimators.live import LiveViews, write_all
 from skdeep.estimators.options import check_options, is_transfer, uses_lbfgs
@@ -52,7 +52,11 @@ class _NothingLearned(BaseException):
 
 
 class BaseMLP(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+    watching.CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,
 ):
     """Base class of the estimators: a subclass says what targets, loss and score are.
 
@@ -135,12 +139,27 @@ class BaseMLP(
             how.get("incremental", False)
             or (bool(self.warm_start) and not is_transfer(self.warm_start))
         )
+        # partial_fit is a step of somebody else's loop, which is what has tasks there.
+        watched = () if how.get("incremental") else (X, y, {"sample_weight": sample_weight})
+        context = watching.begin(self, *watched) if watched else None
+        watchers = watching.bridge(self, context, *watched) if watched else []
         with self._undone_on_error(continues):
-            self._train(X, y, sample_weight, validation, continues=continues, **how)
+            self._train(X, y, sample_weight, validation, watchers, continues=continues, **how)
+        if watched:
+            watching.end(self, context, *watched)
         return self
 
     def _train(
-        self, X, y, sample_weight, validation, *, continues: bool, incremental=False, classes=None
+        self,
+        X,
+        y,
+        sample_weight,
+        validation,
+        watchers,
+        *,
+        continues: bool,
+        incremental=False,
+        classes=None,
     ) -> None:
         check_options(self)
         if incremental and self.early_stopping:
@@ -172,6 +191,7 @@ class BaseMLP(
             incremental=incremental,
             run_id=run_id,
             saved=saved,
+            watchers=watchers,
         )
         was_fitted = "n_iter_" in vars(self)
         run.train(self, trainer, data, incremental=incremental)

@@ -38,7 +38,7 @@ def run_id(estimator: Any, *data: Any, continues: bool, incremental: bool) -> st
     parameters = e.get_params(deep=False)
     for name in ("verbose", "callbacks", "pretrained"):
         parameters.pop(name)
-    others = [c for c in _own(callbacks) if not c.needs_run_id]
+    others = [c for c in _own(callbacks) if c.changes_course]
     learned = [getattr(e, "network_", None) if continues else None]
     if e.pretrained is not None:
         learned.append(getattr(getattr(e.pretrained, "estimator", None), "network_", None))

@@ -14,6 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from skdeep._component import InvalidParameterError, resolve, store_parameters
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.targets import ClassEncoder
+from skdeep.estimators.watching import with_callbacks
 from skdeep.kernels import numpy_kernels
 from skdeep.losses import CLASSIFICATION_LOSSES, ClassificationLoss, Loss
 
@@ -177,8 +178,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         From `skdeep.callbacks`.
     random_state : int, RandomState, Generator or None, default=None
         Makes first weights, shuffling, splits, dropout and noise repeatable.
-    verbose : bool or int, default=False
-        Whether to print a line an epoch.
+    verbose : bool, int or "progress", default=False
+        Whether to print a line an epoch; "progress" shows a bar instead, in a terminal.
 
     Attributes
     ----------
@@ -306,6 +307,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     ):
         store_parameters(self, locals())
 
+    @with_callbacks
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Train.
 

@@ -90,9 +90,12 @@ def check_options(estimator: Any) -> None:
             f"warm_start={warm_start!r} is not allowed; give True, False or 'transfer'."
         )
     verbose = estimator.verbose
-    if not isinstance(verbose, (bool, np.bool_, int, np.integer)) or verbose < 0:
+    is_text = isinstance(verbose, str)
+    if (is_text and verbose != "progress") or not (
+        is_text or (isinstance(verbose, (bool, np.bool_, int, np.integer)) and verbose >= 0)
+    ):
         raise InvalidParameterError(
-            f"verbose={verbose!r} is not allowed; give True, False or an integer >= 0."
+            f"verbose={verbose!r} is not allowed; give True, False, an integer >= 0 or 'progress'."
         )
     check_callbacks(estimator.callbacks)
 

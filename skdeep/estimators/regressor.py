@@ -10,6 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from skdeep._component import InvalidParameterError, resolve, store_parameters
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.options import check_output_activation
+from skdeep.estimators.watching import with_callbacks
 from skdeep.losses import REGRESSION_LOSSES, Loss, RegressionLoss
 from skdeep.training.batches import DenseTargets
 
@@ -164,8 +165,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         From `skdeep.callbacks`.
     random_state : int, RandomState, Generator or None, default=None
         Makes first weights, shuffling, splits, dropout and noise repeatable.
-    verbose : bool or int, default=False
-        Whether to print a line an epoch.
+    verbose : bool, int or "progress", default=False
+        Whether to print a line an epoch; "progress" shows a bar instead, in a terminal.
 
     Attributes
     ----------
@@ -287,6 +288,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ):
         store_parameters(self, locals())
 
+    @with_callbacks
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Train.
 

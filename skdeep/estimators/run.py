@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from skdeep._component import is_per_layer, resolve
+from skdeep.callbacks import Callback
+from skdeep.callbacks.progress import PrintEpochs, ProgressBar
 from skdeep.estimators import checkpoints
 from skdeep.estimators.data import TrainingData
 from skdeep.estimators.options import check_callbacks, uses_lbfgs
@@ -49,6 +51,7 @@ def make_trainer(
     incremental: bool,
     run_id: str | None,
     saved: Any | None,
+    watchers: list[Callback],
 ) -> Trainer:
     """Return the trainer for a run, `saved` being the checkpoint that it goes on from.
 
@@ -91,18 +94,25 @@ def make_trainer(
         clip_norm=e.clip_norm,
         rng=e._streams.noise,
         validate=validate,
-        callbacks=check_callbacks(e.callbacks),
-        verbose=e.verbose,
+        callbacks=[*check_callbacks(e.callbacks), *_reporters(e.verbose), *watchers],
+        verbose=bool(e.verbose),
         rows_seen=e.t_,
         first_of_fit=not goes_on,
         epochs_before=len(e.history_["loss"]) - done_in_this_run if goes_on else 0,
         warns_not_converged=not incremental,
         run_id=run_id,
+        hyperparameters=e.get_params(deep=False),
     )
     checkpoints.allow_saving(e, trainer)
     if saved is not None:
         checkpoints.resume(trainer, saved)
     return trainer
+
+
+def _reporters(verbose: Any) -> list[Callback]:
+    if isinstance(verbose, str):
+        return [ProgressBar()]
+    return [PrintEpochs()] if verbose else []
 
 
 def _optimizer(e: Any, goes_on: bool) -> Optimizer:

@@ -33,6 +33,8 @@ def fit_lbfgs(trainer: Trainer, X, Y: np.ndarray, weight, *, max_iter: int, max_
     kernels = choose(max_iter * network.seconds_a_step(n_rows))
 
     def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
+        if trainer.between_epochs:  # the next iteration has begun
+            trainer.begin_epoch()
         np.copyto(w, x, casting="same_kind")
         loss = trainer.objective(X, Y, weight)
         # A line search can come back from infinity, but not from NaN.
@@ -45,7 +47,6 @@ def fit_lbfgs(trainer: Trainer, X, Y: np.ndarray, weight, *, max_iter: int, max_
 
     with trainer.session(n_rows, None, kernels):
         trainer.begin_training()
-        trainer.begin_epoch()
         start = w.astype(np.float64)
         if not math.isfinite(objective(start)[0]):
             raise trainer.divergence("the loss was not finite", 1)
@@ -83,9 +84,7 @@ def _end_iteration(trainer: Trainer, loss: float, X) -> bool:
     trainer.gradient_norm = gradient_norm(trainer.network.parameters.grads)
     if trainer.validate is not None:
         _measure_batch_norm(trainer, X)
-    stop = trainer.end_epoch(loss)
-    trainer.begin_epoch()
-    return stop
+    return trainer.end_epoch(loss)
 
 
 def _measure_batch_norm(trainer: Trainer, X) -> None:

@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -56,7 +57,8 @@ class Trainer:
     validate : callable or None
         Returns (val_loss, val_score) of the network as it is.
     callbacks : sequence of Callback
-    verbose : bool or int
+    verbose : bool
+        Whether to print what is done about a plateau; the rest is for callbacks.
     rows_seen : int
         In the model's whole life, before this run.
     first_of_fit : bool
@@ -67,6 +69,8 @@ class Trainer:
         Whether running into the last epoch is worth a warning.
     run_id : str or None
         What tells this run from others, where a callback asked for it.
+    hyperparameters : dict
+        Those of the estimator, for callbacks that write them down.
 
     Attributes
     ----------
@@ -74,6 +78,8 @@ class Trainer:
         Epochs done in this run.
     learning_rate : float
         The rate of the last step.
+    between_epochs : bool
+        Whether none is under way.
     interrupted : bool
         Whether Ctrl-C ended the run.
     stop_training : bool
@@ -102,12 +108,13 @@ class Trainer:
         rng: np.random.Generator | None = None,
         validate: Callable[[], tuple[float, float]] | None = None,
         callbacks: Sequence[Callback] = (),
-        verbose: bool | int = False,
+        verbose: bool = False,
         rows_seen: int = 0,
         first_of_fit: bool = True,
         epochs_before: int = 0,
         warns_not_converged: bool = True,
         run_id: str | None = None,
+        hyperparameters: dict[str, Any] | None = None,
     ):
         self.network = network
         self.loss = loss
@@ -117,6 +124,7 @@ class Trainer:
         self.history = history
         self.learning_rate_init = float(learning_rate_init)
         self.horizon = horizon
+        self.n_batches = 1
         self.l1 = float(l1)
         self.l2 = float(l2)
         self.weight_decay = float(weight_decay)
@@ -132,11 +140,13 @@ class Trainer:
         self.epochs_before = epochs_before
         self.warns_not_converged = warns_not_converged
         self.run_id = run_id
+        self.hyperparameters = hyperparameters or {}
         self.save: Callable[[str], None] | None = None
         self.epoch = 0
         self._is_resumed = False
         self.learning_rate = self.learning_rate_init
         self.stop_training = False
+        self.between_epochs = True
         self.gradient_norm = math.nan
         self.interrupted = False
 
@@ -178,6 +188,7 @@ class Trainer:
     def _treat_gradient(self, g: np.ndarray) -> None:
         if self._measures_norm:
             self.gradient_norm = gradient_norm(g, self._kernels)
+            self._call(self.callbacks, "on_gradient")
         if self.gradient_noise:
             seed = draw_seed(self.rng)
             self._kernels.noise_forward(seed, self.gradient_noise, g, self._noise)
@@ -215,6 +226,7 @@ class Trainer:
             if not self.optimizer.started:
                 self.optimizer.start(n_trainable, dtype)
             self.optimizer.bind(kernels, n_trainable, dtype)
+            self.n_batches = len(batches)
             if self._is_resumed and self._ends_after_epoch():
                 return
             while self.epoch < n_epochs:
@@ -307,9 +319,7 @@ class Trainer:
             self.clip_value is None and self.clip_norm is None
         )
         self._measures_norm = True
-        self._batch_listeners = [
-            c for c in self.callbacks if type(c).on_batch_end is not Callback.on_batch_end
-        ]
+        self._batch_listeners = [c for c in self.callbacks if _listens_to_batches(c)]
 
     def begin_training(self) -> None:
         """Tell the callbacks."""
@@ -317,12 +327,14 @@ class Trainer:
 
     def begin_epoch(self) -> None:
         """Start the clock, and tell the callbacks."""
+        self.between_epochs = False
         self._epoch_start = time.perf_counter()
         self._call(self.callbacks, "on_epoch_begin")
 
     def end_epoch(self, loss: float) -> bool:
         """Validate, record, tell the callbacks; return whether to stop."""
         self.epoch += 1
+        self.between_epochs = True
         score = self._record(loss)
         n_epochs_in_life = len(self.history["loss"])
         self.monitor.update(loss, score, n_epochs_in_life, self.network.parameters)
@@ -353,10 +365,6 @@ class Trainer:
         if self.validate is not None:
             values["val_loss"], values["val_score"] = self.validate()
         record(self.history, **values, seconds=time.perf_counter() - self._epoch_start)
-        if self.verbose:
-            print(f"Iteration {self.epoch}, loss = {loss:.8f}")
-            if self.validate is not None:
-                print(f"Validation score: {values['val_score']:f}")
         return values.get("val_score")
 
     def divergence(self, what: str, epoch: int) -> DivergenceError:
@@ -380,4 +388,11 @@ class Trainer:
 
     def _call(self, listeners: Sequence[Callback], hook: str) -> None:
         for callback in listeners:
-            getattr(callback, hook)(self)
+            call = getattr(callback, hook)
+            if call is not None:
+                call(self)
+
+
+def _listens_to_batches(callback: Callback) -> bool:
+    hook = callback.on_batch_end
+    return hook is not None and getattr(hook, "__func__", hook) is not Callback.on_batch_end

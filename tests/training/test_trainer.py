@@ -454,15 +454,6 @@ def test_the_memory_of_training_is_given_back():
     assert len(pickle.dumps(trainer.network)) == size
 
 
-def test_verbose_tells_of_every_epoch(capsys):
-    make(verbose=True, validate=lambda: (0.1, 0.875)).fit(batches(), 2)
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split(",")[0] for line in lines[::2]] == ["Iteration 1", "Iteration 2"]
-    assert lines[1::2] == ["Validation score: 0.875000"] * 2
-    make(verbose=False).fit(batches(), 1)
-    assert capsys.readouterr().out == ""
-
-
 def test_verbose_says_why_it_stops(capsys):
     monitor = Monitor(1e-3, 1, False)
     make(verbose=True, learning_rate_init=1e-9, monitor=monitor).fit(batches(), 9)

@@ -1,0 +1,259 @@
+"""Callbacks that write down what happens."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from skdeep._component import InvalidParameterError
+from skdeep.callbacks.base import Callback
+
+
+def of_extra(module: str, who: str, package: str) -> Any:
+    """Import what an extra brings, or say how to get it."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ImportError(f"{who} needs {package}: pip install {package}. ({error})") from error
+
+
+def _names_the_run(path: str | os.PathLike) -> bool:
+    return "{run}" in os.fspath(path)
+
+
+def last_figures(trainer) -> dict[str, float]:
+    """Return the last epoch's entry of the history."""
+    return {name: column[-1] for name, column in trainer.history.items()}
+
+
+class LambdaCallback(Callback):
+    """Calls functions of the trainer.
+
+    Parameters
+    ----------
+    on_train_begin, on_epoch_begin, on_batch_end, on_epoch_end, on_train_end : callable or None
+    """
+
+    def __init__(
+        self,
+        on_train_begin: Callable | None = None,
+        on_epoch_begin: Callable | None = None,
+        on_batch_end: Callable | None = None,
+        on_epoch_end: Callable | None = None,
+        on_train_end: Callable | None = None,
+    ):
+        self.on_train_begin = on_train_begin
+        self.on_epoch_begin = on_epoch_begin
+        self.on_batch_end = on_batch_end
+        self.on_epoch_end = on_epoch_end
+        self.on_train_end = on_train_end
+
+
+class LearningRateLogger(Callback):
+    """Keeps the learning rate of every step; `history_` has one an epoch.
+
+    Attributes
+    ----------
+    rates_ : list of float
+    """
+
+    def on_train_begin(self, trainer):
+        if trainer.epoch == 0:
+            self.rates_: list[float] = []
+
+    def on_batch_end(self, trainer):
+        self.rates_.append(trainer.learning_rate)
+
+
+class CSVLogger(Callback):
+    """Writes a line an epoch to a file of comma-separated values, as soon as it has ended.
+
+    Parameters
+    ----------
+    path : str or path-like
+        `{run}` in it stands for a name of the run, so that runs in parallel have files of their
+        own.
+    append : bool, default=False
+        Whether to go on with a file that is there.
+    """
+
+    def __init__(self, path: str | os.PathLike, append: bool = False):
+        self.path = path
+        self.append = append
+
+    @property
+    def needs_run_id(self):
+        return _names_the_run(self.path)
+
+    def on_train_begin(self, trainer):
+        self.path_ = os.fspath(self.path).replace("{run}", str(trainer.run_id))
+        self.columns_: list[str] | None = None
+        if self.append and os.path.exists(self.path_):
+            with open(self.path_, newline="", encoding="utf-8") as file:
+                self.columns_ = next(csv.reader(file), None)
+
+    def on_epoch_end(self, trainer):
+        row = {"epoch": trainer.epochs_before + trainer.epoch, **last_figures(trainer)}
+        is_new = self.columns_ is None
+        if is_new:
+            self.columns_ = list(row)
+        elif set(row) != set(self.columns_):
+            raise InvalidParameterError(
+                f"CSVLogger: {self.path_!r} has columns {self.columns_}, this run has {list(row)}; "
+                "give another path, or append=False."
+            )
+        mode = "w" if is_new else "a"
+        with open(self.path_, mode, newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, self.columns_)
+            if is_new:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+class TensorBoard(Callback):
+    """Writes event files that TensorBoard shows: the history, and the weights' distributions.
+
+    Needs tensorboardX.
+
+    Parameters
+    ----------
+    log_dir : str or path-like, default="runs/{run}"
+        `{run}` stands for a name of the run.
+    histograms : bool, default=False
+        Whether to write the distribution of each layer's weights too, once an epoch.
+    """
+
+    def __init__(self, log_dir: str | os.PathLike = "runs/{run}", histograms: bool = False):
+        self.log_dir = log_dir
+        self.histograms = histograms
+
+    @property
+    def needs_run_id(self):
+        return _names_the_run(self.log_dir)
+
+    def on_train_begin(self, trainer):
+        package = of_extra("tensorboardX", "TensorBoard", "tensorboardX")
+        self.log_dir_ = os.fspath(self.log_dir).replace("{run}", str(trainer.run_id))
+        self._writer = package.SummaryWriter(self.log_dir_)
+
+    def on_epoch_end(self, trainer):
+        step = trainer.epochs_before + trainer.epoch
+        for name, value in last_figures(trainer).items():
+            self._writer.add_scalar(name, value, step)
+        if self.histograms:
+            for name, parameter in trainer.network.named_parameters():
+                self._writer.add_histogram(name, np.asarray(parameter.value), step)
+        self._writer.flush()
+
+    def on_train_end(self, trainer):
+        self._writer.close()
+        del self._writer
+
+    def __getstate__(self):
+        return {k: v for k, v in super().__getstate__().items() if k != "_writer"}
+
+
+class MLflow(Callback):
+    """Logs hyperparameters and the history to a run of MLflow.
+
+    Needs mlflow (or mlflow-skinny). Where a run is active it is used, else one is started.
+
+    Parameters
+    ----------
+    experiment : str or None, default=None
+    run_name : str or None, default=None
+    tracking_uri : str or None, default=None
+        Where runs are kept; None is what MLflow is set to.
+
+    Attributes
+    ----------
+    run_id_ : str
+    """
+
+    def __init__(
+        self,
+        experiment: str | None = None,
+        run_name: str | None = None,
+        tracking_uri: str | None = None,
+    ):
+        self.experiment = experiment
+        self.run_name = run_name
+        self.tracking_uri = tracking_uri
+
+    def on_train_begin(self, trainer):
+        mlflow = of_extra("mlflow", "MLflow", "mlflow")
+        active = mlflow.active_run() if self.tracking_uri is None else None
+        client = mlflow.MlflowClient(tracking_uri=self.tracking_uri)
+        self._ends_run = active is None
+        if active is not None:
+            self.run_id_ = active.info.run_id
+        else:
+            name = self.experiment or "Default"
+            found = client.get_experiment_by_name(name)
+            experiment = found.experiment_id if found else client.create_experiment(name)
+            self.run_id_ = client.create_run(experiment, run_name=self.run_name).info.run_id
+        for name, value in trainer.hyperparameters.items():
+            client.log_param(self.run_id_, name, str(value)[:500])
+        self._client = client
+
+    def on_epoch_end(self, trainer):
+        step = trainer.epochs_before + trainer.epoch
+        for name, value in last_figures(trainer).items():
+            self._client.log_metric(self.run_id_, name, value, step=step)
+
+    def on_train_end(self, trainer):
+        if self._ends_run:
+            self._client.set_terminated(self.run_id_)
+        del self._client
+
+    def __getstate__(self):
+        return {k: v for k, v in super().__getstate__().items() if k != "_client"}
+
+
+class LayerStatistics(Callback):
+    """Keeps, for every epoch and layer, what its gradient and its weights are like.
+
+    The gradient is that of the epoch's last step, before clipping.
+
+    Attributes
+    ----------
+    layers_ : list of str
+        Names of the layers with weights, from the bottom.
+    statistics_ : dict of list
+        One list an epoch, with a number a layer: "weight_norm", "gradient_norm", and
+        "update_ratio", the size of the last step by that of the weights.
+    """
+
+    def on_train_begin(self, trainer):
+        if trainer.epoch == 0:
+            names = ("weight_norm", "gradient_norm", "update_ratio")
+            self.statistics_: dict[str, list] = {name: [] for name in names}
+        self.layers_ = [name for name, _ in _kernels(trainer.network)]
+        self._before: list[np.ndarray] = []
+
+    def on_gradient(self, trainer):
+        kernels = [p for _, p in _kernels(trainer.network)]
+        self._before = [p.value.copy() for p in kernels]
+        norms = [np.nan if p.grad is None else float(np.linalg.norm(p.grad)) for p in kernels]
+        self.statistics_["gradient_norm"].append(norms)
+
+    def on_epoch_end(self, trainer):
+        norms, ratios = [], []
+        for (_, p), before in zip(_kernels(trainer.network), self._before, strict=True):
+            size = float(np.linalg.norm(before))
+            norms.append(float(np.linalg.norm(p.value)))
+            ratios.append(float(np.linalg.norm(p.value - before)) / size if size else np.nan)
+        self.statistics_["weight_norm"].append(norms)
+        self.statistics_["update_ratio"].append(ratios)
+
+    def on_train_end(self, trainer):
+        self._before = []
+
+
+def _kernels(network) -> list:
+    return [(name, p) for name, p in network.named_parameters() if p.kernel]

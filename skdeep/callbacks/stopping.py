@@ -1,0 +1,153 @@
+"""Callbacks that end training."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from skdeep._component import InvalidParameterError, Limit, unknown_name
+from skdeep.callbacks.base import Callback
+
+TRIGGERS = ("no_improvement", "absolute_change", "decrease", "average_change")
+
+
+def figure(history: dict, key: str | None, who: str) -> tuple[str, float]:
+    """Return (key, last value) of what is watched; None is the score where there is one."""
+    if key is None:
+        key = "val_score" if "val_score" in history else "loss"
+    if key not in history:
+        raise InvalidParameterError(
+            f"{who} monitor={key!r} is not in history_; choose from {sorted(history)}, where those "
+            "that begin with 'val_' need validation data."
+        )
+    return key, history[key][-1]
+
+
+def sign_of(key: str) -> int:
+    """Return 1 where higher is better, -1 where lower is."""
+    return 1 if "score" in key else -1
+
+
+class EarlyStopping(Callback):
+    """Ends training when a figure of the history says so.
+
+    | trigger | training ends when the figure |
+    | --- | --- |
+    | "no_improvement" | was not better than ever before by more than `threshold` for `patience` epochs |
+    | "absolute_change" | changed by less than `threshold` from one epoch to the next |
+    | "decrease" | is worse than `patience` epochs before, by more than `threshold` |
+    | "average_change" | changed by less than `threshold` an epoch, on average over `patience` epochs |
+
+    The estimators' own `early_stopping=True` does the first, with validation data split off.
+
+    Parameters
+    ----------
+    monitor : str or None, default=None
+        A key of `history_`; None is "val_score" where there is validation data, else "loss".
+        Scores are better where they are higher, all else where it is lower.
+    trigger : str, default="no_improvement"
+    patience : int, default=10
+        Epochs.
+    threshold : float, default=0.0
+    restore_best : bool, default=True
+        Whether the weights of the best epoch are put back in the end.
+
+    Attributes
+    ----------
+    best_ : float
+        The best figure.
+    best_epoch_ : int
+        Its epoch, counted from 1 in this run.
+    stopped_epoch_ : int or None
+        The epoch after which training was ended, None where it was not.
+
+    References
+    ----------
+    Prechelt (1998), "Early stopping: but when?".
+    """  # noqa: E501
+
+    changes_course = True
+    _limits = {"patience": Limit(1, integer=True), "threshold": Limit(0)}
+
+    def __init__(
+        self,
+        monitor: str | None = None,
+        *,
+        trigger: str = "no_improvement",
+        patience: int = 10,
+        threshold: float = 0.0,
+        restore_best: bool = True,
+    ):
+        self.monitor = monitor
+        self.trigger = trigger
+        self.patience = patience
+        self.threshold = threshold
+        self.restore_best = restore_best
+
+    def on_train_begin(self, trainer):
+        self.check()
+        if self.trigger not in TRIGGERS:
+            raise InvalidParameterError(unknown_name(self.trigger, TRIGGERS, "trigger"))
+        if trainer.epoch:
+            return  # a run that goes on
+        self.values_: list[float] = []
+        self.best_, self.best_epoch_, self.stopped_epoch_ = -math.inf, 0, None
+        self.n_waited_, self.reference_ = 0, -math.inf
+        self.best_weights_: list[np.ndarray] | None = None
+
+    def on_epoch_end(self, trainer):
+        key, value = figure(trainer.history, self.monitor, "EarlyStopping")
+        value *= sign_of(key)
+        self.values_.append(value)
+        # What was enough of an improvement is what counts: small steps may add up to one.
+        improved = value > self.reference_ + self.threshold
+        self.n_waited_ = 0 if improved else self.n_waited_ + 1
+        self.reference_ = value if improved else self.reference_
+        if value > self.best_:
+            self.best_, self.best_epoch_ = value, trainer.epoch
+            if self.restore_best:
+                parameters = trainer.network.parameters.parameters
+                self.best_weights_ = [p.value.copy() for p in parameters]
+        if self._is_triggered():
+            self.stopped_epoch_ = trainer.epoch
+            trainer.stop_training = True
+
+    def _is_triggered(self) -> bool:
+        values, k = self.values_, self.patience
+        if self.trigger == "no_improvement":
+            return self.n_waited_ >= k
+        if self.trigger == "absolute_change":
+            return len(values) > 1 and abs(values[-1] - values[-2]) < self.threshold
+        if len(values) <= k:
+            return False
+        change = values[-1] - values[-1 - k]
+        if self.trigger == "decrease":
+            return change < -self.threshold
+        return abs(change) / k < self.threshold
+
+    def on_train_end(self, trainer):
+        if self.values_:
+            key, _ = figure(trainer.history, self.monitor, "EarlyStopping")
+            self.best_ *= sign_of(key)
+        if self.best_weights_ is not None:
+            for p, best in zip(
+                trainer.network.parameters.parameters, self.best_weights_, strict=True
+            ):
+                np.copyto(p.value, best)
+            self.best_weights_ = None
+
+
+class TerminateOnNaN(Callback):
+    """Ends training after an epoch in which a figure of the history is infinite or not a number.
+
+    A training loss that is not finite is an error in any case; this looks at the others too: the
+    validation loss, the score, the norm of the gradient.
+    """
+
+    changes_course = True
+
+    def on_epoch_end(self, trainer):
+        last = {name: column[-1] for name, column in trainer.history.items()}
+        if not all(math.isfinite(value) for name, value in last.items()):
+            trainer.stop_training = True

@@ -1,0 +1,192 @@
+"""Callbacks that write down what happens: each is read back by what reads such files."""
+
+import csv
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+
+from skdeep import MLPClassifier, MLPRegressor
+from skdeep.callbacks import (
+    Callback,
+    CSVLogger,
+    LambdaCallback,
+    LayerStatistics,
+    LearningRateLogger,
+    MLflow,
+    TensorBoard,
+)
+from skdeep.callbacks.logging import of_extra
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X = np.random.default_rng(0).standard_normal((60, 4))
+y = X[:, 0] > 0
+
+
+def fitted(*callbacks, **options):
+    options = {"hidden_layer_sizes": (5, 4), "max_iter": 4, "batch_size": 20, **options}
+    model = MLPClassifier(**options, random_state=0, callbacks=list(callbacks))
+    return model.fit(X, y, X_val=X[:20], y_val=y[:20])
+
+
+def test_functions_are_called():
+    hooks = ["on_train_begin", "on_epoch_begin", "on_batch_end", "on_epoch_end", "on_train_end"]
+    called = []
+    functions = {hook: lambda trainer, hook=hook: called.append(hook) for hook in hooks}
+    fitted(LambdaCallback(**functions), max_iter=2)
+    epoch = ["on_epoch_begin", *["on_batch_end"] * 3, "on_epoch_end"]
+    assert called == ["on_train_begin", *epoch, *epoch, "on_train_end"]
+
+
+@pytest.mark.parametrize("hook", ["on_batch_end", "on_epoch_end"])
+def test_functions_may_be_few(hook):
+    called = []
+    callback = LambdaCallback(**{hook: called.append})
+    assert clone(callback).get_params()[hook] == called.append
+    fitted(callback)
+    assert len(called) == {"on_batch_end": 12, "on_epoch_end": 4}[hook]
+
+
+def test_nobody_listens_to_batches_where_nobody_says_so():
+    seen = []
+    fitted(LambdaCallback(on_epoch_end=lambda trainer: seen.append(trainer._batch_listeners)))
+    assert seen == [[]] * 4
+
+
+def test_the_rate_of_every_step():
+    logger = LearningRateLogger()
+    model = fitted(logger, learning_rate="one_cycle")
+    assert len(logger.rates_) == 12
+    assert len(set(logger.rates_)) == 12
+    assert logger.rates_[2::3] == pytest.approx(model.history_["learning_rate"])
+
+
+def test_a_table_of_comma_separated_values(tmp_path):
+    model = fitted(CSVLogger(tmp_path / "log.csv"))
+    table = pd.read_csv(tmp_path / "log.csv")
+    assert table.pop("epoch").tolist() == [1, 2, 3, 4]
+    pd.testing.assert_frame_equal(table, pd.DataFrame(model.history_))
+
+
+def test_a_table_is_there_while_training_goes_on(tmp_path):
+    n_lines = []
+
+    def count(trainer):
+        with open(tmp_path / "log.csv", newline="") as file:
+            n_lines.append(len(list(csv.reader(file))))
+
+    fitted(CSVLogger(tmp_path / "log.csv"), LambdaCallback(on_epoch_end=count))
+    assert n_lines == [2, 3, 4, 5]
+
+
+def test_a_table_that_goes_on(tmp_path):
+    path = tmp_path / "log.csv"
+    for append in (False, True, True):
+        fitted(CSVLogger(path, append=append))
+    assert pd.read_csv(path)["epoch"].tolist() == [1, 2, 3, 4] * 3
+    fitted(CSVLogger(path))
+    assert len(pd.read_csv(path)) == 4
+    with pytest.raises(ValueError, match=r"this run has .*; give another path, or append=False"):
+        MLPRegressor(callbacks=[CSVLogger(path, append=True)]).fit(X, X[:, 0])
+
+
+def test_a_table_a_run(tmp_path):
+    for alpha in (0.1, 0.2, 0.2):
+        fitted(CSVLogger(tmp_path / "{run}.csv"), alpha=alpha)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_tensorboard_reads_it(tmp_path):
+    pytest.importorskip("tensorboardX")
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    model = fitted(TensorBoard(tmp_path / "{run}", histograms=True))
+    (directory,) = tmp_path.iterdir()
+    reader = events.EventAccumulator(str(directory)).Reload()
+    assert set(reader.Tags()["scalars"]) == set(model.history_)
+    for name, column in model.history_.items():
+        scalars = reader.Scalars(name)
+        assert [s.step for s in scalars] == [1, 2, 3, 4]
+        np.testing.assert_allclose([s.value for s in scalars], column, rtol=1e-6)
+    names = [name for name, _ in model.network_.named_parameters()]
+    assert reader.Tags()["histograms"] == names
+    assert reader.Histograms(names[0])[0].histogram_value.num == 4 * 5
+
+
+def test_mlflow_reads_it(tmp_path, monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    uri = (tmp_path / "runs").as_uri()
+    callback = MLflow("clothes", "first", uri)
+    model = fitted(callback)
+    client = mlflow.MlflowClient(tracking_uri=uri)
+    run = client.get_run(callback.run_id_)
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "first"
+    assert client.get_experiment(run.info.experiment_id).name == "clothes"
+    assert run.data.params["hidden_layer_sizes"] == "(5, 4)"
+    for name, column in model.history_.items():
+        metrics = client.get_metric_history(callback.run_id_, name)
+        assert [m.step for m in metrics] == [1, 2, 3, 4]
+        np.testing.assert_allclose([m.value for m in metrics], column)
+    second = MLflow("clothes", tracking_uri=uri)
+    fitted(second)
+    assert len(client.search_runs([run.info.experiment_id])) == 2
+
+
+def test_what_is_missing_is_named():
+    with pytest.raises(ImportError, match="TensorBoard needs nowhere: pip install nowhere"):
+        of_extra("skdeep_nowhere", "TensorBoard", "nowhere")
+
+
+@pytest.mark.parametrize("options", [{}, {"clip_norm": 0.01}, {"frozen_layers": 1}], ids=str)
+def test_statistics_of_layers(options):
+    class Remember(Callback):
+        def on_train_begin(self, trainer):
+            self.seen = []
+
+        def on_gradient(self, trainer):
+            kernels = [layer.kernel_ for layer in trainer.network.layers]
+            grads = [None if p.grad is None else p.grad.copy() for p in kernels]
+            self.seen.append([(p.value.copy(), g) for p, g in zip(kernels, grads, strict=True)])
+
+    remember, statistics = Remember(), LayerStatistics()
+    model = fitted(remember, statistics, **options)
+    assert statistics.layers_ == ["0.Dense.kernel", "1.Dense.kernel", "2.Dense.kernel"]
+    found = {name: np.array(rows) for name, rows in statistics.statistics_.items()}
+    assert {name: rows.shape for name, rows in found.items()} == dict.fromkeys(found, (4, 3))
+    last = [layer.kernel_.value for layer in model.network_.layers]
+    for i, (before, gradient) in enumerate(remember.seen[-1]):
+        expected = np.nan if gradient is None else np.linalg.norm(gradient)
+        np.testing.assert_allclose(found["gradient_norm"][-1, i], expected)
+        np.testing.assert_allclose(found["weight_norm"][-1, i], np.linalg.norm(last[i]))
+        step = np.linalg.norm(last[i] - before) / np.linalg.norm(before)
+        np.testing.assert_allclose(found["update_ratio"][-1, i], step)
+    if "frozen_layers" in options:
+        assert (found["update_ratio"][:, 0] == 0).all()
+
+
+@pytest.mark.parametrize(
+    "callback", [LearningRateLogger(), LayerStatistics(), CSVLogger("log.csv")], ids=str
+)
+def test_they_are_pickled_and_cloned_and_used_again(callback, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = fitted(callback)
+    twin = pickle.loads(pickle.dumps(model))
+    assert repr(twin.callbacks) == repr(model.callbacks)
+    fresh = clone(model)
+    assert vars(fresh.callbacks[0]) == callback.get_params()
+    model.fit(X, y)
+
+
+def test_extras_are_not_imported_before_they_are_needed():
+    code = (
+        "import sys, skdeep.callbacks; "
+        "print([m for m in ('tensorboardX', 'mlflow') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

@@ -1,0 +1,123 @@
+"""EarlyStopping and TerminateOnNaN."""
+
+import numpy as np
+import pytest
+
+from skdeep import MLPClassifier, MLPRegressor
+from skdeep.callbacks import Callback, EarlyStopping, TerminateOnNaN
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X = np.random.default_rng(0).standard_normal((60, 4))
+y = X[:, 0]
+
+
+class Plan(Callback):
+    """Writes planned figures into the history, and remembers weights."""
+
+    def __init__(self, key, values):
+        self.key = key
+        self.values = values
+
+    def on_train_begin(self, trainer):
+        self.weights = []
+
+    def on_epoch_end(self, trainer):
+        trainer.history[self.key][-1] = self.values[trainer.epoch - 1]
+        self.weights.append(trainer.network.parameters.values.copy())
+
+
+def run(values, key="val_score", **options):
+    stopping = EarlyStopping(key, **options)
+    plan = Plan(key, values)
+    model = MLPRegressor((3,), max_iter=len(values), callbacks=[plan, stopping], random_state=0)
+    model.set_params(tol=0.0, n_iter_no_change=99).fit(X, y, X_val=X[:20], y_val=y[:20])
+    return model, stopping, plan
+
+
+RISING = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "stopped"),
+    [
+        (RISING, {"patience": 1}, None),
+        ([0.1, 0.3, 0.2, 0.1, 0.4, 0.5], {"patience": 2}, 4),
+        ([0.1, 0.3, 0.2, 0.1, 0.4, 0.5], {"patience": 3}, None),
+        ([0.1, 0.15, 0.2, 0.25, 0.3, 0.35], {"patience": 3, "threshold": 0.1}, None),
+        ([0.1, 0.11, 0.12, 0.13, 0.3, 0.35], {"patience": 2, "threshold": 0.1}, 3),
+        (RISING, {"trigger": "absolute_change", "threshold": 0.05}, None),
+        ([0.1, 0.3, 0.31, 0.5, 0.6], {"trigger": "absolute_change", "threshold": 0.05}, 3),
+        ([0.5, 0.1, 0.09, 0.5, 0.6], {"trigger": "absolute_change", "threshold": 0.05}, 3),
+        ([0.5, 0.6, 0.55, 0.4, 0.6], {"trigger": "decrease", "patience": 2}, 4),
+        ([0.5, 0.6, 0.55, 0.4, 0.6], {"trigger": "decrease", "patience": 1}, 3),
+        ([0.5, 0.6, 0.45, 0.6], {"trigger": "decrease", "patience": 2, "threshold": 0.1}, None),
+        (RISING, {"trigger": "average_change", "patience": 3, "threshold": 0.05}, None),
+        (
+            [0.1, 0.4, 0.1, 0.4, 0.45, 0.4],
+            {"trigger": "average_change", "patience": 3, "threshold": 0.05},
+            5,
+        ),
+    ],
+)
+def test_triggers(values, options, stopped):
+    model, stopping, _ = run(values, **options)
+    assert stopping.stopped_epoch_ == stopped
+    assert model.n_iter_ == (stopped or len(values))
+    # of a loss lower is better
+    _, stopping, _ = run([1 - v for v in values], key="val_loss", **options)
+    assert stopping.stopped_epoch_ == stopped
+
+
+@pytest.mark.parametrize("restore_best", [True, False])
+def test_the_best_weights(restore_best):
+    values = [0.1, 0.9, 0.3, 0.2, 0.1]
+    model, stopping, plan = run(values, patience=2, restore_best=restore_best)
+    assert (stopping.best_, stopping.best_epoch_, stopping.stopped_epoch_) == (0.9, 2, 4)
+    expected = plan.weights[1] if restore_best else plan.weights[3]
+    np.testing.assert_array_equal(model.network_.parameters.values, expected)
+
+
+def test_the_figure_of_a_loss_is_the_loss():
+    _, stopping, _ = run([0.5, 0.2, 0.3], key="val_loss", patience=1)
+    assert stopping.best_ == 0.2
+
+
+def test_it_watches_the_score_where_there_is_one():
+    scored, unscored = EarlyStopping(patience=3), EarlyStopping(patience=3)
+    model = MLPRegressor(max_iter=4, callbacks=[scored]).fit(X, y, X_val=X, y_val=y)
+    assert scored.best_ == max(model.history_["val_score"])
+    model = MLPRegressor(max_iter=4, callbacks=[unscored]).fit(X, y)
+    assert unscored.best_ == min(model.loss_curve_)
+
+
+def test_a_second_fit_begins_anew():
+    stopping = EarlyStopping("loss", patience=2)
+    model = MLPRegressor((3,), max_iter=5, callbacks=stopping, random_state=0).fit(X, y)
+    first = stopping.values_
+    assert model.fit(X, y).callbacks.values_ == first
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"trigger": "no_improvements"}, "did you mean 'no_improvement'"),
+        ({"patience": 0}, "patience=0 is not allowed"),
+        ({"threshold": -1.0}, "threshold=-1.0 is not allowed"),
+        ({"monitor": "auc"}, "EarlyStopping monitor='auc' is not in history_"),
+    ],
+)
+def test_what_is_not_allowed(options, words):
+    with pytest.raises(ValueError, match=words):
+        MLPRegressor(callbacks=[EarlyStopping(**options)]).fit(X, y)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("key", ["val_loss", "val_score", "gradient_norm"])
+def test_figures_that_are_not_finite_end_training(key, value):
+    model = MLPClassifier(
+        (3,),
+        max_iter=6,
+        callbacks=[Plan(key, [0.1, 0.2, value, 0.3, 0.4, 0.5]), TerminateOnNaN()],
+    ).fit(X, y > 0, X_val=X, y_val=y > 0)
+    assert model.n_iter_ == 3
