@@ -1,0 +1,21 @@
+"""What a network does, and what ails it."""
+
+from skdeep.inspection.diagnosis import Finding, Report, diagnose
+from skdeep.inspection.errors import BiasVarianceReport, bias_variance_report
+from skdeep.inspection.gradients import GradientCheck, check_gradients
+from skdeep.inspection.rates import RangeTest, learning_rate_range_test
+from skdeep.inspection.statistics import LayerReport, layer_statistics
+
+__all__ = [
+    "BiasVarianceReport",
+    "Finding",
+    "GradientCheck",
+    "LayerReport",
+    "RangeTest",
+    "Report",
+    "bias_variance_report",
+    "check_gradients",
+    "diagnose",
+    "layer_statistics",
+    "learning_rate_range_test",
+]

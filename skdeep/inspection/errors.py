@@ -1,0 +1,90 @@
+"""Is it bias, or variance?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from skdeep._component import InvalidParameterError, Limit
+
+ADVICE = {
+    "high bias": "a larger network, more epochs, another architecture, less regularization",
+    "high variance": "more data, dropout, batch norm, weight decay, early stopping, fewer units",
+    "high bias and high variance": "a larger network first, then more data or regularization",
+    "neither": "nothing: both errors are where they can be",
+}
+
+
+@dataclass
+class BiasVarianceReport:
+    """What the errors on training and validation data say.
+
+    Attributes
+    ----------
+    bias : float
+        The training error above the Bayes error.
+    variance : float
+        The validation error above the training error.
+    verdict : str
+        "high bias", "high variance", "high bias and high variance" or "neither".
+    advice : str
+    """
+
+    bias: float
+    variance: float
+    verdict: str
+    advice: str
+
+    def __str__(self) -> str:
+        return (
+            f"bias {self.bias:.1%}, variance {self.variance:.1%}: {self.verdict}\n"
+            f"what helps: {self.advice}"
+        )
+
+
+def bias_variance_report(
+    train_error: float,
+    validation_error: float,
+    bayes_error: float = 0.0,
+    *,
+    tolerance: float = 0.03,
+) -> BiasVarianceReport:
+    """Return bias and variance, and which of them is high.
+
+    Parameters
+    ----------
+    train_error, validation_error : float
+        Shares of rows that are wrong, or any other error for which 0 is perfect and 1 is bad.
+    bayes_error : float, default=0.0
+        What nobody can do better than: that of people, or of noise in the labels.
+    tolerance : float, default=0.03
+        More than this is high.
+
+    Returns
+    -------
+    BiasVarianceReport
+
+    Examples
+    --------
+    >>> from skdeep.inspection import bias_variance_report
+    >>> print(bias_variance_report(0.01, 0.11))
+    bias 1.0%, variance 10.0%: high variance
+    what helps: more data, dropout, batch norm, weight decay, early stopping, fewer units
+    """
+    limit = Limit(0)
+    given = {
+        "train_error": train_error,
+        "validation_error": validation_error,
+        "bayes_error": bayes_error,
+        "tolerance": tolerance,
+    }
+    for name, value in given.items():
+        if not limit.allows(value):
+            raise InvalidParameterError(f"{name}={value!r} is not allowed; give {limit}.")
+    bias, variance = float(train_error - bayes_error), float(validation_error - train_error)
+    high = [
+        name
+        for name, value in {"high bias": bias, "high variance": variance}.items()
+        if value > tolerance
+    ]
+    verdict = " and ".join(high) or "neither"
+    return BiasVarianceReport(bias, variance, verdict, ADVICE[verdict])

@@ -1,0 +1,109 @@
+"""Gradients held against finite differences, for parts of one's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from skdeep.inspection.probing import Probe
+from skdeep.inspection.report import html_table, number, text_table
+from skdeep.inspection.statistics import model_targets
+from skdeep.network import Network
+
+
+class GradientCheck:
+    """How far gradients are from finite differences, parameter by parameter.
+
+    Attributes
+    ----------
+    errors : dict of float
+        By parameter: the largest difference, relative to the gradient's size.
+    tolerance : float
+    passed : bool
+        Whether all errors are within it.
+    """
+
+    def __init__(self, errors: dict[str, float], tolerance: float):
+        self.errors = errors
+        self.tolerance = tolerance
+
+    @property
+    def passed(self) -> bool:
+        """Whether all errors are within the tolerance."""
+        return all(error <= self.tolerance for error in self.errors.values())
+
+    def _cells(self) -> list[list[str]]:
+        return [
+            [name, number(error), "ok" if error <= self.tolerance else "WRONG"]
+            for name, error in self.errors.items()
+        ]
+
+    def __str__(self) -> str:
+        return text_table(("Parameter", "Relative error", ""), self._cells())
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return html_table(("Parameter", "Relative error", ""), self._cells())
+
+
+def check_gradients(
+    model: Any, X: Any, y: Any = None, *, n_checked: int = 20, tolerance: float = 1e-4
+) -> GradientCheck:
+    """Compare the gradient of a fitted model's objective with finite differences.
+
+    For those who write layers, losses, activations or regularizers of their own. It is done in
+    float64, on a copy, without dropout and noise.
+
+    Parameters
+    ----------
+    model : fitted estimator of skdeep
+    X, y : data as fit takes them
+        Of more than 50 rows 50 are drawn.
+    n_checked : int, default=20
+        Numbers that are checked of every parameter.
+    tolerance : float, default=1e-4
+
+    Returns
+    -------
+    GradientCheck
+    """
+    probe = Probe(model, X, model_targets(model, X, y), most_rows=50)
+    network = probe.network = _in_float64(probe.network)
+    probe.X, probe.Y = probe.X.astype(np.float64), probe.Y.astype(np.float64)
+    probe.objective()
+    gradients = {
+        name: p.grad.copy() for name, p in network.named_parameters() if p.grad is not None
+    }
+    # Batch norm moves its statistics in the training pass, which does not depend on them.
+    rng = np.random.default_rng(0)
+    errors = {}
+    for name, p in network.named_parameters():
+        if name not in gradients:
+            continue
+        gradient, flat = gradients[name].ravel(), p.value.reshape(-1)
+        chosen = rng.permutation(flat.size)[:n_checked]
+        differences = np.array([_central_difference(probe, flat, i) for i in chosen])
+        scale = max(np.abs(gradient).max(), np.abs(differences).max(), 1e-8)
+        errors[name] = float(np.abs(differences - gradient[chosen]).max() / scale)
+    network.release()
+    return GradientCheck(errors, tolerance)
+
+
+def _central_difference(probe: Probe, flat: np.ndarray, i: int) -> float:
+    h = 1e-6 * max(1.0, abs(flat[i]))
+    before, values = flat[i], []
+    for step in (h, -h):
+        flat[i] = before + step
+        values.append(probe.objective())
+    flat[i] = before
+    return (values[0] - values[1]) / (2 * h)
+
+
+def _in_float64(network: Network) -> Network:
+    vector = network.parameters
+    vector.values = vector.values.astype(np.float64)
+    network.dtype = np.dtype(np.float64)
+    vector.release()  # binds the parameters to the new values
+    return network

@@ -1,0 +1,180 @@
+"""What the layers of a network put out, and how large their weights are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skdeep import activations
+from skdeep.inspection.probing import Probe
+from skdeep.inspection.report import html_table, number, text_table
+from skdeep.layers import Activation, Dense, Layer
+
+#: Activations whose units can be off for good: they put out 0, with a slope of 0.
+WITH_DEAD_UNITS = (activations.ReLU, activations.ThresholdedReLU)
+#: Activations that level off at both ends, and between which values they lie.
+LEVELLING_OFF = {
+    activations.Logistic: (0.0, 1.0),
+    activations.Tanh: (-1.0, 1.0),
+    activations.Softsign: (-1.0, 1.0),
+    activations.HardSigmoid: (0.0, 1.0),
+}
+# A unit is saturated where it lies within this share of the range from one of its ends, ...
+SATURATED_WITHIN = 0.01
+# ... for more than this share of the rows.
+SATURATED_ROWS = 0.9
+
+
+@dataclass
+class LayerRow:
+    """Figures of one layer with an activation.
+
+    Attributes
+    ----------
+    name : str
+    n_units : int
+    mean, std : float
+        Of what it puts out.
+    dead, saturated : float
+        Shares of its units; 0 where its activation has no such units.
+    weight_norm : float
+        NaN for an activation without weights of its own.
+    gradient_rms : float
+        Root of the mean squared gradient of its weights; NaN without y.
+    outputs : ndarray of shape (n_rows, n_units)
+    """
+
+    name: str
+    n_units: int
+    mean: float
+    std: float
+    dead: float
+    saturated: float
+    weight_norm: float
+    gradient_rms: float
+    outputs: np.ndarray
+
+
+class LayerReport:
+    """Figures of all layers; prints as a table, renders as HTML in a notebook.
+
+    Attributes
+    ----------
+    layers : list of LayerRow
+        From the bottom; the last is the output layer.
+    """
+
+    header = (
+        *("Layer", "Units", "Mean", "Std", "Dead", "Saturated"),
+        *("Weight norm", "Gradient RMS"),
+    )
+
+    def __init__(self, layers: list[LayerRow]):
+        self.layers = layers
+
+    def _cells(self) -> list[list[str]]:
+        return [
+            [
+                *(row.name, str(row.n_units), number(row.mean), number(row.std)),
+                *(f"{row.dead:.0%}", f"{row.saturated:.0%}"),
+                *(number(row.weight_norm), number(row.gradient_rms)),
+            ]
+            for row in self.layers
+        ]
+
+    def __str__(self) -> str:
+        return text_table(self.header, self._cells())
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return html_table(self.header, self._cells())
+
+
+def layer_statistics(model: Any, X: Any, y: Any = None) -> LayerReport:
+    """Return what each layer puts out for these rows, and how large its weights are.
+
+    Parameters
+    ----------
+    model : fitted estimator of skdeep
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Of more than 2,000 rows so many are drawn.
+    y : array-like or None, default=None
+        With it there are gradients too.
+
+    Returns
+    -------
+    LayerReport
+    """
+    probe = Probe(model, X, model_targets(model, X, y))
+    layers, outputs = probe.network.layers, [probe.X]
+    for layer in layers:
+        outputs.append(layer.infer(outputs[-1]))
+    if probe.Y is not None:
+        probe.objective()  # it moves the statistics of batch norms, so it comes second
+    return LayerReport(
+        [
+            _row(i, layer, outputs[i + 1], _weights_before(layers, i))
+            for i, layer in enumerate(layers)
+            if isinstance(layer, (Dense, Activation)) and not _is_followed_up(layers, i)
+        ]
+    )
+
+
+def model_targets(model: Any, X: Any, y: Any) -> Any:
+    """Return y, or X of an autoencoder, whose targets its inputs are."""
+    return X if not hasattr(model, "predict") and hasattr(model, "inverse_transform") else y
+
+
+def function_of(layer: Layer) -> Any:
+    """Return the activation of a layer, None where it has none."""
+    return getattr(layer, "activation_", None) or getattr(layer, "function_", None)
+
+
+def _is_followed_up(layers: list[Layer], i: int) -> bool:
+    """Whether a dense layer's activation is a layer of its own, behind others."""
+    if isinstance(layers[i], Activation) or function_of(layers[i]) is not None:
+        return False
+    for layer in layers[i + 1 :]:
+        if isinstance(layer, Activation):
+            return True
+        if isinstance(layer, Dense):
+            return False
+    return False
+
+
+def _weights_before(layers: list[Layer], i: int) -> Any | None:
+    """Return the kernel that belongs to layer i: its own, or that of the dense layer before."""
+    for layer in layers[i::-1]:
+        if isinstance(layer, Dense):
+            return layer
+    return None
+
+
+def _row(i: int, layer: Layer, A: np.ndarray, dense: Dense | None) -> LayerRow:
+    f = function_of(layer)
+    shown = type(f).__name__ if f is not None else "linear"
+    kernel = getattr(dense, "kernel_", None)
+    gradient = None if kernel is None else kernel.grad
+    return LayerRow(
+        name=f"{i}: {type(layer).__name__} ({shown})",
+        n_units=A.shape[1],
+        mean=float(A.mean()),
+        std=float(A.std()),
+        dead=float((A == 0).all(axis=0).mean()) if isinstance(f, WITH_DEAD_UNITS) else 0.0,
+        saturated=_saturated(A, f),
+        weight_norm=np.nan if dense is None else float(np.linalg.norm(dense.weights)),
+        gradient_rms=np.nan if gradient is None else float(np.sqrt(np.mean(gradient**2))),
+        outputs=A,
+    )
+
+
+def _saturated(A: np.ndarray, f: Any) -> float:
+    if type(f) not in LEVELLING_OFF:
+        return 0.0
+    low, high = LEVELLING_OFF[type(f)]
+    margin = SATURATED_WITHIN * (high - low)
+    at_end = (low + margin >= A) | (high - margin <= A)
+    return float((at_end.mean(axis=0) > SATURATED_ROWS).mean())

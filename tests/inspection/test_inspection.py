@@ -1,0 +1,230 @@
+"""Errors, gradients, learning rates, and figures of layers."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.preprocessing import scale
+
+from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor
+from skdeep.activations import Activation
+from skdeep.inspection import (
+    bias_variance_report,
+    check_gradients,
+    layer_statistics,
+    learning_rate_range_test,
+)
+from skdeep.layers import BatchNorm, Dense, Layer, Residual
+from skdeep.losses import RegressionLoss
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X, y = load_digits(return_X_y=True)
+X = scale(X)
+
+
+# Bias and variance ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "bayes", "verdict"),
+    [
+        (0.01, 0.11, 0.0, "high variance"),
+        (0.15, 0.16, 0.0, "high bias"),
+        (0.15, 0.30, 0.0, "high bias and high variance"),
+        (0.005, 0.01, 0.0, "neither"),
+        (0.15, 0.16, 0.15, "neither"),
+        (0.15, 0.30, 0.14, "high variance"),
+    ],
+)
+def test_the_table_of_the_lecture(train, validation, bayes, verdict):
+    report = bias_variance_report(train, validation, bayes)
+    assert report.verdict == verdict
+    assert report.bias == pytest.approx(train - bayes)
+    assert report.variance == pytest.approx(validation - train)
+    assert verdict in str(report)
+    assert report.advice in str(report)
+
+
+@pytest.mark.parametrize("errors", [(-0.1, 0.2), (0.1, np.nan), ("0.1", 0.2), (0.1, None)])
+def test_errors_that_are_none(errors):
+    with pytest.raises(ValueError, match=r"_error=.* is not allowed; give a number >= 0"):
+        bias_variance_report(*errors)
+
+
+# Gradients ------------------------------------------------------------------------------------
+
+
+class Cube(Activation):
+    """f(z) = z^3, with a derivative that is right or not."""
+
+    factor = 3.0
+
+    def forward(self, Z, work):
+        np.power(Z, 3, out=Z)
+
+    def backward(self, dA, A, Z, work):
+        np.cbrt(A, out=work)
+        dA *= self.factor * work**2
+
+
+class WrongCube(Cube):
+    factor = 2.0
+
+
+class Shift(Layer):
+    """Y = X + X^2 / 10, which forgets a term on the way back."""
+
+    right = True
+
+    def forward(self, X):
+        self._X = X
+        return X + X**2 / 10
+
+    def backward(self, dY):
+        return dY * (1 + self._X / 5) if self.right else dY
+
+    def infer(self, X):
+        return X + X**2 / 10
+
+
+class WrongShift(Shift):
+    right = False
+
+
+class Quartic(RegressionLoss):
+    factor = 4.0
+
+    def pointwise(self, Y, P, work):
+        R = P - Y
+        return R**4, self.factor * R**3
+
+
+class WrongQuartic(Quartic):
+    factor = 5.0
+
+
+RIGHT = {
+    "classifier": lambda: MLPClassifier((8, 5), "tanh", max_iter=2, alpha=0.1).fit(X, y),
+    "float32": lambda: MLPClassifier((8,), "gelu", max_iter=2).fit(X.astype("float32"), y),
+    "batch norm": lambda: MLPClassifier((8, 5), "selu", batch_norm="after", max_iter=2).fit(X, y),
+    "dropout": lambda: MLPClassifier((8,), "elu", dropout=0.5, input_noise=1.0).fit(X, y),
+    "frozen": lambda: MLPClassifier((8, 5), "tanh", frozen_layers=1, max_iter=2).fit(X, y),
+    "autoencoder": lambda: MLPAutoencoder((5,), "tanh", tied_weights=True, max_iter=2).fit(X),
+    "layers": lambda: MLPRegressor(
+        layers=[Dense(6, "tanh"), Residual([Dense(6, "tanh"), BatchNorm()])],
+        kernel_constraint="max_norm", bias_regularizer="l2", max_iter=2,
+    ).fit(X, y / 10),
+    "own activation": lambda: MLPRegressor((4,), Cube(), max_iter=2).fit(X, y / 10),
+    "own layer": lambda: MLPRegressor(layers=[Dense(4), Shift()], max_iter=2).fit(X, y / 10),
+    "own loss": lambda: MLPRegressor((4,), "tanh", loss=Quartic(), max_iter=2).fit(X, y / 10),
+}  # fmt: skip
+WRONG = {
+    "own activation": lambda: MLPRegressor((4,), WrongCube(), max_iter=2).fit(X, y / 10),
+    "own layer": lambda: MLPRegressor(layers=[Dense(4), WrongShift()], max_iter=2).fit(X, y / 10),
+    "own loss": lambda: MLPRegressor((4,), "tanh", loss=WrongQuartic(), max_iter=2).fit(X, y / 10),
+}
+
+
+@pytest.mark.parametrize("kind", RIGHT)
+def test_gradients_that_are_right(kind):
+    model = RIGHT[kind]()
+    before = model.network_.parameters.values.copy()
+    check = check_gradients(model, X, y / 10 if hasattr(model, "_decode") else y)
+    assert check.passed, check
+    n_trainable = sum(p.trainable for p in model.network_.parameters.parameters)
+    assert len(check.errors) == n_trainable
+    np.testing.assert_array_equal(model.network_.parameters.values, before)
+    assert model.network_.dtype == before.dtype
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_gradients_that_are_wrong(kind):
+    check = check_gradients(WRONG[kind](), X, y / 10)
+    assert not check.passed
+    assert check.errors["0.Dense.kernel"] > check.tolerance
+    assert "WRONG" in str(check)
+    assert "WRONG" in check._repr_html_()
+
+
+# Learning rates -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_fitted", [False, True])
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_a_sweep_over_learning_rates(solver, is_fitted):
+    model = MLPClassifier((32,), solver=solver, max_iter=2, random_state=0)
+    if is_fitted:
+        model.fit(X, y)
+    before = dict(vars(model))
+    weights = model.network_.parameters.values.copy() if is_fitted else None
+    sweep = learning_rate_range_test(model, X, y)
+    assert vars(model).keys() == before.keys()
+    if is_fitted:
+        np.testing.assert_array_equal(model.network_.parameters.values, weights)
+        assert len(model.loss_curve_) == 2
+    ratios = sweep.rates[1:] / sweep.rates[:-1]
+    np.testing.assert_allclose(ratios, ratios[0])
+    assert sweep.rates[0] == pytest.approx(1e-6)
+    assert len(sweep.losses) == len(sweep.rates)
+    # what it suggests trains, and better than what is a thousand times slower
+    suggested, slow = (
+        MLPClassifier((32,), solver=solver, learning_rate_init=rate, max_iter=5, random_state=0)
+        .fit(X, y)
+        .loss_
+        for rate in (sweep.suggestion, sweep.suggestion / 1000)
+    )
+    assert suggested < slow
+    assert f"{sweep.suggestion:.2g}" in str(sweep)
+
+
+def test_a_sweep_ends_where_the_loss_runs_away():
+    model = MLPRegressor((32,), solver="sgd", random_state=0)
+    sweep = learning_rate_range_test(model, X, y / 10, highest=1e6, n_steps=300)
+    assert len(sweep.rates) < 300
+    assert sweep.suggestion < 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"lowest": 0.0}, "give 0 < lowest < highest"),
+        ({"lowest": 1.0, "highest": 0.1}, "give 0 < lowest < highest"),
+        ({"n_steps": 2}, "n_steps=2 is not allowed"),
+        ({"smoothing": 1.0}, "smoothing=1.0 is not allowed"),
+    ],
+)
+def test_sweeps_that_are_none(options, words):
+    with pytest.raises(ValueError, match=words):
+        learning_rate_range_test(MLPClassifier(), X, y, **options)
+    with pytest.raises(ValueError, match="solver='lbfgs' has no learning rate"):
+        learning_rate_range_test(MLPClassifier(solver="lbfgs"), X, y)
+
+
+# Layers ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_norm", [None, "before", "after"])
+def test_figures_of_layers(batch_norm):
+    model = MLPClassifier((8, 6), "tanh", batch_norm=batch_norm, max_iter=3).fit(X, y)
+    report = layer_statistics(model, X, y)
+    assert [row.n_units for row in report.layers] == [8, 6, 10]
+    assert all("Tanh" in row.name for row in report.layers[:2])
+    for row, W in zip(report.layers, model.coefs_, strict=True):
+        assert row.weight_norm == pytest.approx(np.linalg.norm(W))
+        assert row.gradient_rms > 0
+    if batch_norm != "after":
+        assert report.layers[1].mean == pytest.approx(model.transform(X).mean())
+        assert report.layers[1].std == pytest.approx(model.transform(X).std())
+    assert "Gradient RMS" in str(report)
+    assert report._repr_html_().count("<tr>") == 4
+
+
+def test_without_targets_there_are_no_gradients():
+    model = MLPClassifier((8,), max_iter=2).fit(X, y)
+    assert all(np.isnan(row.gradient_rms) for row in layer_statistics(model, X).layers)
+
+
+def test_dead_units_are_counted():
+    model = MLPClassifier((8,), max_iter=2).fit(X, y)
+    model.intercepts_[0][:3] = -1e6
+    assert layer_statistics(model, X).layers[0].dead == 3 / 8
