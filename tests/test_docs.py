@@ -87,6 +87,16 @@ def test_the_auxiliary_task_helps(capsys):
     assert prepared > scratch + 0.1
 
 
+def test_the_look_inside(capsys, tmp_path):
+    pytest.importorskip("matplotlib").use("Agg")
+    example = runpy.run_path(str(ROOT / "examples" / "look_inside.py"))
+    example["main"](str(tmp_path))
+    sound, ill = capsys.readouterr().out.split("The ill one")
+    assert "Nothing was found to be wrong." in sound
+    assert "vanishing gradients" in ill
+    assert len(list(tmp_path.glob("*.png"))) == 10
+
+
 def test_own_layer_is_short():
     lines = (ROOT / "examples" / "own_layer.py").read_text(encoding="utf-8").splitlines()
     assert sum(bool(line.strip()) for line in lines) <= 25

@@ -20,7 +20,8 @@ FLOORS = [
     {"network"},
     {"training", "callbacks"},
     {"estimators"},
-    {"inspection", "plotting", "model_selection", "persistence", "conversion", "onnx"},
+    {"inspection", "model_selection", "persistence", "conversion", "onnx"},
+    {"plotting"},
 ]
 # Where those that live on one floor may import each other, as long as there is no cycle.
 MAY_IMPORT_SIBLINGS = {1, 4}
@@ -147,7 +148,7 @@ def test_there_are_no_cycles_between_modules():
         order = list(TopologicalSorter(graph).static_order())
     except CycleError as error:
         pytest.fail(f"imports go round in a circle: {' -> '.join(error.args[1])}")
-    assert order[-1] == "skdeep"
+    assert order.index("skdeep") > order.index("skdeep.estimators")
 
 
 def test_there_are_no_cycles_between_parts():

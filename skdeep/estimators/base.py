@@ -16,6 +16,7 @@ from skdeep.estimators import architecture, checkpoints, run, watching
 from skdeep.estimators.data import TrainingData, combine_weights, ravel_single_column
 from skdeep.estimators.live import LiveViews, write_all
 from skdeep.estimators.options import check_options, is_transfer, uses_lbfgs
+from skdeep.estimators.picture import html_repr
 from skdeep.estimators.randomness import Streams
 from skdeep.estimators.state import NotPlainError, from_plain, to_plain
 from skdeep.estimators.summary import Summary
@@ -364,6 +365,9 @@ class BaseMLP(
         """
         check_is_fitted(self, "network_")
         return Summary(self.network_)
+
+    def _html_repr(self) -> str:
+        return html_repr(self)
 
     @property
     def coefs_(self) -> LiveViews:

@@ -219,4 +219,4 @@ def test_verbose_prints_and_changes_nothing(capsys):
     np.testing.assert_array_equal(learned(MLPClassifier, verbose=True), quiet)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 15
-    assert lines[0].startswith("Iteration 1, loss = ")
+    assert lines[0].startswith("Iteration  1, loss = ")

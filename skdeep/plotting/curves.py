@@ -1,0 +1,342 @@
+"""Curves over epochs and over learning rates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skdeep._component import resolve
+from skdeep.callbacks import LayerStatistics
+from skdeep.inspection import RangeTest, learning_rate_range_test
+from skdeep.plotting.base import Display, colours
+from skdeep.schedules import SCHEDULES, Progress, Schedule
+
+
+class TrainingCurveDisplay(Display):
+    """Loss and score of every epoch, in training and on validation data.
+
+    Parameters
+    ----------
+    histories : dict of dict
+        `history_` by the name of the model.
+    best : dict of (int or None)
+        The best epoch, counted from 1, by the name of the model.
+
+    Attributes
+    ----------
+    ax_ : Axes or ndarray of Axes
+        One for the loss, and one for the score where there is one.
+    figure_ : Figure
+    """
+
+    def __init__(self, histories: Mapping[str, Mapping], best: Mapping[str, int | None]):
+        self.histories = histories
+        self.best = best
+
+    @classmethod
+    def from_estimator(cls, *estimators: Any, names: Sequence[str] | None = None, ax: Any = None):
+        """Draw the curves of one fitted estimator or several.
+
+        Parameters
+        ----------
+        *estimators : fitted estimators of skdeep
+        names : sequence of str or None, default=None
+            For the legend; None is the estimators' classes.
+        ax : Axes, sequence of Axes or None, default=None
+
+        Returns
+        -------
+        TrainingCurveDisplay
+        """
+        for estimator in estimators:
+            check_is_fitted(estimator, "history_")
+        if names is None:
+            kinds = [type(e).__name__ for e in estimators]
+            names = kinds if len(kinds) == 1 else [f"{k} {i + 1}" for i, k in enumerate(kinds)]
+        if len(names) != len(estimators) or len(set(names)) < len(names):
+            raise ValueError(f"names={names!r}: give {len(estimators)} different ones.")
+        histories = {n: e.history_ for n, e in zip(names, estimators, strict=True)}
+        best = {n: e.best_iter_ for n, e in zip(names, estimators, strict=True)}
+        return cls(histories, best).plot(ax=ax)
+
+    def plot(self, ax: Any = None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : Axes, sequence of Axes or None, default=None
+            Two of them where there are scores.
+
+        Returns
+        -------
+        self
+        """
+        has_score = any("val_score" in history for history in self.histories.values())
+        n = 2 if has_score else 1
+        axes = self._many_axes(ax, 1, n, (5.2 * n, 4.0))
+        by_model = zip(self.histories.items(), _cycle(len(self.histories)), strict=True)
+        for (name, history), colour in by_model:
+            label = "" if len(self.histories) == 1 else f"{name}: "
+            epochs = np.arange(1, len(history["loss"]) + 1)
+            _curve(axes[0], epochs, history["loss"], f"{label}training", colour, "-")
+            if "val_loss" in history:
+                _curve(axes[0], epochs, history["val_loss"], f"{label}validation", colour, "--")
+            if "val_score" in history:
+                _curve(axes[1], epochs, history["val_score"], f"{label}validation", colour, "--")
+            self._mark_best(axes, name, history, colour)
+        for axis, what in zip(axes, ["Loss", "Validation score"], strict=False):
+            axis.set(xlabel="Epoch", ylabel=what)
+            axis.xaxis.get_major_locator().set_params(integer=True)
+            axis.grid(alpha=0.3)
+            axis.legend(fontsize="small")
+        return self
+
+    def _mark_best(self, axes, name: str, history: Mapping, colour: str) -> None:
+        best = self.best[name]
+        if best is None or not 1 <= best <= len(history["loss"]):
+            return
+        keys = ["val_loss" if "val_loss" in history else "loss", "val_score"]
+        for axis, key in zip(axes, keys, strict=False):
+            if key in history:
+                axis.plot(
+                    best, history[key][best - 1], "o", color=colour, mfc="white",
+                    label=f"best epoch ({best})", zorder=3,
+                )  # fmt: skip
+
+
+def _curve(axis, epochs, values, label: str, colour: str, style: str) -> None:
+    marker = "." if len(values) < 3 else None
+    axis.plot(epochs, values, style, color=colour, label=label, marker=marker)
+
+
+def _cycle(n: int) -> list[str]:
+    return [f"C{i % 10}" for i in range(n)]
+
+
+class LearningRateRangeDisplay(Display):
+    """The loss over a sweep of learning rates.
+
+    Parameters
+    ----------
+    sweep : RangeTest
+    """
+
+    def __init__(self, sweep: RangeTest):
+        self.sweep = sweep
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, X: Any, y: Any = None, *, ax: Any = None, **options):
+        """Sweep, and draw.
+
+        Parameters
+        ----------
+        estimator : estimator of skdeep
+        X, y : data as fit takes them
+        ax : Axes or None, default=None
+        **options
+            For `skdeep.inspection.learning_rate_range_test`.
+
+        Returns
+        -------
+        LearningRateRangeDisplay
+        """
+        return cls(learning_rate_range_test(estimator, X, y, **options)).plot(ax=ax)
+
+    def plot(self, ax: Any = None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : Axes or None, default=None
+
+        Returns
+        -------
+        self
+        """
+        ax, sweep = self._one_axes(ax), self.sweep
+        ax.plot(sweep.rates, sweep.losses)
+        ax.axvline(
+            sweep.suggestion, color="C1", ls="--", label=f"suggestion: {sweep.suggestion:.2g}"
+        )
+        low, high = np.nanmin(sweep.losses), sweep.losses[0]
+        margin = 0.5 * max(high - low, 1e-12)
+        ax.set(
+            xscale="log",
+            xlabel="Learning rate",
+            ylabel="Loss (smoothed)",
+            ylim=(low - 0.2 * margin, high + margin),
+        )
+        ax.grid(alpha=0.3)
+        ax.legend()
+        return self
+
+
+class GradientFlowDisplay(Display):
+    """The gradient and the size of the steps, by layer and epoch.
+
+    Parameters
+    ----------
+    statistics : LayerStatistics
+        The callback, after training.
+
+    Attributes
+    ----------
+    ax_ : ndarray of Axes
+    figure_ : Figure
+    """
+
+    def __init__(self, statistics: LayerStatistics):
+        self.statistics = statistics
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, ax: Any = None):
+        """Draw what the estimator's LayerStatistics has kept.
+
+        Parameters
+        ----------
+        estimator : fitted estimator of skdeep
+            With a `LayerStatistics` among its callbacks.
+        ax : sequence of two Axes or None, default=None
+
+        Returns
+        -------
+        GradientFlowDisplay
+        """
+        callbacks = estimator.callbacks
+        callbacks = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
+        found = [c for c in callbacks if isinstance(c, LayerStatistics)]
+        if not found or not hasattr(found[0], "statistics_"):
+            raise ValueError(
+                "GradientFlowDisplay needs what LayerStatistics keeps: fit with "
+                "callbacks=[skdeep.callbacks.LayerStatistics()]."
+            )
+        return cls(found[0]).plot(ax=ax)
+
+    def plot(self, ax: Any = None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : sequence of two Axes or None, default=None
+
+        Returns
+        -------
+        self
+        """
+        axes = self._many_axes(ax, 1, 2, (11.0, 4.2))
+        statistics, layers = self.statistics.statistics_, self.statistics.layers_
+        titles = {
+            "gradient_norm": "Norm of the gradient",
+            "update_ratio": "Size of a step / of the weights",
+        }
+        for axis, (key, title) in zip(axes, titles.items(), strict=False):
+            table = np.array(statistics[key], dtype=float)
+            epochs = np.arange(1, len(table) + 1)
+            for column, name, colour in zip(
+                table.T, layers, colours(len(layers), type(self).__name__), strict=True
+            ):
+                shown = np.where(column > 0, column, np.nan)
+                axis.plot(epochs, shown, color=colour, label=name.removesuffix(".kernel"))
+            axis.set(xlabel="Epoch", ylabel=title, yscale="log")
+            axis.grid(alpha=0.3)
+        axes[1].legend(title="Layer", fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        return self
+
+
+class ScheduleDisplay(Display):
+    """The learning rate over the epochs, without training.
+
+    Parameters
+    ----------
+    epochs, rates : dict of ndarray
+        By the name of the schedule.
+    """
+
+    def __init__(self, epochs: Mapping[str, np.ndarray], rates: Mapping[str, np.ndarray]):
+        self.epochs = epochs
+        self.rates = rates
+
+    @classmethod
+    def from_schedules(
+        cls,
+        *schedules: str | Schedule,
+        learning_rate_init: float = 1e-3,
+        n_epochs: int = 100,
+        ax: Any = None,
+    ):
+        """Draw one schedule or several.
+
+        Parameters
+        ----------
+        *schedules : str or Schedule
+        learning_rate_init : float, default=1e-3
+        n_epochs : int, default=100
+            What `max_iter` would be.
+        ax : Axes or None, default=None
+
+        Returns
+        -------
+        ScheduleDisplay
+        """
+        epochs, rates = {}, {}
+        for given in schedules:
+            schedule = resolve(given, SCHEDULES, "schedule", Schedule)
+            schedule.reset()
+            steps = np.linspace(0, n_epochs, 20 * n_epochs + 1)[:-1]
+            name = given if isinstance(given, str) else repr(given)
+            epochs[name] = steps
+            rates[name] = np.array(
+                [
+                    schedule.rate(learning_rate_init, _progress(at, n_epochs, schedule))
+                    for at in steps
+                ]
+            )
+        return cls(epochs, rates).plot(ax=ax)
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, ax: Any = None):
+        """Draw an estimator's schedule; it need not be fitted.
+
+        Parameters
+        ----------
+        estimator : estimator of skdeep
+        ax : Axes or None, default=None
+
+        Returns
+        -------
+        ScheduleDisplay
+        """
+        return cls.from_schedules(
+            estimator.learning_rate,
+            learning_rate_init=estimator.learning_rate_init,
+            n_epochs=estimator.max_iter,
+            ax=ax,
+        )
+
+    def plot(self, ax: Any = None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : Axes or None, default=None
+
+        Returns
+        -------
+        self
+        """
+        ax = self._one_axes(ax)
+        for name, rates in self.rates.items():
+            ax.plot(self.epochs[name], rates, label=name)
+        ax.set(xlabel="Epoch", ylabel="Learning rate")
+        ax.set_ylim(bottom=0)
+        ax.grid(alpha=0.3)
+        ax.legend(fontsize="small")
+        return self
+
+
+def _progress(at: float, n_epochs: int, schedule: Schedule) -> Progress:
+    epoch = at if schedule.every_step else np.floor(at)
+    return Progress(float(epoch), n_epochs, rows=int(epoch) * 1000, fresh=epoch < 1)
