@@ -87,6 +87,14 @@ def test_the_auxiliary_task_helps(capsys):
     assert prepared > scratch + 0.1
 
 
+def test_the_watching(capsys):
+    pytest.importorskip("pandas")
+    runpy.run_path(str(ROOT / "examples" / "watching.py"), run_name="__main__")
+    out = capsys.readouterr().out
+    assert "Iteration  1, loss = " in out
+    assert "Stopped after epoch" in out
+
+
 def test_the_look_inside(capsys, tmp_path):
     pytest.importorskip("matplotlib").use("Agg")
     example = runpy.run_path(str(ROOT / "examples" / "look_inside.py"))
