@@ -204,19 +204,20 @@ def _convert_classifier(scope, operator, container) -> None:
     g, model = _Graph(scope, container), operator.raw_operator
     z = _outputs_of_network(g, operator)
     kind, loss, labels = model._encoder.kind, model._loss, operator.outputs[0].full_name
-    zero = g.constant(0.0)
     if kind == "multilabel":
-        g.add("Cast", g.add("Greater", z, zero), output=labels, to=TensorProto.INT64)
+        g.add("Cast", g.add("Greater", z, g.constant(0.0)), output=labels, to=TensorProto.INT64)
     elif len(model.classes_) < 2:
         raise NotImplementedError("skdeep.onnx: a classifier of a single class has no counterpart.")
     else:
         if kind == "binary":
-            chosen = g.add("Cast", g.add("Greater", z, zero), to=TensorProto.INT64)
+            chosen = g.add("Cast", g.add("Greater", z, g.constant(0.0)), to=TensorProto.INT64)
             chosen = g.add("Reshape", chosen, g.constant([-1], TensorProto.INT64))
             z = g.add("Concat", g.add("Neg", z), z, axis=1)
         else:
             chosen = g.add("ArgMax", z, axis=1, keepdims=0)
         is_text = model.classes_.dtype.kind in "OUS"
+        if not is_text and (model.classes_.astype(np.int64) != model.classes_).any():
+            raise NotImplementedError("skdeep.onnx: labels have to be text or fit into int64.")
         element = TensorProto.STRING if is_text else TensorProto.INT64
         classes = g.constant(model.classes_ if is_text else model.classes_.astype(int), element)
         g.add("Gather", classes, chosen, output=labels, axis=0)

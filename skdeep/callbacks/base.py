@@ -53,3 +53,6 @@ class Callback(Component):
 
     def on_train_end(self, trainer: Trainer) -> None:
         """After the last epoch, with the best weights restored."""
+
+    def on_error(self, trainer: Trainer) -> None:
+        """Where training ends with an error, in place of on_train_end: to close what is open."""

@@ -87,11 +87,11 @@ class ModelCheckpoint(Callback):
                 "ModelCheckpoint(resume=True) is for solvers that go step by step; what "
                 "solver='lbfgs' is at can't be kept. resume=False writes files of it."
             )
-        if trainer.epoch == 0:
+        if trainer.first_of_fit:
             self.best_ = None
 
     def on_epoch_end(self, trainer):
-        if trainer.epoch % self.every or (self.best_only and not self._is_best(trainer.history)):
+        if trainer.epoch % self.every or (self.best_only and not self._is_best(trainer)):
             return
         path = self._path_after_epoch(trainer)
         try:
@@ -120,8 +120,7 @@ class ModelCheckpoint(Callback):
         return Path(self._template().format(run=run_id))
 
     def _path_after_epoch(self, trainer) -> str:
-        figures = {name: column[-1] for name, column in trainer.history.items()}
-        fields = {"epoch": trainer.epochs_before + trainer.epoch, **figures}
+        fields = {"epoch": trainer.epochs_before + trainer.epoch, **trainer.figures}
         try:
             return self._template().format(run=trainer.run_id, **fields)
         except (KeyError, IndexError, ValueError) as error:
@@ -152,8 +151,8 @@ class ModelCheckpoint(Callback):
         root, suffix = os.path.splitext(template)
         return f"{root}-{{run}}{suffix}"
 
-    def _is_best(self, history) -> bool:
-        key, value = figure(history, self.monitor, "ModelCheckpoint")
+    def _is_best(self, trainer) -> bool:
+        key, value = figure(trainer, self.monitor, "ModelCheckpoint")
         if math.isnan(value):
             return False
         sign = sign_of(key)

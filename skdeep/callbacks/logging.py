@@ -26,17 +26,13 @@ def _names_the_run(path: str | os.PathLike) -> bool:
     return "{run}" in os.fspath(path)
 
 
-def last_figures(trainer) -> dict[str, float]:
-    """Return the last epoch's entry of the history."""
-    return {name: column[-1] for name, column in trainer.history.items()}
-
-
 class LambdaCallback(Callback):
     """Calls functions of the trainer.
 
     Parameters
     ----------
-    on_train_begin, on_epoch_begin, on_batch_end, on_epoch_end, on_train_end : callable or None
+    on_train_begin, on_epoch_begin, on_batch_end : callable or None
+    on_gradient, on_epoch_end, on_train_end, on_error : callable or None
     """
 
     def __init__(
@@ -44,14 +40,18 @@ class LambdaCallback(Callback):
         on_train_begin: Callable | None = None,
         on_epoch_begin: Callable | None = None,
         on_batch_end: Callable | None = None,
+        on_gradient: Callable | None = None,
         on_epoch_end: Callable | None = None,
         on_train_end: Callable | None = None,
+        on_error: Callable | None = None,
     ):
         self.on_train_begin = on_train_begin
         self.on_epoch_begin = on_epoch_begin
         self.on_batch_end = on_batch_end
+        self.on_gradient = on_gradient
         self.on_epoch_end = on_epoch_end
         self.on_train_end = on_train_end
+        self.on_error = on_error
 
 
 class LearningRateLogger(Callback):
@@ -63,7 +63,7 @@ class LearningRateLogger(Callback):
     """
 
     def on_train_begin(self, trainer):
-        if trainer.epoch == 0:
+        if trainer.first_of_fit:
             self.rates_: list[float] = []
 
     def on_batch_end(self, trainer):
@@ -91,6 +91,8 @@ class CSVLogger(Callback):
         return _names_the_run(self.path)
 
     def on_train_begin(self, trainer):
+        if not trainer.first_of_fit and hasattr(self, "columns_"):
+            return  # partial_fit, or a run that goes on
         self.path_ = os.fspath(self.path).replace("{run}", str(trainer.run_id))
         self.columns_: list[str] | None = None
         if self.append and os.path.exists(self.path_):
@@ -98,7 +100,7 @@ class CSVLogger(Callback):
                 self.columns_ = next(csv.reader(file), None)
 
     def on_epoch_end(self, trainer):
-        row = {"epoch": trainer.epochs_before + trainer.epoch, **last_figures(trainer)}
+        row = {"epoch": trainer.epochs_before + trainer.epoch, **trainer.figures}
         is_new = self.columns_ is None
         if is_new:
             self.columns_ = list(row)
@@ -138,12 +140,13 @@ class TensorBoard(Callback):
 
     def on_train_begin(self, trainer):
         package = of_extra("tensorboardX", "TensorBoard", "tensorboardX")
-        self.log_dir_ = os.fspath(self.log_dir).replace("{run}", str(trainer.run_id))
+        if trainer.first_of_fit or not hasattr(self, "log_dir_"):
+            self.log_dir_ = os.fspath(self.log_dir).replace("{run}", str(trainer.run_id))
         self._writer = package.SummaryWriter(self.log_dir_)
 
     def on_epoch_end(self, trainer):
         step = trainer.epochs_before + trainer.epoch
-        for name, value in last_figures(trainer).items():
+        for name, value in trainer.figures.items():
             self._writer.add_scalar(name, value, step)
         if self.histograms:
             for name, parameter in trainer.network.named_parameters():
@@ -154,6 +157,10 @@ class TensorBoard(Callback):
         self._writer.close()
         del self._writer
 
+    def on_error(self, trainer):
+        if hasattr(self, "_writer"):
+            self.on_train_end(trainer)
+
     def __getstate__(self):
         return {k: v for k, v in super().__getstate__().items() if k != "_writer"}
 
@@ -161,7 +168,8 @@ class TensorBoard(Callback):
 class MLflow(Callback):
     """Logs hyperparameters and the history to a run of MLflow.
 
-    Needs mlflow (or mlflow-skinny). Where a run is active it is used, else one is started.
+    Needs mlflow (or mlflow-skinny). Where a run is active it is used, whatever else is given but
+    another `tracking_uri`; else one is started.
 
     Parameters
     ----------
@@ -187,28 +195,47 @@ class MLflow(Callback):
 
     def on_train_begin(self, trainer):
         mlflow = of_extra("mlflow", "MLflow", "mlflow")
+        self._client = client = mlflow.MlflowClient(tracking_uri=self.tracking_uri)
+        goes_on = not trainer.first_of_fit and hasattr(self, "run_id_")
         active = mlflow.active_run() if self.tracking_uri is None else None
-        client = mlflow.MlflowClient(tracking_uri=self.tracking_uri)
         self._ends_run = active is None
         if active is not None:
             self.run_id_ = active.info.run_id
-        else:
-            name = self.experiment or "Default"
-            found = client.get_experiment_by_name(name)
-            experiment = found.experiment_id if found else client.create_experiment(name)
-            self.run_id_ = client.create_run(experiment, run_name=self.run_name).info.run_id
+        elif not goes_on:
+            self.run_id_ = self._start_run(mlflow)
+        known = client.get_run(self.run_id_).data.params
         for name, value in trainer.hyperparameters.items():
-            client.log_param(self.run_id_, name, str(value)[:500])
-        self._client = client
+            if name not in known:  # MLflow lets no parameter change within a run
+                client.log_param(self.run_id_, name, str(value)[:500])
+
+    def _start_run(self, mlflow) -> str:
+        client = self._client
+        if self.experiment is None and self.tracking_uri is None:
+            run = mlflow.start_run(
+                run_name=self.run_name
+            )  # in the experiment that MLflow is set to
+            mlflow.end_run("RUNNING")
+            return run.info.run_id
+        name = self.experiment or "Default"
+        experiment = client.get_experiment_by_name(name)
+        number = experiment.experiment_id if experiment else client.create_experiment(name)
+        return client.create_run(number, run_name=self.run_name).info.run_id
 
     def on_epoch_end(self, trainer):
         step = trainer.epochs_before + trainer.epoch
-        for name, value in last_figures(trainer).items():
+        for name, value in trainer.figures.items():
             self._client.log_metric(self.run_id_, name, value, step=step)
 
     def on_train_end(self, trainer):
+        self._end_run("FINISHED")
+
+    def on_error(self, trainer):
+        if hasattr(self, "_client"):
+            self._end_run("FAILED")
+
+    def _end_run(self, status: str) -> None:
         if self._ends_run:
-            self._client.set_terminated(self.run_id_)
+            self._client.set_terminated(self.run_id_, status)
         del self._client
 
     def __getstate__(self):
@@ -230,15 +257,19 @@ class LayerStatistics(Callback):
     """
 
     def on_train_begin(self, trainer):
-        if trainer.epoch == 0:
+        if trainer.first_of_fit:
             names = ("weight_norm", "gradient_norm", "update_ratio")
             self.statistics_: dict[str, list] = {name: [] for name in names}
         self.layers_ = [name for name, _ in _kernels(trainer.network)]
         self._before: list[np.ndarray] = []
 
+    def on_epoch_begin(self, trainer):
+        self._before = [p.value.copy() for _, p in _kernels(trainer.network)]
+
     def on_gradient(self, trainer):
         kernels = [p for _, p in _kernels(trainer.network)]
-        self._before = [p.value.copy() for p in kernels]
+        if trainer.optimizer is not None:  # else an epoch is one step: of L-BFGS
+            self._before = [p.value.copy() for p in kernels]
         norms = [np.nan if p.grad is None else float(np.linalg.norm(p.grad)) for p in kernels]
         self.statistics_["gradient_norm"].append(norms)
 

@@ -7,7 +7,6 @@ import time
 from importlib.util import find_spec
 
 from skdeep.callbacks.base import Callback
-from skdeep.callbacks.logging import last_figures
 
 # Of a bar. A terminal shows no more, and writing to it costs time.
 SECONDS_BETWEEN_REFRESHES = 0.1
@@ -20,7 +19,7 @@ class PrintEpochs(Callback):
 
     def on_epoch_end(self, trainer):
         width = len(str(trainer.horizon))
-        print(f"Iteration {trainer.epoch:{width}d}, {describe(last_figures(trainer))}", flush=True)
+        print(f"Iteration {trainer.epoch:{width}d}, {describe(trainer.figures)}", flush=True)
 
 
 def describe(figures: dict[str, float]) -> str:
@@ -65,11 +64,15 @@ class ProgressBar(Callback):
         now = time.perf_counter()
         if now >= self._next or trainer.epoch == trainer.horizon:
             self._next = now + SECONDS_BETWEEN_REFRESHES
-            self._bar.show(trainer.epoch, describe(last_figures(trainer)))
+            self._bar.show(trainer.epoch, describe(trainer.figures))
 
     def on_train_end(self, trainer):
-        if self._bar is not None:
-            self._bar.show(trainer.epoch, describe(last_figures(trainer)))
+        if self._bar is not None and trainer.figures:
+            self._bar.show(trainer.epoch, describe(trainer.figures))
+        self.on_error(trainer)
+
+    def on_error(self, trainer):
+        if getattr(self, "_bar", None) is not None:
             self._bar.close()
         self._bar = None
 

@@ -12,16 +12,17 @@ from skdeep.callbacks.base import Callback
 TRIGGERS = ("no_improvement", "absolute_change", "decrease", "average_change")
 
 
-def figure(history: dict, key: str | None, who: str) -> tuple[str, float]:
-    """Return (key, last value) of what is watched; None is the score where there is one."""
+def figure(trainer, key: str | None, who: str) -> tuple[str, float]:
+    """Return (key, value) of what is watched; None is the score where there is one."""
+    figures = trainer.figures
     if key is None:
-        key = "val_score" if "val_score" in history else "loss"
-    if key not in history:
+        key = "val_score" if "val_score" in figures else "loss"
+    if key not in figures:
         raise InvalidParameterError(
-            f"{who} monitor={key!r} is not in history_; choose from {sorted(history)}, where those "
+            f"{who} monitor={key!r} is not in history_; choose from {sorted(figures)}, where those "
             "that begin with 'val_' need validation data."
         )
-    return key, history[key][-1]
+    return key, figures[key]
 
 
 def sign_of(key: str) -> int:
@@ -39,7 +40,8 @@ class EarlyStopping(Callback):
     | "decrease" | is worse than `patience` epochs before, by more than `threshold` |
     | "average_change" | changed by less than `threshold` an epoch, on average over `patience` epochs |
 
-    The estimators' own `early_stopping=True` does the first, with validation data split off.
+    The estimators' own `early_stopping=True` does the first, with validation data split off. A run
+    whose training loss becomes infinite ends with an error all the same.
 
     Parameters
     ----------
@@ -89,7 +91,15 @@ class EarlyStopping(Callback):
         self.check()
         if self.trigger not in TRIGGERS:
             raise InvalidParameterError(unknown_name(self.trigger, TRIGGERS, "trigger"))
-        if trainer.epoch:
+        if trainer.is_incremental:
+            raise InvalidParameterError(
+                "partial_fit does not go with EarlyStopping: it is a single epoch."
+            )
+        if "change" in self.trigger and not self.threshold:
+            raise InvalidParameterError(
+                f"trigger={self.trigger!r} needs a threshold > 0: no change is smaller than 0."
+            )
+        if not trainer.first_of_fit:
             return  # a run that goes on
         self.values_: list[float] = []
         self.best_, self.best_epoch_, self.stopped_epoch_ = -math.inf, 0, None
@@ -97,7 +107,7 @@ class EarlyStopping(Callback):
         self.best_weights_: list[np.ndarray] | None = None
 
     def on_epoch_end(self, trainer):
-        key, value = figure(trainer.history, self.monitor, "EarlyStopping")
+        key, value = figure(trainer, self.monitor, "EarlyStopping")
         value *= sign_of(key)
         self.values_.append(value)
         # What was enough of an improvement is what counts: small steps may add up to one.
@@ -128,7 +138,7 @@ class EarlyStopping(Callback):
 
     def on_train_end(self, trainer):
         if self.values_:
-            key, _ = figure(trainer.history, self.monitor, "EarlyStopping")
+            key, _ = figure(trainer, self.monitor, "EarlyStopping")
             self.best_ *= sign_of(key)
         if self.best_weights_ is not None:
             for p, best in zip(
@@ -148,6 +158,5 @@ class TerminateOnNaN(Callback):
     changes_course = True
 
     def on_epoch_end(self, trainer):
-        last = {name: column[-1] for name, column in trainer.history.items()}
-        if not all(math.isfinite(value) for name, value in last.items()):
+        if not all(math.isfinite(value) for value in trainer.figures.values()):
             trainer.stop_training = True

@@ -142,6 +142,7 @@ class BaseMLP(
         )
         # partial_fit is a step of somebody else's loop, which is what has tasks there.
         watched = () if how.get("incremental") else (X, y, {"sample_weight": sample_weight})
+        check_options(self)
         context = watching.begin(self, *watched) if watched else None
         watchers = watching.bridge(self, context, *watched) if watched else []
         with self._undone_on_error(continues):
@@ -162,7 +163,6 @@ class BaseMLP(
         incremental=False,
         classes=None,
     ) -> None:
-        check_options(self)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         X, y = self._check_data(X, y, self._wanted_dtype(continues), reset=not continues)

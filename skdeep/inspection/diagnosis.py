@@ -23,7 +23,10 @@ INPUT_SCALE = 10.0
 TARGET_SCALE = 10.0
 TINY_BATCH = 8
 IMBALANCE = 10.0  # rows of the most frequent class by those of the rarest
-RISING_SHARE = 0.3  # of the epochs have a higher loss than the one before
+RISING_SHARE = 0.2  # of the epochs, in which the loss rises ...
+RISE = 0.1  # ... by more than this share of all that it fell
+SPREAD = 1e3  # of the standard deviations of two columns
+STANDARD_ERRORS = 3.0
 SLOW_PROGRESS = 0.1  # of the loss, gained in the whole run
 # Errors are relative to that of a constant prediction; for numbers this is a variance, and noise is
 # in it.
@@ -100,6 +103,8 @@ def diagnose(model: Any, X: Any, y: Any = None, X_val: Any = None, y_val: Any = 
     Report
     """
     y, y_val = model_targets(model, X, y), model_targets(model, X_val, y_val)
+    if (X_val is None) != (y_val is None):
+        raise ValueError("X_val and y_val belong together; give both, or neither.")
     if y is None:
         raise ValueError("diagnose needs y: without targets there are no gradients to look at.")
     layers = layer_statistics(model, X, y)
@@ -123,11 +128,20 @@ def _inputs(model: Any, X: Any) -> Iterator[Finding]:
     X = X.toarray() if sp.issparse(X) else X
     mean, std = X.mean(axis=0), X.std(axis=0)
     size = np.abs(mean) + std
+    std = np.where(std > 1e-9 * size.max(), std, 0.0)  # a constant column's is rounding
     worst = int(size.argmax())
     if size[worst] > INPUT_SCALE:
         yield Finding(
             "unscaled inputs",
             f"column {worst} has mean {mean[worst]:.3g} and standard deviation {std[worst]:.3g}",
+            "put a StandardScaler before it in a Pipeline, or set batch_norm_input=True",
+        )
+    elif std.any() and std.max() > SPREAD * std[std > 0].min():
+        least = int(np.where(std > 0, std, np.inf).argmin())
+        yield Finding(
+            "unscaled inputs",
+            f"column {int(std.argmax())} has standard deviation {std.max():.3g}, column {least} "
+            f"{std[least]:.3g}",
             "put a StandardScaler before it in a Pipeline, or set batch_norm_input=True",
         )
     elif 0 < size[worst] < 1 / INPUT_SCALE**2:
@@ -200,7 +214,8 @@ def _learning(model: Any) -> Iterator[Finding]:
     losses = losses[np.isfinite(losses)]
     if len(losses) < 5:
         return
-    rises = np.diff(losses) > 0.01 * np.abs(losses[:-1])
+    # Not the very first epochs: from how far up they came says nothing of the rest.
+    rises = np.diff(losses) > RISE * (np.quantile(losses, 0.9) - losses.min())
     if rises.mean() > RISING_SHARE or losses[-1] > losses[0]:
         yield Finding(
             "learning rate too high",
@@ -211,7 +226,7 @@ def _learning(model: Any) -> Iterator[Finding]:
     else:
         gained = 1 - losses[-1] / losses[0] if losses[0] > 0 else 1.0
         still_falls = np.mean(np.diff(losses[len(losses) // 2 :]) < 0) > 0.9
-        if gained < SLOW_PROGRESS and still_falls and model.n_iter_ >= model.max_iter:
+        if gained < SLOW_PROGRESS and (still_falls or gained < SLOW_PROGRESS / 1000):
             yield Finding(
                 "learning rate too low",
                 f"the loss fell by {gained:.1%} only in {len(losses)} epochs, and still falls",
@@ -242,7 +257,7 @@ def _classes(model: Any, y: Any) -> Iterator[Finding]:
         rare, frequent = labels[counts.argmin()], labels[counts.argmax()]
         yield Finding(
             "class imbalance",
-            f"class {frequent!r} has {counts.max()} rows, class {rare!r} has {counts.min()}",
+            f"class {frequent} has {counts.max()} rows, class {rare} has {counts.min()}",
             "class_weight='balanced', loss='focal', and a score that does not reward the frequent",
         )
 
@@ -257,25 +272,43 @@ def _fit(model: Any, X: Any, y: Any, X_val: Any, y_val: Any) -> Iterator[Finding
         )
     if X_val is None:
         return
-    report = bias_variance_report(
-        max(0.0, error), max(0.0, _error(model, X_val, y_val)), tolerance=OVERFITTING
-    )
-    if report.variance > OVERFITTING:
+    of_val = _error(model, X_val, y_val)
+    variance = bias_variance_report(max(0.0, error), max(0.0, of_val)).variance
+    if variance > max(OVERFITTING, STANDARD_ERRORS * _standard_error(model, of_val, y_val)):
         yield Finding(
             "overfitting",
-            f"the error on the validation data is {report.variance:.0%} of a constant prediction's "
-            "above that on the training data",
+            f"the error on the validation data is {variance:.0%} of a constant prediction's above "
+            "that on the training data",
             "dropout, early_stopping=True, a larger alpha, fewer units, more data",
         )
 
 
 def _error(model: Any, X: Any, y: Any) -> float:
     """Return the error relative to that of a constant prediction."""
-    score = model.score(X, y) if hasattr(model, "predict") else model.score(X)
     if not hasattr(model, "classes_"):
-        return 1 - score
-    if model._encoder.kind == "multilabel":
-        return 1 - score
-    _, counts = np.unique(np.asarray(y), return_counts=True)
-    of_constant = 1 - counts.max() / counts.sum()
-    return (1 - score) / of_constant if of_constant else 0.0
+        return 1 - (model.score(X, y) if hasattr(model, "predict") else model.score(X))
+    wrong = float(np.mean(np.asarray(model.predict(X)) != _labels(y)))
+    of_constant = _error_of_constant(y)
+    return wrong / of_constant if of_constant else 0.0
+
+
+def _labels(y: Any) -> np.ndarray:
+    y = y.toarray() if sp.issparse(y) else np.asarray(y)
+    return y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
+
+
+def _error_of_constant(y: Any) -> float:
+    """Return the share of labels that the most frequent one gets wrong, column by column."""
+    labels = _labels(y)
+    columns = labels.T if labels.ndim == 2 else [labels]
+    shares = [np.unique(column, return_counts=True)[1].max() / len(column) for column in columns]
+    return float(1 - np.mean(shares))
+
+
+def _standard_error(model: Any, error: float, y_val: Any) -> float:
+    """Return what chance alone makes of an error that was measured on so few rows."""
+    if not hasattr(model, "classes_"):
+        return 0.0
+    of_constant = _error_of_constant(y_val)
+    wrong = min(1.0, error * of_constant)
+    return float(np.sqrt(wrong * (1 - wrong) / len(_labels(y_val))) / of_constant)

@@ -38,12 +38,11 @@ class Probe:
         self.loss = copy.deepcopy(model._loss)
         dtype = self.network.dtype
         if y is None:
-            X = model._without_feature_names()._check_X(X)
+            X = model._check_X(X)
             self.rows = _some_rows(X.shape[0], most_rows)
             self.X, self.Y = X[self.rows], None
         else:
-            unnamed = model._without_feature_names()
-            X, y = unnamed._check_data(X, y, dtype, reset=False)
+            X, y = model._check_data(X, y, dtype, reset=False)
             self.rows = _some_rows(X.shape[0], most_rows)
             targets = model._targets(model._encode(y), dtype, training=False)
             everything = np.empty(targets.shape, dtype)

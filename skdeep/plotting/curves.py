@@ -51,6 +51,8 @@ class TrainingCurveDisplay(Display):
         -------
         TrainingCurveDisplay
         """
+        if not estimators:
+            raise ValueError("TrainingCurveDisplay: give at least one fitted estimator.")
         for estimator in estimators:
             check_is_fitted(estimator, "history_")
         if names is None:
@@ -89,7 +91,8 @@ class TrainingCurveDisplay(Display):
             self._mark_best(axes, name, history, colour)
         for axis, what in zip(axes, ["Loss", "Validation score"], strict=False):
             axis.set(xlabel="Epoch", ylabel=what)
-            axis.xaxis.get_major_locator().set_params(integer=True)
+            if ax is None:
+                axis.locator_params(axis="x", integer=True)
             axis.grid(alpha=0.3)
             axis.legend(fontsize="small")
         return self
@@ -287,6 +290,7 @@ class ScheduleDisplay(Display):
             schedule.reset()
             steps = np.linspace(0, n_epochs, 20 * n_epochs + 1)[:-1]
             name = given if isinstance(given, str) else repr(given)
+            name = name if name not in rates else f"{name} ({len(rates) + 1})"
             epochs[name] = steps
             rates[name] = np.array(
                 [

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skdeep._component import Limit, check_limits
 from skdeep.inspection import LayerReport, layer_statistics
 from skdeep.plotting.base import Display, colours
 
@@ -182,12 +184,12 @@ class FirstLayerDisplay(Display):
         check_is_fitted(estimator, "network_")
         W = np.array(estimator.coefs_[0])
         side = math.isqrt(W.shape[0])
-        shape = (side, side) if image_shape is None else tuple(image_shape)
-        if math.prod(shape) != W.shape[0]:
+        shape = (side, side) if image_shape is None else image_shape
+        if np.shape(shape) != (2,) or math.prod(shape) != W.shape[0]:
             raise ValueError(
-                f"image_shape={shape} has {math.prod(shape)} pixels, and the network "
-                f"{W.shape[0]} inputs; give (height, width)."
+                f"image_shape={shape} is not that of {W.shape[0]} inputs; give (height, width)."
             )
+        check_limits(SimpleNamespace(n_units=n_units), {"n_units": Limit(1, integer=True)})
         order = np.argsort(-np.linalg.norm(W, axis=0))[:n_units]
         return cls(W.T[np.sort(order)].reshape(-1, *shape)).plot(ax=ax)
 

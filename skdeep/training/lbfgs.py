@@ -82,7 +82,8 @@ def fit_lbfgs(trainer: Trainer, X, Y: np.ndarray, weight, *, max_iter: int, max_
 def _end_iteration(trainer: Trainer, loss: float, X) -> bool:
     """Validate and record; return whether to stop."""
     trainer.gradient_norm = gradient_norm(trainer.network.parameters.grads)
-    if trainer.validate is not None:
+    trainer.tell("on_gradient")
+    if trainer.validate is not None or trainer.callbacks:  # who looks at the network as it is
         _measure_batch_norm(trainer, X)
     return trainer.end_epoch(loss)
 

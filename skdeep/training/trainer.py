@@ -80,6 +80,8 @@ class Trainer:
         The rate of the last step.
     between_epochs : bool
         Whether none is under way.
+    figures : dict of float
+        What the last epoch has added to the history.
     interrupted : bool
         Whether Ctrl-C ended the run.
     stop_training : bool
@@ -147,6 +149,7 @@ class Trainer:
         self.learning_rate = self.learning_rate_init
         self.stop_training = False
         self.between_epochs = True
+        self.figures: dict[str, float] = {}
         self.gradient_norm = math.nan
         self.interrupted = False
 
@@ -188,7 +191,7 @@ class Trainer:
     def _treat_gradient(self, g: np.ndarray) -> None:
         if self._measures_norm:
             self.gradient_norm = gradient_norm(g, self._kernels)
-            self._call(self.callbacks, "on_gradient")
+            self.tell("on_gradient")
         if self.gradient_noise:
             seed = draw_seed(self.rng)
             self._kernels.noise_forward(seed, self.gradient_noise, g, self._noise)
@@ -269,6 +272,15 @@ class Trainer:
     @contextmanager
     def session(self, n_rows: int, rng: np.random.Generator | None, kernels=numpy_kernels):
         """Make buffers and drop them; take in what ends a run early; restore the best weights."""
+        try:
+            with self._running(n_rows, rng, kernels):
+                yield
+        except BaseException:
+            self.tell("on_error")
+            raise
+
+    @contextmanager
+    def _running(self, n_rows: int, rng: np.random.Generator | None, kernels):
         parameters = self.network.parameters
         # Overflow is looked for, and named, by way of the loss: NumPy's warnings would say less.
         with (
@@ -284,7 +296,7 @@ class Trainer:
             except KeyboardInterrupt:
                 self.interrupted = True
                 self.monitor.restore(parameters)
-                warnings.warn("Training interrupted by user.", stacklevel=4)
+                warnings.warn("Training interrupted by user.", stacklevel=6)
             except DivergenceError:
                 if not self.monitor.restore(parameters):
                     raise
@@ -292,16 +304,16 @@ class Trainer:
                     f"Training diverged in epoch {self.epoch} and was stopped; the weights of the "
                     f"best epoch ({self.monitor.best_epoch}) were restored.",
                     ConvergenceWarning,
-                    stacklevel=4,
+                    stacklevel=6,
                 )
             finally:
                 self.network.release()
                 self._work = self._noise = self._w = self._g = self._kernels = None
                 self._rates = self._before = self._session = None
             try:
-                self._call(self.callbacks, "on_train_end")
+                self.tell("on_train_end")
             except KeyboardInterrupt:
-                warnings.warn("Training interrupted by user.", stacklevel=4)
+                warnings.warn("Training interrupted by user.", stacklevel=6)
 
     def _begin_session(self, n_rows: int, rng: np.random.Generator | None, kernels) -> None:
         network, parameters = self.network, self.network.parameters
@@ -323,13 +335,13 @@ class Trainer:
 
     def begin_training(self) -> None:
         """Tell the callbacks."""
-        self._call(self.callbacks, "on_train_begin")
+        self.tell("on_train_begin")
 
     def begin_epoch(self) -> None:
         """Start the clock, and tell the callbacks."""
         self.between_epochs = False
         self._epoch_start = time.perf_counter()
-        self._call(self.callbacks, "on_epoch_begin")
+        self.tell("on_epoch_begin")
 
     def end_epoch(self, loss: float) -> bool:
         """Validate, record, tell the callbacks; return whether to stop."""
@@ -338,7 +350,7 @@ class Trainer:
         score = self._record(loss)
         n_epochs_in_life = len(self.history["loss"])
         self.monitor.update(loss, score, n_epochs_in_life, self.network.parameters)
-        self._call(self.callbacks, "on_epoch_end")
+        self.tell("on_epoch_end")
         return self._ends_after_epoch()
 
     def _ends_after_epoch(self) -> bool:
@@ -364,7 +376,9 @@ class Trainer:
         }
         if self.validate is not None:
             values["val_loss"], values["val_score"] = self.validate()
-        record(self.history, **values, seconds=time.perf_counter() - self._epoch_start)
+        values["seconds"] = time.perf_counter() - self._epoch_start
+        record(self.history, **values)
+        self.figures = values
         return values.get("val_score")
 
     def divergence(self, what: str, epoch: int) -> DivergenceError:
@@ -383,8 +397,17 @@ class Trainer:
             f"Stochastic Optimizer: Maximum iterations ({n_epochs}) reached and the optimization "
             "hasn't converged yet.",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=6,
         )
+
+    def tell(self, hook: str) -> None:
+        """Call a hook of all callbacks."""
+        self._call(self.callbacks, hook)
+
+    @property
+    def is_incremental(self) -> bool:
+        """Whether this run is one epoch of somebody else's loop: partial_fit."""
+        return not self.warns_not_converged
 
     def _call(self, listeners: Sequence[Callback], hook: str) -> None:
         for callback in listeners:

@@ -70,7 +70,7 @@ def test_a_table_of_comma_separated_values(tmp_path):
     model = fitted(CSVLogger(tmp_path / "log.csv"))
     table = pd.read_csv(tmp_path / "log.csv")
     assert table.pop("epoch").tolist() == [1, 2, 3, 4]
-    pd.testing.assert_frame_equal(table, pd.DataFrame(model.history_))
+    pd.testing.assert_frame_equal(table[list(model.history_)], pd.DataFrame(model.history_))
 
 
 def test_a_table_is_there_while_training_goes_on(tmp_path):
@@ -190,3 +190,76 @@ def test_extras_are_not_imported_before_they_are_needed():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_they_go_on_with_partial_fit(tmp_path):
+    callbacks = [LayerStatistics(), LearningRateLogger(), CSVLogger(tmp_path / "log.csv")]
+    model = MLPClassifier((5,), callbacks=callbacks, batch_size=20, random_state=0)
+    for _ in range(3):
+        model.partial_fit(X, y, classes=[False, True])
+    statistics, rates, _ = model.callbacks
+    assert len(statistics.statistics_["weight_norm"]) == 3
+    assert len(rates.rates_) == 9
+    assert pd.read_csv(tmp_path / "log.csv")["epoch"].tolist() == [1, 2, 3]
+    model.fit(X, y)
+    assert len(statistics.statistics_["weight_norm"]) == model.n_iter_
+
+
+def test_statistics_of_layers_with_lbfgs():
+    statistics = LayerStatistics()
+    model = fitted(statistics, solver="lbfgs")
+    found = statistics.statistics_
+    assert {name: np.shape(rows) for name, rows in found.items()} == dict.fromkeys(
+        found, (model.n_iter_, 3)
+    )
+    assert (np.array(found["update_ratio"]) > 0).all()
+
+
+def test_mlflow_marks_a_run_that_failed(tmp_path, monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    uri = (tmp_path / "runs").as_uri()
+
+    def fail(trainer):
+        raise ZeroDivisionError
+
+    callback = MLflow(tracking_uri=uri)
+    with pytest.raises(ZeroDivisionError):
+        fitted(callback, LambdaCallback(on_epoch_end=fail))
+    client = mlflow.MlflowClient(tracking_uri=uri)
+    assert client.get_run(callback.run_id_).info.status == "FAILED"
+
+
+def test_mlflow_in_a_run_that_is_active(tmp_path, monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri((tmp_path / "runs").as_uri())
+    try:
+        with mlflow.start_run() as active:
+            for alpha in (0.1, 0.2):
+                callback = MLflow()
+                fitted(callback, alpha=alpha)
+                assert callback.run_id_ == active.info.run_id
+        mlflow.set_experiment("mine")
+        callback = MLflow()
+        fitted(callback)
+        run = mlflow.MlflowClient().get_run(callback.run_id_)
+        experiment = mlflow.MlflowClient().get_experiment(run.info.experiment_id)
+        assert (experiment.name, run.info.status) == ("mine", "FINISHED")
+    finally:
+        mlflow.set_tracking_uri(before)
+
+
+def test_an_error_is_told_of():
+    called = []
+
+    def fail(trainer):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fitted(
+            LambdaCallback(on_epoch_end=fail),
+            LambdaCallback(on_error=called.append, on_train_end=called.append),
+        )
+    assert len(called) == 1

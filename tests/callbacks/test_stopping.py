@@ -23,7 +23,7 @@ class Plan(Callback):
         self.weights = []
 
     def on_epoch_end(self, trainer):
-        trainer.history[self.key][-1] = self.values[trainer.epoch - 1]
+        trainer.figures[self.key] = self.values[trainer.epoch - 1]
         self.weights.append(trainer.network.parameters.values.copy())
 
 
@@ -121,3 +121,32 @@ def test_figures_that_are_not_finite_end_training(key, value):
         callbacks=[Plan(key, [0.1, 0.2, value, 0.3, 0.4, 0.5]), TerminateOnNaN()],
     ).fit(X, y > 0, X_val=X, y_val=y > 0)
     assert model.n_iter_ == 3
+
+
+@pytest.mark.parametrize("options", [{"batch_norm_input": True}, {"batch_norm": "before"}])
+def test_the_best_weights_of_lbfgs_come_with_their_statistics(options):
+    shifted = X * 5 + 100
+    common = {"solver": "lbfgs", "max_iter": 40, "random_state": 0, **options}
+    plain = MLPRegressor((8,), **common).fit(shifted, y)
+    stopping = EarlyStopping("loss", patience=50)
+    watched = MLPRegressor((8,), **common, callbacks=[stopping]).fit(shifted, y)
+    np.testing.assert_allclose(watched.predict(shifted), plain.predict(shifted), rtol=1e-9)
+
+
+@pytest.mark.parametrize("callback", [TerminateOnNaN(), EarlyStopping(patience=3)], ids=str)
+def test_a_warm_start_without_validation_data(callback):
+    model = MLPRegressor((4,), warm_start=True, max_iter=12, random_state=0, callbacks=[callback])
+    model.fit(X, y, X_val=X, y_val=y)
+    model.fit(X, y)
+    assert model.n_iter_ == 12
+
+
+def test_partial_fit_is_a_single_epoch():
+    with pytest.raises(ValueError, match="partial_fit does not go with EarlyStopping"):
+        MLPRegressor(callbacks=[EarlyStopping()]).partial_fit(X, y)
+
+
+@pytest.mark.parametrize("trigger", ["absolute_change", "average_change"])
+def test_no_change_is_smaller_than_nothing(trigger):
+    with pytest.raises(ValueError, match="needs a threshold > 0"):
+        MLPRegressor(callbacks=[EarlyStopping(trigger=trigger)]).fit(X, y)

@@ -1,9 +1,18 @@
 """The doctor: every finding on a network built to have it, and not on one that has not."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
-from sklearn.datasets import load_diabetes, load_digits
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_diabetes,
+    load_digits,
+    load_iris,
+    load_wine,
+    make_multilabel_classification,
+)
+from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
@@ -143,6 +152,47 @@ def test_what_helps_makes_it_go_away(kind, make):
     assert kind not in kinds(diagnose(*make()))
 
 
+@pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer, load_digits])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"solver": "lbfgs"},
+        {"hidden_layer_sizes": (64,) * 3, "batch_norm": "before", "dropout": 0.2},
+    ],
+    ids=str,
+)
+def test_there_are_no_false_alarms(load, options):
+    data, target = load(return_X_y=True)
+    parts = train_test_split(scale(data), target, stratify=target, random_state=0)
+    X_train, X_val, y_train, y_val = parts
+    model = MLPClassifier(random_state=0, **options).fit(X_train, y_train)
+    if model.score(X_val, y_val) > 0.94:
+        assert kinds(diagnose(model, X_train, y_train, X_val, y_val)) == set()
+
+
+def test_more_that_is_found():
+    uneven = X[:, :40] * np.where(np.arange(40) < 20, 1.0, 1e-6)
+    assert "unscaled inputs" in kinds(diagnose(classifier((8,)).fit(uneven, y), uneven, y))
+    still = classifier((8,), solver="sgd", learning_rate_init=1e-9).fit(X, y)
+    assert "learning rate too low" in kinds(diagnose(still, X, y))
+
+
+def test_multilabel_targets_are_judged_label_by_label():
+    data, labels = make_multilabel_classification(500, 20, n_classes=6, random_state=0)
+    model = classifier((64,), max_iter=100, learning_rate_init=0.01).fit(scale(data), labels)
+    assert model.score(scale(data), labels) < 0.9  # all of a row's labels right
+    assert "underfitting" not in kinds(diagnose(model, scale(data), labels))
+
+
+def test_frames_with_names_are_taken_as_they_are():
+    frame = pd.DataFrame(X, columns=[f"pixel {i}" for i in range(64)])
+    model = classifier((8,)).fit(frame, y)
+    diagnose(model, frame, y)
+    with pytest.raises(ValueError, match="feature names should match"):
+        diagnose(model, frame[frame.columns[::-1]], y)
+
+
 def test_the_model_is_left_as_it_is():
     model, *data = healthy()
     before = model.network_.parameters.values.copy()
@@ -167,3 +217,5 @@ def test_what_is_not_allowed():
         diagnose(classifier(), X, y)
     with pytest.raises(ValueError, match="diagnose needs y"):
         diagnose(pipeline[-1], X)
+    with pytest.raises(ValueError, match="X_val and y_val belong together"):
+        diagnose(pipeline[-1], X, y, X)

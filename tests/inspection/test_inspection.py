@@ -146,6 +146,23 @@ def test_gradients_that_are_wrong(kind):
     assert "WRONG" in check._repr_html_()
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda seed: MLPAutoencoder((8, 2), max_iter=30, random_state=seed).fit(X),
+        lambda seed: MLPClassifier((8,) * 8, "logistic", max_iter=3, random_state=seed).fit(X, y),
+        lambda seed: MLPClassifier(
+            layers=[Dense(8), BatchNorm(), Dense(6, "tanh")], max_iter=3, random_state=seed
+        ).fit(X, y),
+    ],
+    ids=["at kinks", "tiny gradients", "a bias without any"],
+)
+def test_what_is_right_is_not_called_wrong(make, seed):
+    check = check_gradients(make(seed), X, y)
+    assert check.passed, check
+
+
 # Learning rates -------------------------------------------------------------------------------
 
 

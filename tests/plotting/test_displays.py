@@ -152,8 +152,12 @@ def test_weights_as_images():
     largest = np.sort(np.argsort(-np.linalg.norm(model.coefs_[0], axis=0))[:9])
     np.testing.assert_array_equal(display.images[0].ravel(), model.coefs_[0][:, largest[0]])
     assert plotting.FirstLayerDisplay.from_estimator(model, (4, 16)).images.shape == (20, 4, 16)
-    with pytest.raises(ValueError, match=r"image_shape=\(3, 3\) has 9 pixels, .* 64 inputs"):
+    with pytest.raises(ValueError, match=r"image_shape=\(3, 3\) is not that of 64 inputs"):
         plotting.FirstLayerDisplay.from_estimator(model, (3, 3))
+    with pytest.raises(ValueError, match="image_shape=4 is not that of 64 inputs"):
+        plotting.FirstLayerDisplay.from_estimator(model, 4)
+    with pytest.raises(ValueError, match="n_units=0 is not allowed"):
+        plotting.FirstLayerDisplay.from_estimator(model, n_units=0)
 
 
 def test_norms_of_weights():
@@ -189,6 +193,14 @@ def test_a_schedule_is_what_training_does():
     display = plotting.ScheduleDisplay.from_estimator(model)
     at_beginnings = display.rates["cosine"][::20]
     np.testing.assert_allclose(at_beginnings, model.history_["learning_rate"])
+
+
+def test_axes_of_any_scale():
+    _, ax = plt.subplots()
+    ax.set_xscale("log")
+    drawn(plotting.TrainingCurveDisplay.from_estimator(fitted(), ax=ax))
+    with pytest.raises(ValueError, match="at least one fitted estimator"):
+        plotting.TrainingCurveDisplay.from_estimator()
 
 
 def test_too_few_axes():
