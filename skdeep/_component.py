@@ -8,6 +8,8 @@ from __future__ import annotations
 import difflib
 import inspect
 import math
+import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, NamedTuple
@@ -31,6 +33,7 @@ __all__ = [
     "resolve",
     "store_parameters",
     "unknown_name",
+    "warn_user",
     "wrap_output",
 ]
 
@@ -203,3 +206,15 @@ def per_layer_and_output(value: Any, n_hidden: int, what: str, output: Any = Non
             "value for all, one entry a hidden layer, or one more for the output layer."
         )
     return [*per_layer(value, n_hidden, what), output]
+
+
+def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn, and name the user's line that led here, not one of ours or of scikit-learn's."""
+    level, frame = 2, sys._getframe(1)
+    while frame is not None and _package_of(frame) in ("skdeep", "sklearn", "contextlib"):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
+
+
+def _package_of(frame: Any) -> str:
+    return frame.f_globals.get("__name__", "").partition(".")[0]

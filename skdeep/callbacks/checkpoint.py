@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import os
 import string
-import warnings
 from pathlib import Path
 
-from skdeep._component import InvalidParameterError, Limit
+from skdeep._component import InvalidParameterError, Limit, warn_user
 from skdeep.callbacks.base import Callback
 from skdeep.callbacks.stopping import figure, sign_of
 
@@ -99,10 +98,9 @@ class ModelCheckpoint(Callback):
             trainer.save(path)
         except OSError as error:
             # Hours of training are worth more than the file.
-            warnings.warn(
+            warn_user(
                 f"ModelCheckpoint could not write {path!r}: {error}. Training goes on.",
                 RuntimeWarning,
-                stacklevel=2,
             )
             return
         self.path_ = path

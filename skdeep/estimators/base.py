@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdeep._component import InvalidParameterError, wrap_output
+from skdeep._component import InvalidParameterError, warn_user, wrap_output
 from skdeep.estimators import architecture, checkpoints, run, watching
 from skdeep.estimators.data import TrainingData, combine_weights, ravel_single_column
 from skdeep.estimators.live import LiveViews, write_all
@@ -199,10 +198,9 @@ class BaseMLP(
         if trainer.interrupted and trainer.epoch == 0 and was_fitted:
             raise _NothingLearned
         if self.early_stopping and trainer.epoch and trainer.monitor.best_epoch is None:
-            warnings.warn(
+            warn_user(
                 "The validation score was never a finite number, so there is no best epoch: the "
-                "last one's weights are kept. Check scoring and the validation data.",
-                stacklevel=4,
+                "last one's weights are kept. Check scoring and the validation data."
             )
         self._set_fitted(trainer)
 

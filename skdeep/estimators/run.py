@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 
-from skdeep._component import is_per_layer, resolve
+from skdeep._component import is_per_layer, resolve, warn_user
 from skdeep.callbacks import Callback
 from skdeep.callbacks.progress import PrintEpochs, ProgressBar
 from skdeep.estimators import checkpoints
@@ -173,9 +172,8 @@ def _batch_size(e: Any, n_rows: int) -> int:
     if e.batch_size == "auto":
         return min(200, n_rows)
     if e.batch_size > n_rows:
-        warnings.warn(
-            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
-            stacklevel=6,
+        warn_user(
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
         )
     return min(int(e.batch_size), n_rows)
 
@@ -212,8 +210,7 @@ def _warn_about_ignored(e: Any) -> None:
     if getattr(e, "layers", None) is not None:
         ignored += [repr(layer) for layer in e.network_.walk() if layer.is_random]
     if ignored:
-        warnings.warn(
+        warn_user(
             f"solver='lbfgs' can't honour {', '.join(ignored)}: it goes on without. Choose "
-            "another solver, or leave them at their defaults.",
-            stacklevel=7,
+            "another solver, or leave them at their defaults."
         )

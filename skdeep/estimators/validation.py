@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from numbers import Real
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.model_selection import train_test_split
 
-from skdeep._component import InvalidParameterError, unknown_name
+from skdeep._component import InvalidParameterError, unknown_name, warn_user
 from skdeep.estimators.data import (
     TrainingData,
     combine_weights,
@@ -113,10 +112,9 @@ def split_rows(
         if is_single.any():
             single, rows, stratify = rows[is_single], rows[~is_single], stratify[~is_single]
             classes = "1 class has" if len(single) == 1 else f"{len(single)} classes have"
-            warnings.warn(
+            warn_user(
                 f"{classes} one member only, which stays in the training set: early stopping "
-                "can't be judged by it.",
-                stacklevel=6,
+                "can't be judged by it."
             )
         if not len(rows):
             raise ValueError(
@@ -125,10 +123,9 @@ def split_rows(
             )
         n_val = math.ceil(fraction * len(rows))
         if min(n_val, len(rows) - n_val) < (counts > 1).sum():
-            warnings.warn(
+            warn_user(
                 f"The validation set of {n_val} rows is smaller than the number of classes, so "
-                "it is not stratified; increase validation_fraction.",
-                stacklevel=6,
+                "it is not stratified; increase validation_fraction."
             )
             stratify = None
     train, val = train_test_split(rows, test_size=fraction, random_state=seed, stratify=stratify)
@@ -151,11 +148,10 @@ def warn_if_untransformed(X: Any, X_val: Any) -> None:
         return
     shift = np.abs(X_val.mean(axis=0, dtype=np.float64) - sample.mean(axis=0))
     if np.median(shift[varies] / std[varies]) > 5:
-        warnings.warn(
+        warn_user(
             "X_val is nowhere near X: its columns' means lie more than 5 standard deviations from "
             "those of X. In a Pipeline, X_val goes through the steps before only with "
-            "Pipeline(..., transform_input=['X_val']).",
-            stacklevel=6,
+            "Pipeline(..., transform_input=['X_val'])."
         )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 
 import numpy as np
 import scipy.optimize
 from sklearn.exceptions import ConvergenceWarning
 
+from skdeep._component import warn_user
 from skdeep.clipping import gradient_norm
 from skdeep.kernels import choose
 from skdeep.layers import BatchNorm
@@ -70,12 +70,11 @@ def fit_lbfgs(trainer: Trainer, X, Y: np.ndarray, weight, *, max_iter: int, max_
             _end_iteration(trainer, float(result.fun), X)
         stopped_by_us = trainer.stop_training or trainer.monitor.plateau
         if result.status != 0 and not stopped_by_us:
-            warnings.warn(
+            warn_user(
                 f"lbfgs failed to converge after {result.nit} iteration(s) "
                 f"(status={result.status}): {result.message}. Increase max_iter={max_iter} or "
                 f"max_fun={max_fun}, or scale the data (StandardScaler).",
                 ConvergenceWarning,
-                stacklevel=4,
             )
 
 

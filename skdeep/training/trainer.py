@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from skdeep._component import warn_user
 from skdeep.callbacks.base import Callback
 from skdeep.clipping import clip_gradient, gradient_norm
 from skdeep.kernels import choose, draw_seed, numpy_kernels
@@ -296,15 +296,14 @@ class Trainer:
             except KeyboardInterrupt:
                 self.interrupted = True
                 self.monitor.restore(parameters)
-                warnings.warn("Training interrupted by user.", stacklevel=6)
+                warn_user("Training interrupted by user.")
             except DivergenceError:
                 if not self.monitor.restore(parameters):
                     raise
-                warnings.warn(
+                warn_user(
                     f"Training diverged in epoch {self.epoch} and was stopped; the weights of the "
                     f"best epoch ({self.monitor.best_epoch}) were restored.",
                     ConvergenceWarning,
-                    stacklevel=6,
                 )
             finally:
                 self.network.release()
@@ -313,7 +312,7 @@ class Trainer:
             try:
                 self.tell("on_train_end")
             except KeyboardInterrupt:
-                warnings.warn("Training interrupted by user.", stacklevel=6)
+                warn_user("Training interrupted by user.")
 
     def _begin_session(self, n_rows: int, rng: np.random.Generator | None, kernels) -> None:
         network, parameters = self.network, self.network.parameters
@@ -393,11 +392,10 @@ class Trainer:
         )
 
     def _warn_not_converged(self, n_epochs: int) -> None:
-        warnings.warn(
+        warn_user(
             f"Stochastic Optimizer: Maximum iterations ({n_epochs}) reached and the optimization "
             "hasn't converged yet.",
             ConvergenceWarning,
-            stacklevel=6,
         )
 
     def tell(self, hook: str) -> None:

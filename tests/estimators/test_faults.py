@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdeep import MLPClassifier, MLPRegressor
-from skdeep.callbacks import Callback
+from skdeep.callbacks import Callback, LambdaCallback
 from skdeep.training.trainer import DivergenceError
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -192,3 +192,31 @@ def test_untransformed_validation_data_does_not_go_unnoticed():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", ConvergenceWarning)
         pipeline[-1].fit(X_scaled, y_iris, X_val=X_scaled[::2], y_val=y_iris[::2])
+
+
+def interrupt(trainer):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.filterwarnings("always")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "Maximum iterations"),
+        ({"batch_size": 500}, "Got `batch_size` less than 1"),
+        ({"callbacks": LambdaCallback(on_batch_end=interrupt)}, "interrupted by user"),
+        ({"solver": "lbfgs", "dropout": 0.1}, "can't honour dropout"),
+        ({"solver": "lbfgs"}, "lbfgs failed to converge"),
+    ],
+    ids=str,
+)
+def test_warnings_name_the_line_of_the_user(options, words):
+    X = np.random.default_rng(0).standard_normal((50, 3))
+    for model in (
+        MLPClassifier(max_iter=2, **options),
+        make_pipeline(StandardScaler(), MLPClassifier(max_iter=2, **options)),
+    ):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model.fit(X, X[:, 0] > 0)
+        assert [w.filename for w in caught if words in str(w.message)] == [__file__]
