@@ -208,7 +208,7 @@ def interrupt(trainer):
         ({"solver": "lbfgs", "dropout": 0.1}, "can't honour dropout"),
         ({"solver": "lbfgs"}, "lbfgs failed to converge"),
     ],
-    ids=str,
+    ids=["epochs", "batch size", "interrupt", "ignored", "lbfgs"],
 )
 def test_warnings_name_the_line_of_the_user(options, words):
     X = np.random.default_rng(0).standard_normal((50, 3))
