@@ -61,8 +61,7 @@ class Network:
         self.dtype = np.dtype(dtype)
         if prepare is not None:
             prepare(layers)
-        everything = [p for layer in self.walk() for p in layer.parameters_]
-        self.parameters = ParameterVector(everything, self.dtype, rng, values)
+        self.parameters = ParameterVector(parameters_of(layers), self.dtype, rng, values)
         self.n_trainable_as_built = self.parameters.n_trainable
 
     # Structure ------------------------------------------------------------------------------

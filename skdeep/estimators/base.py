@@ -140,14 +140,13 @@ class BaseMLP(
             or (bool(self.warm_start) and not is_transfer(self.warm_start))
         )
         # partial_fit is a step of somebody else's loop, which is what has tasks there.
-        watched = () if how.get("incremental") else (X, y, {"sample_weight": sample_weight})
+        task = X, y, {"sample_weight": sample_weight}
         check_options(self)
-        context = watching.begin(self, *watched) if watched else None
-        watchers = watching.bridge(self, context, *watched) if watched else []
+        context = None if how.get("incremental") else watching.begin(self, *task)
+        watchers = watching.bridge(self, context, *task)
         with self._undone_on_error(continues):
             self._train(X, y, sample_weight, validation, watchers, continues=continues, **how)
-        if watched:
-            watching.end(self, context, *watched)
+        watching.end(self, context, *task)
         return self
 
     def _train(

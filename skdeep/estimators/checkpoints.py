@@ -11,6 +11,7 @@ import joblib
 from skdeep._component import InvalidParameterError
 from skdeep.callbacks import Callback, ModelCheckpoint
 from skdeep.estimators.files import InvalidFileError, read_file, write_file
+from skdeep.estimators.options import check_callbacks
 from skdeep.estimators.state import NotPlainError, to_plain
 from skdeep.training.trainer import Trainer
 
@@ -32,7 +33,7 @@ def run_id(estimator: Any, *data: Any, continues: bool, incremental: bool) -> st
 
     It is made of what decides what the run will do: parameters, data, and what was learned before.
     """
-    e, callbacks = estimator, _callbacks(estimator)
+    e, callbacks = estimator, check_callbacks(estimator.callbacks)
     if not any(callback.needs_run_id for callback in callbacks):
         return None
     parameters = e.get_params(deep=False)
@@ -53,7 +54,7 @@ def run_id(estimator: Any, *data: Any, continues: bool, incremental: bool) -> st
 
 def find(estimator: Any, name: str | None) -> Any | None:
     """Return the model of the file that this run goes on from, None where there is none."""
-    for callback in _callbacks(estimator):
+    for callback in check_callbacks(estimator.callbacks):
         if not isinstance(callback, ModelCheckpoint) or name is None:
             continue
         path = callback.path_of(name)
@@ -133,8 +134,3 @@ def _memory_of(callback: Callback) -> dict[str, Any]:
 def _own(callbacks: list[Callback]) -> list[Callback]:
     """Return those whose state is known to be plain data: skdeep's own."""
     return [c for c in callbacks if type(c).__module__.startswith("skdeep.")]
-
-
-def _callbacks(estimator: Any) -> list[Callback]:
-    callbacks = estimator.callbacks
-    return [callbacks] if isinstance(callbacks, Callback) else list(callbacks or [])

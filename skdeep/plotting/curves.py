@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdeep._component import resolve
 from skdeep.callbacks import LayerStatistics
+from skdeep.estimators.options import check_callbacks
 from skdeep.inspection import RangeTest, learning_rate_range_test
 from skdeep.plotting.base import Display, colours
 from skdeep.schedules import SCHEDULES, Progress, Schedule
@@ -208,8 +209,7 @@ class GradientFlowDisplay(Display):
         -------
         GradientFlowDisplay
         """
-        callbacks = estimator.callbacks
-        callbacks = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
+        callbacks = check_callbacks(estimator.callbacks)
         found = [c for c in callbacks if isinstance(c, LayerStatistics)]
         if not found or not hasattr(found[0], "statistics_"):
             raise ValueError(
