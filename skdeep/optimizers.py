@@ -64,7 +64,7 @@ class Optimizer(Component):
         """Update the parameters w with the gradient g, which may be overwritten.
 
         The first n_kernels of them have a penalty l2 / 2 * w^2 on top, whose value is returned,
-        and are multiplied by `keep` in the end.
+        and are multiplied by `keep` before the rule is applied: decoupled decay.
         """
         if self._update is None:
             self.bind(choose(0.0), w.size, w.dtype)
@@ -186,7 +186,7 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam, with w <- w - lr * weight_decay * w on the dense kernels after the step.
+    """Adam, with w <- w * (1 - lr * weight_decay) on the dense kernels before the step.
 
     Parameters
     ----------

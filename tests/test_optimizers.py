@@ -115,6 +115,24 @@ def test_adamw_leaves_the_decay_to_the_trainer():
     np.testing.assert_array_equal(w, other)
 
 
+@pytest.mark.parametrize("kernels", ["numpy", "numba"])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_decay_comes_before_the_step(name, kernels):
+    if kernels == "numba":
+        chosen = pytest.importorskip("skdeep.kernels.numba_kernels")
+    else:
+        chosen = numpy_kernels
+    decayed, plain = (started(OPTIMIZERS[name](), 7) for _ in range(2))
+    for optimizer in (decayed, plain):
+        optimizer.bind(chosen, 7, np.dtype(float))
+    w, other = np.linspace(-1, 1, 7), np.linspace(-1, 1, 7)
+    for g in gradients(7):
+        decayed.step(w, g.copy(), 0.1, n_kernels=5, keep=0.8)
+        other[:5] *= 0.8
+        plain.step(other, g.copy(), 0.1)
+    np.testing.assert_allclose(w, other, rtol=1e-12)
+
+
 def test_two_optimizers_do_not_share_anything():
     first, second = (started(Adam(), 5) for _ in range(2))
     w, other = np.ones(5), np.ones(5)

@@ -72,7 +72,7 @@ def make_trainer(
 
         if e.early_stopping and continues and saved is None:
             # Rows and targets may be new: what was best is measured again, not remembered.
-            e._monitor.start_from(validate()[1], getattr(e, "best_iter_", None), network.parameters)
+            e._monitor.start_from(*validate(), getattr(e, "best_iter_", None), network.parameters)
     else:
         make_score(e, e.scoring)  # a wrong name is an error even where it is not used
     done_in_this_run = 0 if saved is None else saved._run["epoch"]
@@ -139,7 +139,8 @@ def _monitor(e: Any, goes_on: bool, is_lbfgs: bool) -> Monitor:
     """Return a fresh monitor, or the one from before where it was not changed."""
     # lbfgs itself knows when the training loss is at its minimum.
     patience = math.inf if is_lbfgs and not e.early_stopping else e.n_iter_no_change
-    new = Monitor(e.tol, patience, bool(e.early_stopping))
+    # A scorer that the user names counts alone.
+    new = Monitor(e.tol, patience, bool(e.early_stopping), heeds_loss=e.scoring is None)
     old = getattr(e, "_monitor", None)
     return old if goes_on and old is not None and old.watches_the_same(new) else new
 

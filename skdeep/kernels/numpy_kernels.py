@@ -322,7 +322,7 @@ def bind_update(optimizer, n_parameters: int, dtype):
     """Return update(w, g, lr, n_kernels, l2, keep), which does one step of an optimizer.
 
     For the first n_kernels parameters it adds the penalty l2 / 2 * w^2, whose value it returns, and
-    multiplies them by `keep` after the step.
+    multiplies them by `keep` before the step.
     """
     work = np.empty(min(BLOCK, n_parameters), dtype)
 
@@ -334,10 +334,10 @@ def bind_update(optimizer, n_parameters: int, dtype):
             block, gradient = w[start:stop], g[start:stop]
             if are_kernels and l2:
                 value += add_l2_penalty(block, gradient, l2 / 2)
-            slots = [slot[start:stop] for slot in optimizer.slots_]
-            optimizer.update(block, gradient, lr, work[: stop - start], *slots)
             if are_kernels and keep != 1:
                 block *= keep
+            slots = [slot[start:stop] for slot in optimizer.slots_]
+            optimizer.update(block, gradient, lr, work[: stop - start], *slots)
             start = stop
         return value
 

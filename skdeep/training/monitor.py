@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -10,10 +11,14 @@ from skdeep.parameters import ParameterVector
 
 
 class Monitor:
-    """Watch one figure an epoch: the training loss, or with early stopping the validation score.
+    """Watch the training loss of each epoch, or with early stopping the validation score.
 
-    An epoch counts as an improvement where it beats the best so far by `tol`. After
-    `n_iter_no_change` epochs in a row that do not, `plateau` is True.
+    An epoch is an improvement if it beats the best so far by `tol`. `plateau` is True once more
+    than `n_iter_no_change` epochs in a row are none.
+
+    A score may be coarse: the accuracy on few rows stays on one value for many epochs while the
+    network learns. With `heeds_loss` an epoch is therefore an improvement too if its validation
+    loss beats the lowest so far by `tol`, and the validation loss decides between equal scores.
 
     Parameters
     ----------
@@ -22,49 +27,83 @@ class Monitor:
     watches_score : bool
         True: the validation score, higher is better, and the best weights are kept. False: the
         training loss, lower is better.
+    heeds_loss : bool, default=False
+        Whether the validation loss counts beside the score.
     """
 
-    def __init__(self, tol: float, n_iter_no_change: float, watches_score: bool):
+    def __init__(
+        self, tol: float, n_iter_no_change: float, watches_score: bool, heeds_loss: bool = False
+    ):
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change
         self.watches_score = watches_score
+        self.heeds_loss = heeds_loss
         self.best = -math.inf if watches_score else math.inf
         self.best_epoch: int | None = None
         self.best_values: np.ndarray | None = None
+        self.loss_of_best = math.inf
+        self.lowest_loss = math.inf
         self.n_without_improvement = 0
+        self.n_without_better_score = 0
 
     def watches_the_same(self, other: Monitor) -> bool:
         """Whether another monitor has the same settings."""
-        names = ("tol", "n_iter_no_change", "watches_score")
+        names = ("tol", "n_iter_no_change", "watches_score", "heeds_loss")
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
-    def start_from(self, score: float, epoch: int | None, parameters: ParameterVector) -> None:
+    def start_from(
+        self, val_loss: float, score: float, epoch: int | None, parameters: ParameterVector
+    ) -> None:
         """Take weights that were there before as the best so far."""
         if self.watches_score and math.isfinite(score):
             self.best, self.best_epoch = score, epoch
+            self.loss_of_best = self.lowest_loss = val_loss
             self._keep(parameters)
 
-    def update(self, loss: float, score: float | None, epoch: int, p: ParameterVector) -> None:
-        """Take note of an epoch that has ended."""
+    def update(self, figures: Mapping[str, float], epoch: int, p: ParameterVector) -> None:
+        """Take note of the figures of an epoch that has ended."""
         if self.watches_score:
-            improved, better = score >= self.best + self.tol, score > self.best
-            figure = score
+            improved = self._take_score(figures, epoch, p)
         else:
-            improved, better = loss <= self.best - self.tol, loss < self.best
-            figure = loss
+            improved = self._take_loss(figures["loss"], epoch)
         self.n_without_improvement = 0 if improved else self.n_without_improvement + 1
+
+    def _take_loss(self, loss: float, epoch: int) -> bool:
+        """Return whether the training loss is an improvement."""
+        improved = loss <= self.best - self.tol
+        if loss < self.best:
+            self.best, self.best_epoch = loss, epoch
+        return improved
+
+    def _take_score(self, figures: Mapping[str, float], epoch: int, p: ParameterVector) -> bool:
+        """Return whether the score is an improvement; keep the weights if they are the best."""
+        score = figures["val_score"]
+        improved, better = score >= self.best + self.tol, score > self.best
+        self.n_without_better_score = 0 if improved else self.n_without_better_score + 1
+        if self.heeds_loss:
+            loss = figures["val_loss"]
+            improved = improved or self.lowest_loss - loss >= self.tol  # False for inf - inf
+            better = better or (score == self.best and loss < self.loss_of_best)
+            self.lowest_loss = min(self.lowest_loss, loss)
+            if better:
+                self.loss_of_best = loss
         if better:
-            self.best, self.best_epoch = figure, epoch
-            if self.watches_score:
-                self._keep(p)
+            self.best, self.best_epoch = score, epoch
+            self._keep(p)
+        return improved
 
     @property
     def plateau(self) -> bool:
-        """Whether it has gone on for too long without an improvement."""
-        return self.n_without_improvement >= self.n_iter_no_change
+        """Whether too many epochs in a row were no improvement."""
+        return self.n_without_improvement > self.n_iter_no_change
+
+    @property
+    def score_is_settled(self) -> bool:
+        """Whether the score alone would count as a plateau: nothing but the loss still falls."""
+        return self.n_without_better_score > self.n_iter_no_change
 
     def forgive(self) -> None:
-        """Begin to count anew, after something was done about a plateau."""
+        """Count from 0 again, after something was done about a plateau."""
         self.n_without_improvement = 0
 
     def message(self) -> str:

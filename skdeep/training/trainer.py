@@ -239,7 +239,8 @@ class Trainer:
                 self.first_of_fit = False
                 if self.end_epoch(loss):
                     return
-            if self.warns_not_converged and not self.schedule.ends:
+            is_done = self.schedule.ends or self.monitor.score_is_settled
+            if self.warns_not_converged and not is_done:
                 self._warn_not_converged(n_epochs)
 
     def resume(self, epoch: int, learning_rate: float, stops: bool) -> None:
@@ -346,9 +347,9 @@ class Trainer:
         """Validate, record, tell the callbacks; return whether to stop."""
         self.epoch += 1
         self.between_epochs = True
-        score = self._record(loss)
+        self._record(loss)
         n_epochs_in_life = len(self.history["loss"])
-        self.monitor.update(loss, score, n_epochs_in_life, self.network.parameters)
+        self.monitor.update(self.figures, n_epochs_in_life, self.network.parameters)
         self.tell("on_epoch_end")
         return self._ends_after_epoch()
 
@@ -366,8 +367,8 @@ class Trainer:
         self.monitor.forgive()
         return False
 
-    def _record(self, loss: float) -> float | None:
-        """Write the epoch into the history; return the validation score."""
+    def _record(self, loss: float) -> None:
+        """Validate, and write the epoch into the history."""
         values = {
             "loss": loss,
             "learning_rate": self.learning_rate,
@@ -378,7 +379,6 @@ class Trainer:
         values["seconds"] = time.perf_counter() - self._epoch_start
         record(self.history, **values)
         self.figures = values
-        return values.get("val_score")
 
     def divergence(self, what: str, epoch: int) -> DivergenceError:
         """Return the error to raise: what happened, and what helps."""

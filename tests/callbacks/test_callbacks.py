@@ -145,10 +145,11 @@ def test_an_epochs_figures_are_in_the_history_when_it_ends(data, early_stopping)
 
 
 def test_the_best_weights_are_back_when_training_ends(data):
-    options = {"early_stopping": True, "learning_rate_init": 0.5, "max_iter": 8}
+    scores = iter([0.1, 0.9, 0.2, 0.3])
+    options = {"early_stopping": True, "scoring": lambda *_: next(scores), "max_iter": 4}
     model = fit(make([Sees(), AtTheEnd()], **options), data)
     *epochs, (network, at_the_end) = LOG
-    assert model.best_iter_ < len(epochs)
+    assert model.best_iter_ == 2 < len(epochs)
     np.testing.assert_array_equal(at_the_end, epochs[model.best_iter_ - 1]["values"])
     assert network is model.network_
 

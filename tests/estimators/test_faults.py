@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
+from sklearn import neural_network
 from sklearn.datasets import load_digits, load_iris, make_classification, make_regression
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
@@ -91,12 +92,12 @@ def test_learning_rate_is_not_ignored_by_adam():
 
 
 @pytest.mark.parametrize("patience", [1, 2, 5])
-def test_stops_after_k_epochs_without_improvement(patience):
-    """One epoch sets the mark, k do not improve on it: k + 1 in all, where theirs has k + 2."""
-    model = MLPClassifier((4,), tol=1e9, n_iter_no_change=patience, random_state=0)
-    assert model.fit(X_iris, y_iris).n_iter_ == patience + 1
-    model.set_params(early_stopping=True)
-    assert model.fit(X_iris, y_iris).n_iter_ == patience + 1
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_stops_when_more_than_k_epochs_are_no_improvement(patience, early_stopping):
+    options = {"tol": 1e9, "n_iter_no_change": patience, "early_stopping": early_stopping}
+    ours = MLPClassifier((4,), random_state=0, **options).fit(X_iris, y_iris)
+    theirs = neural_network.MLPClassifier((4,), random_state=0, **options).fit(X_iris, y_iris)
+    assert ours.n_iter_ == theirs.n_iter_ == patience + 2
 
 
 def test_infinite_patience_never_stops():

@@ -91,7 +91,7 @@ def test_early_stopping_restores_the_best_iteration():
         (5,),
         solver="lbfgs",
         early_stopping=True,
-        n_iter_no_change=3,
+        n_iter_no_change=2,
         scoring=lambda *_: next(scores),
         random_state=0,
     ).fit(X, y)

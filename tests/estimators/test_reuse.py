@@ -47,7 +47,7 @@ def test_partial_fit_is_fit_an_epoch_at_a_time(options, batch_size):
 
 
 def test_adaptive_rate_goes_down_over_calls_of_partial_fit():
-    model = MLPRegressor(learning_rate="adaptive", tol=1e9, n_iter_no_change=2, random_state=0)
+    model = MLPRegressor(learning_rate="adaptive", tol=1e9, n_iter_no_change=1, random_state=0)
     for _ in range(6):
         model.partial_fit(X, y)
     rates = model.history_["learning_rate"]

@@ -45,7 +45,7 @@ def test_early_stopping_restores_the_best_epoch():
         batch_norm="after",  # its running statistics are restored with the weights
         early_stopping=True,
         scoring=lambda *_: next(scores),
-        n_iter_no_change=3,
+        n_iter_no_change=2,
         callbacks=[watch],
         random_state=0,
     ).fit(X_train, y_train, X_val=X_val, y_val=y_val)

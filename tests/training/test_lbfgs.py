@@ -175,7 +175,7 @@ def test_stops_where_the_score_does_not_improve_and_restores_the_best():
         snapshots.append(trainer.network.parameters.values.copy())
         return 0.0, next(scores)
 
-    monitor = Monitor(0.0, 2, True)
+    monitor = Monitor(0.0, 1, True)
     trainer = make([Dense(4, "tanh"), Dense(2)], monitor=monitor, validate=validate)
     run(trainer, X, Y)
     assert trainer.epoch == 4

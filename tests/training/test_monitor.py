@@ -19,30 +19,37 @@ def weights():
     )
 
 
+def as_figures(monitor, figure):
+    """Return what an epoch has: a score, or (score, validation loss), or a training loss."""
+    if not monitor.watches_score:
+        return {"loss": figure}
+    score, val_loss = figure if isinstance(figure, tuple) else (figure, 0.0)
+    return {"loss": 0.0, "val_score": score, "val_loss": val_loss}
+
+
 def watch(monitor, figures, weights):
     """Show an epoch a figure, the weights numbered as the epochs; return when it is a plateau."""
     plateaus = []
     for epoch, figure in enumerate(figures, 1):
         weights.values[:] = epoch
-        loss, score = (0.0, figure) if monitor.watches_score else (figure, None)
-        monitor.update(loss, score, epoch, weights)
+        monitor.update(as_figures(monitor, figure), epoch, weights)
         plateaus.append(monitor.plateau)
     return plateaus
 
 
 # tol, patience, losses -> whether there is a plateau after each epoch, the best, its epoch
 LOSSES = {
-    "falling": (0.0, 2, [3, 2, 1], [0, 0, 0], 1, 3),
-    "rising": (0.0, 2, [1, 2, 3, 4], [0, 0, 1, 1], 1, 1),
-    "patience 1": (0.0, 1, [1, 2], [0, 1], 1, 1),
-    "constant without tol": (0.0, 2, [1, 1, 1, 1], [0, 0, 0, 0], 1, 1),
-    "constant with tol": (0.1, 2, [1, 1, 1, 1], [0, 0, 1, 1], 1, 1),
+    "falling": (0.0, 1, [3, 2, 1], [0, 0, 0], 1, 3),
+    "rising": (0.0, 1, [1, 2, 3, 4], [0, 0, 1, 1], 1, 1),
+    "patience 2": (0.0, 2, [1, 2, 2, 2], [0, 0, 0, 1], 1, 1),
+    "constant without tol": (0.0, 1, [1, 1, 1, 1], [0, 0, 0, 0], 1, 1),
+    "constant with tol": (0.1, 1, [1, 1, 1, 1], [0, 0, 1, 1], 1, 1),
     # each epoch is measured against the best, not against the one before
-    "slow fall": (0.1, 3, [1, 0.96, 0.92, 0.88, 0.84], [0, 0, 0, 1, 1], 0.84, 5),
+    "slow fall": (0.1, 2, [1, 0.96, 0.92, 0.88, 0.84], [0, 0, 0, 1, 1], 0.84, 5),
     "just enough": (0.25, 1, [1, 0.75, 0.5], [0, 0, 0], 0.5, 3),
-    "recovers": (0.1, 2, [1, 2, 0.5, 2, 2], [0, 0, 0, 0, 1], 0.5, 3),
+    "recovers": (0.1, 1, [1, 2, 0.5, 2, 2], [0, 0, 0, 0, 1], 0.5, 3),
     "infinite patience": (0.1, INF, [1] * 50, [0] * 50, 1, 1),
-    "NaN": (0.0, 2, [1, NAN, NAN], [0, 0, 1], 1, 1),
+    "NaN": (0.0, 1, [1, NAN, NAN], [0, 0, 1], 1, 1),
 }
 
 
@@ -72,6 +79,45 @@ def test_watches_the_score_upside_down_and_keeps_the_best_weights(
     assert not monitor.restore(weights)  # once
 
 
+# (score, validation loss) an epoch -> plateaus, the best epoch: tol 0.1, patience 1
+BOTH = {
+    "either may improve": ([(0.5, 3), (0.5, 2), (0.5, 1), (0.7, 1), (0.7, 0.5)], [0] * 5, 5),
+    "neither does": ([(0.5, 1), (0.55, 0.95), (0.5, 2), (0.5, 2)], [0, 0, 1, 1], 2),
+    "ties by the loss": ([(0.5, 1), (0.5, 0.98), (0.5, 0.99)], [0, 0, 1], 2),
+    "the score comes first": ([(0.5, 1), (0.8, 4), (0.7, 0.5)], [0, 0, 0], 2),
+    # the loss that decides a tie is that of the best epoch, not the lowest so far
+    "a tie with a worse epoch": ([(0.5, 1), (0.8, 4), (0.8, 3)], [0, 0, 0], 3),
+    "no loss is a number": ([(0.5, NAN), (0.5, NAN), (0.5, NAN)], [0, 0, 1], 1),
+    "an infinite loss": ([(0.5, INF), (0.5, INF), (0.5, INF)], [0, 0, 1], 1),
+    "a loss that becomes finite": ([(0.5, INF), (0.5, INF), (0.5, 9)], [0, 0, 0], 3),
+}
+
+
+@pytest.mark.parametrize(("figures", "plateaus", "best_epoch"), BOTH.values(), ids=BOTH)
+def test_heeds_the_loss_beside_the_score(figures, plateaus, best_epoch, weights):
+    monitor = Monitor(0.1, 1, watches_score=True, heeds_loss=True)
+    assert watch(monitor, figures, weights) == [bool(p) for p in plateaus]
+    assert (monitor.best_epoch, monitor.best) == (best_epoch, figures[best_epoch - 1][0])
+    assert monitor.restore(weights)
+    assert (weights.values == best_epoch).all()
+
+
+def test_says_that_the_score_is_settled_while_the_loss_still_falls(weights):
+    monitor = Monitor(0.1, 1, watches_score=True, heeds_loss=True)
+    seen = []
+    for figures in [(0.5, 3), (0.5, 2), (0.5, 1), (0.7, 0.8), (0.7, 0.6)]:
+        watch(monitor, [figures], weights)
+        seen.append((monitor.plateau, monitor.score_is_settled))
+    assert seen == [(False, settled) for settled in (False, False, True, False, False)]
+
+
+def test_a_score_that_the_user_names_counts_alone(weights):
+    monitor = Monitor(0.1, 1, watches_score=True)
+    figures = [(0.5, 3), (0.5, 2), (0.5, 1)]
+    assert watch(monitor, figures, weights) == [False, False, True]
+    assert monitor.best_epoch == 1
+
+
 def test_the_first_of_equal_scores_is_the_best(weights):
     monitor = Monitor(0.0, 5, watches_score=True)
     watch(monitor, [0.5, 0.9, 0.9, 0.9], weights)
@@ -79,14 +125,14 @@ def test_the_first_of_equal_scores_is_the_best(weights):
 
 
 def test_nothing_was_kept_where_no_score_was_a_number(weights):
-    monitor = Monitor(0.0, 2, watches_score=True)
+    monitor = Monitor(0.0, 1, watches_score=True)
     assert watch(monitor, [NAN, NAN], weights) == [False, True]
     assert monitor.best_epoch is None
     assert not monitor.restore(weights)
 
 
 def test_forgive_begins_to_count_anew(weights):
-    monitor = Monitor(0.1, 2, watches_score=False)
+    monitor = Monitor(0.1, 1, watches_score=False)
     assert watch(monitor, [1, 1, 1], weights)[-1]
     monitor.forgive()
     assert not monitor.plateau
@@ -100,7 +146,7 @@ def test_forgive_begins_to_count_anew(weights):
 def test_weights_from_before_count_as_the_best_so_far(score, later, best_epoch, weights):
     monitor = Monitor(0.0, 5, watches_score=True)
     weights.values[:] = 7
-    monitor.start_from(score, 7, weights)
+    monitor.start_from(0.0, score, 7, weights)
     watch(monitor, [later], weights)
     assert monitor.best_epoch == best_epoch
     assert monitor.restore(weights)
@@ -109,7 +155,7 @@ def test_weights_from_before_count_as_the_best_so_far(score, later, best_epoch, 
 
 def test_a_monitor_of_the_loss_does_not_start_from_a_score(weights):
     monitor = Monitor(0.0, 5, watches_score=False)
-    monitor.start_from(0.9, 7, weights)
+    monitor.start_from(0.1, 0.9, 7, weights)
     assert monitor.best == INF
     assert not monitor.restore(weights)
 
@@ -125,8 +171,9 @@ def test_message_says_what_the_plateau_is(watches_score, what):
 def test_watches_the_same():
     monitor = Monitor(0.1, 5, False)
     assert monitor.watches_the_same(Monitor(0.1, 5, False))
-    for other in (Monitor(0.2, 5, False), Monitor(0.1, 6, False), Monitor(0.1, 5, True)):
-        assert not monitor.watches_the_same(other)
+    others = (0.2, 5, False), (0.1, 6, False), (0.1, 5, True), (0.1, 5, False, True)
+    for other in others:
+        assert not monitor.watches_the_same(Monitor(*other))
 
 
 def test_the_kept_weights_are_a_copy(weights):

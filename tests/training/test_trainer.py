@@ -160,7 +160,8 @@ def step_by_hand(order):
         return w.copy()
 
 
-ORDER = ["noise", "clip by value", "clip by norm", "optimizer", "decay", "constraints"]
+ORDER = ["noise", "clip by value", "clip by norm", "decay", "optimizer", "constraints"]
+INDEPENDENT = ("clip by norm", "decay")  # one is about the gradient, the other about the weights
 
 
 def test_the_order_of_a_step():
@@ -185,6 +186,8 @@ def test_the_order_of_a_step():
         assert loss == pytest.approx(other.objective(*data()), rel=1e-13)
     # and the test would notice any other order
     for first, second in pairwise(ORDER):
+        if (first, second) == INDEPENDENT:
+            continue
         swapped = list(ORDER)
         i = swapped.index(first)
         swapped[i : i + 2] = second, first
@@ -203,10 +206,12 @@ def test_nothing_that_was_not_asked_for_happens():
 
 def test_decay_is_decoupled_from_the_gradient():
     decayed, plain = make(optimizer=Adam(), weight_decay=0.5), make(optimizer=Adam())
+    before = values(plain).copy()
     for trainer in (decayed, plain):
         trainer.fit(batches(N_ROWS), 1)
     n = plain.network.parameters.n_kernels
-    np.testing.assert_allclose(values(decayed)[:n], 0.95 * values(plain)[:n], rtol=1e-13)
+    step = values(plain)[:n] - before[:n]
+    np.testing.assert_allclose(values(decayed)[:n], 0.95 * before[:n] + step, rtol=1e-13)
     np.testing.assert_array_equal(values(decayed)[n:], values(plain)[n:])
 
 
@@ -322,7 +327,7 @@ def test_a_plateau_lowers_an_adaptive_rate_and_then_stops():
     trainer = make(
         learning_rate_init=1e-9,
         schedule=Adaptive(10, 5e-11),
-        monitor=Monitor(0.1, 2, False),
+        monitor=Monitor(0.1, 1, False),
         warns_not_converged=True,
     )
     trainer.fit(batches(), 100)
@@ -377,7 +382,7 @@ def test_validation_is_asked_for_after_every_epoch():
 def test_training_stops_where_nothing_improves_any_more():
     trainer = make(learning_rate_init=1e-9, monitor=Monitor(1e-3, 4, False))
     trainer.fit(batches(), 100)
-    assert trainer.epoch == 1 + 4
+    assert trainer.epoch == 1 + 4 + 1
 
 
 def test_the_best_weights_are_restored():
@@ -387,14 +392,14 @@ def test_the_best_weights_are_restored():
         snapshots.append(values(trainer).copy())
         return 0.0, next(scores)
 
-    trainer = make(validate=validate, monitor=Monitor(0.0, 2, True))
+    trainer = make(validate=validate, monitor=Monitor(0.0, 1, True))
     trainer.fit(batches(), 100)
     assert trainer.epoch == 4
     np.testing.assert_array_equal(values(trainer), snapshots[1])
 
 
 def test_best_weights_include_the_running_statistics():
-    scores, snapshots = iter([0.9, 0.5]), []
+    scores, snapshots = iter([0.9, 0.5, 0.4]), []
 
     def validate():
         snapshots.append(values(trainer).copy())

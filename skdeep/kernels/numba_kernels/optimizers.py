@@ -2,7 +2,7 @@
 
 A rule is a function of one parameter w, its gradient g, its slots p, q and r, of which it may need
 none, and the constants of the step; it returns the new w, p, q and r. The loop around it adds the
-gradient of the penalty l2 / 2 * w^2 to g, and multiplies the new w by `keep`, which is what
+gradient of the penalty l2 / 2 * w^2 to g, and hands the rule w multiplied by `keep`, which is what
 decoupled decay leaves of it.
 """
 
@@ -152,8 +152,9 @@ def _update_slice(w, g, p, q, r, l2, keep, constants):
         p_old = p[i] if n_slots > 0 else old
         q_old = q[i] if n_slots > 1 else old
         r_old = r[i] if n_slots > 2 else old
-        new, p_new, q_new, r_new = rule(old, g[i] + l2 * old, p_old, q_old, r_old, constants)
-        w[i] = _settled(new * keep)
+        decayed, slope = old * keep, g[i] + l2 * old
+        new, p_new, q_new, r_new = rule(decayed, slope, p_old, q_old, r_old, constants)
+        w[i] = _settled(new)
         if n_slots > 0:
             p[i] = _settled(p_new)
         if n_slots > 1:
