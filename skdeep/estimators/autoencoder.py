@@ -314,8 +314,7 @@ class MLPAutoencoder(BaseMLP):
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Scaled to mean 1: a constant weight changes nothing, an integer weight acts as
-            repetition.
+            An integer weight acts as repetition of the row.
         X_val : array-like or None, default=None
             Validation data: watched in every epoch, and with `early_stopping` what decides.
         sample_weight_val : array-like or None, default=None
@@ -337,8 +336,7 @@ class MLPAutoencoder(BaseMLP):
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Scaled to mean 1: a constant weight changes nothing, an integer weight acts as
-            repetition.
+            An integer weight acts as repetition of the row.
 
         Returns
         -------

@@ -12,7 +12,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdeep._component import InvalidParameterError, warn_user, wrap_output
 from skdeep.estimators import architecture, checkpoints, run, watching
-from skdeep.estimators.data import TrainingData, combine_weights, ravel_single_column
+from skdeep.estimators.data import (
+    TrainingData,
+    checked_weight,
+    combine_weights,
+    ravel_single_column,
+)
 from skdeep.estimators.live import LiveViews, write_all
 from skdeep.estimators.options import check_options, is_transfer, uses_lbfgs
 from skdeep.estimators.picture import html_repr
@@ -167,9 +172,17 @@ class BaseMLP(
         encoded = (
             self._encode_again(y, incremental) if continues else self._encode_first(y, classes)
         )
-        weight = combine_weights(sample_weight, self._class_weights(y, incremental), X)
+        sample_weight = checked_weight(sample_weight, X)
+        weight = combine_weights(sample_weight, self._class_weights(y, incremental))
         run_id = checkpoints.run_id(
-            self, X, y, weight, validation, continues=continues, incremental=incremental
+            self,
+            X,
+            y,
+            weight,
+            sample_weight,
+            validation,
+            continues=continues,
+            incremental=incremental,
         )
         saved = checkpoints.find(self, run_id)
         self._loss = self._choose_loss()
@@ -181,10 +194,11 @@ class BaseMLP(
                 self.history_ = {key: [] for key in HISTORY}
                 self.t_ = 0
             self._prepare_network(X.shape[1], X.dtype, continues, incremental)
-        data = TrainingData(X, y, encoded, weight)
+        data = TrainingData(X, y, encoded, weight, sample_weight)
         held_out = hold_out(self, data, validation)
         trainer = run.make_trainer(
             self,
+            data,
             held_out,
             continues=continues,
             incremental=incremental,

@@ -317,8 +317,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels of any type; or a 0/1 indicator matrix for multilabel targets.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Scaled to mean 1: a constant weight changes nothing, an integer weight acts as
-            repetition.
+            An integer weight acts as repetition of the row.
         X_val, y_val : array-like or None, default=None
             Validation data: watched in every epoch, and with `early_stopping` what decides.
         sample_weight_val : array-like or None, default=None
@@ -342,8 +341,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         classes : array-like or None, default=None
             All classes that will ever come; needed in the first call.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Scaled to mean 1: a constant weight changes nothing, an integer weight acts as
-            repetition.
+            An integer weight acts as repetition of the row.
 
         Returns
         -------
@@ -400,11 +398,21 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`. Multilabel probabilities do not sum to 1.
+            In the order of `classes_`. Multilabel probabilities do not sum to 1. However sure the
+            network is, none is exactly 0 or 1, so that their logarithms are finite.
         """
-        Z = self._both_sides(self._raw_outputs(X))
-        self._loss.output(Z)
-        return Z
+        return self._probabilities(self._both_sides(self._raw_outputs(X)))
+
+    def _probabilities(self, Z: np.ndarray) -> np.ndarray:
+        """Return the probabilities that logits stand for: inside of (0, 1) if they are finite."""
+        P = Z.copy()
+        with np.errstate(over="ignore"):  # of differences of logits
+            self._loss.output(P)
+        rounded = ((P == 0) | (P == 1)) & np.isfinite(Z)
+        if rounded.any():
+            info = np.finfo(P.dtype)
+            P[rounded] = P[rounded].clip(info.smallest_subnormal, 1 - info.epsneg)
+        return P
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X):
@@ -419,17 +427,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ndarray of shape (n_samples, n_classes)
         """
         Z = self._both_sides(self._raw_outputs(X))
-        P = Z.copy()
-        self._loss.output(P)
-        # The logarithm of what predict_proba returns, but where that underflows.
-        tiny = np.finfo(P.dtype).tiny > P
+        P = self._probabilities(Z)
+        log_P = np.log(P)
+        # Near 1 probabilities are rounded; their logarithms, computed from logits, are not.
         if self._loss.link == "softmax":
-            numpy_kernels.log_softmax(Z, np.empty_like(Z))
+            with np.errstate(over="ignore"):
+                numpy_kernels.log_softmax(Z, np.empty_like(Z))
+            np.copyto(log_P, Z, where=P > 0.5)
         elif self._loss.link == "logistic":
-            Z = log_expit(Z)
-        else:
-            Z = np.log(np.maximum(P, np.finfo(P.dtype).tiny))
-        return np.log(P, out=Z, where=~tiny)
+            np.copyto(log_P, log_expit(Z), where=P > 0.5)
+        return log_P
 
     def _both_sides(self, Z: np.ndarray) -> np.ndarray:
         """Return logits with one column a class: [-z, z] of a binary problem."""

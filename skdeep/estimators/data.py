@@ -19,21 +19,32 @@ class TrainingData:
     encoded : ndarray
         As the estimator's `_targets` takes it.
     weight : ndarray of shape (n_rows,) or None
+        The product of sample weights and class weights.
+    sample_weight : ndarray of shape (n_rows,) or None
+        The sample weights alone.
     rows : ndarray of int or None
         The rows that are trained on; None is all.
     """
 
-    def __init__(self, X, y, encoded: np.ndarray, weight: np.ndarray | None):
+    def __init__(self, X, y, encoded: np.ndarray, weight, sample_weight):
         self.X = X
         self.y = y
         self.encoded = encoded
-        self.weight = weight
+        self.weight: np.ndarray | None = weight
+        self.sample_weight: np.ndarray | None = sample_weight
         self.rows: np.ndarray | None = None
 
     @property
     def n_rows(self) -> int:
         """The number of rows that are trained on."""
         return self.X.shape[0] if self.rows is None else len(self.rows)
+
+    @property
+    def mean_sample_weight(self) -> float:
+        """How many rows a training row stands for, on average."""
+        if self.sample_weight is None:
+            return 1.0
+        return _mean_over(self.sample_weight, self.rows)
 
     def scaled_weight(self, dtype: np.dtype) -> np.ndarray | None:
         """Return weights with mean 1 over the training rows; None where all are equal."""
@@ -44,13 +55,18 @@ def scale_to_mean_one(weight, rows, dtype: np.dtype) -> np.ndarray | None:
     """Divide by the mean over some rows; constant weights are no weights at all."""
     if weight is None:
         return None
+    mean = _mean_over(weight, rows)
     chosen = weight if rows is None else weight[rows]
-    mean = chosen.mean()
-    if mean == 0:
-        raise ValueError("Sample weights must contain at least one non-zero number.")
     if (chosen == chosen[0]).all():
         return None
     return (weight / mean).astype(dtype)
+
+
+def _mean_over(weight: np.ndarray, rows: np.ndarray | None) -> float:
+    mean = (weight if rows is None else weight[rows]).mean()
+    if mean == 0:
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return float(mean)
 
 
 def ravel_single_column(y):
@@ -60,14 +76,18 @@ def ravel_single_column(y):
     return y
 
 
-def combine_weights(sample_weight, class_weights, X) -> np.ndarray | None:
-    """Return the product of sample weights and class weights, in float64."""
-    if sample_weight is not None:
-        sample_weight = check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
-        if not sample_weight.any():
-            raise ValueError("Sample weights must contain at least one non-zero number.")
+def checked_weight(sample_weight, X) -> np.ndarray | None:
+    """Return the user's sample weights in float64, validated."""
+    if sample_weight is None:
+        return None
+    weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    if not weight.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weight
+
+
+def combine_weights(sample_weight, class_weights) -> np.ndarray | None:
+    """Return the product of sample weights and class weights."""
     if class_weights is None or sample_weight is None:
         return class_weights if sample_weight is None else sample_weight
     return sample_weight * class_weights

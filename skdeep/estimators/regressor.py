@@ -298,8 +298,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Numbers.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Scaled to mean 1: a constant weight changes nothing, an integer weight acts as
-            repetition.
+            An integer weight acts as repetition of the row.
         X_val, y_val : array-like or None, default=None
             Validation data: watched in every epoch, and with `early_stopping` what decides.
         sample_weight_val : array-like or None, default=None
@@ -321,8 +320,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Numbers.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Scaled to mean 1: a constant weight changes nothing, an integer weight acts as
-            repetition.
+            An integer weight acts as repetition of the row.
 
         Returns
         -------

@@ -44,6 +44,7 @@ _NOT_FOR_LBFGS = (
 
 def make_trainer(
     estimator: Any,
+    data: TrainingData,
     held_out: ValidationSet | None,
     *,
     continues: bool,
@@ -75,6 +76,8 @@ def make_trainer(
             e._monitor.start_from(*validate(), getattr(e, "best_iter_", None), network.parameters)
     else:
         make_score(e, e.scoring)  # a wrong name is an error even where it is not used
+    # A weight acts as repetition, and the penalty of a batch is divided by its number of rows.
+    alpha = e.alpha / data.mean_sample_weight
     done_in_this_run = 0 if saved is None else saved._run["epoch"]
     trainer = Trainer(
         network,
@@ -85,8 +88,8 @@ def make_trainer(
         e.history_,
         learning_rate_init=e.learning_rate_init,
         horizon=e.max_iter,
-        l1=e.alpha * e.l1_ratio,
-        l2=e.alpha * (1 - e.l1_ratio),
+        l1=alpha * e.l1_ratio,
+        l2=alpha * (1 - e.l1_ratio),
         weight_decay=0.0 if is_lbfgs else e.weight_decay + e.optimizer_.weight_decay,
         gradient_noise=e.gradient_noise,
         clip_value=e.clip_value,

@@ -14,6 +14,7 @@ from sklearn.model_selection import train_test_split
 from skdeep._component import InvalidParameterError, unknown_name, warn_user
 from skdeep.estimators.data import (
     TrainingData,
+    checked_weight,
     combine_weights,
     scale_to_mean_one,
 )
@@ -185,7 +186,8 @@ def _given_validation(estimator, data: TrainingData, X_val, y_val, weight_val) -
     try:
         X_val, y_val = estimator._check_data(X_val, y_val, data.X.dtype, reset=False)
         encoded = estimator._encode(y_val)
-        weight = combine_weights(weight_val, estimator._class_weights(y_val, False), X_val)
+        weight_val = checked_weight(weight_val, X_val)
+        weight = combine_weights(weight_val, estimator._class_weights(y_val, False))
     except ValueError as error:
         raise ValueError(f"In X_val, y_val or sample_weight_val: {error}") from error
     warn_if_untransformed(data.X, X_val)

@@ -13,8 +13,8 @@ X, y = load_iris(return_X_y=True)
 X_reg, y_reg = load_diabetes(return_X_y=True)
 WEIGHT = np.random.default_rng(0).integers(1, 4, 150)
 
-# One batch, no order of rows, and no penalty (whose strength goes with the number of rows).
-FULL_BATCH = {"alpha": 0.0, "batch_size": 10_000, "shuffle": False, "max_iter": 20}
+# One batch and no order of rows.
+FULL_BATCH = {"batch_size": 10_000, "shuffle": False, "max_iter": 20}
 DATA = [
     (MLPClassifier, {}, X, y),
     (MLPClassifier, {}, X, y == 1),
@@ -28,9 +28,10 @@ DATA = [
 
 
 @pytest.mark.filterwarnings("ignore:Got `batch_size`")
+@pytest.mark.parametrize("alpha", [0.0, 10.0])
 @pytest.mark.parametrize(("Estimator", "settings", "X", "y"), DATA)
-def test_integer_weight_acts_as_repetition(Estimator, settings, X, y):
-    model = Estimator((5,), random_state=0, **FULL_BATCH, **settings)
+def test_integer_weight_acts_as_repetition(Estimator, settings, X, y, alpha):
+    model = Estimator((5,), random_state=0, alpha=alpha, l1_ratio=0.5, **FULL_BATCH, **settings)
     weighted = model.fit(X, y, sample_weight=WEIGHT).network_.parameters.values
     curve = model.loss_curve_
     rows = np.repeat(np.arange(150), WEIGHT)
@@ -43,7 +44,7 @@ def test_integer_weight_acts_as_repetition(Estimator, settings, X, y):
 @pytest.mark.parametrize(("Estimator", "settings", "X", "y"), DATA)
 def test_weight_zero_acts_as_removal(Estimator, settings, X, y):
     weight = np.where(np.arange(150) % 10 == 0, 0.0, WEIGHT)
-    model = Estimator((5,), random_state=0, **FULL_BATCH, **settings)
+    model = Estimator((5,), random_state=0, alpha=10.0, **FULL_BATCH, **settings)
     weighted = model.fit(X, y, sample_weight=weight).network_.parameters.values
     kept = weight > 0
     removed = model.fit(X[kept], y[kept], sample_weight=weight[kept])
@@ -57,12 +58,38 @@ def test_weights_have_mean_one_over_the_training_set():
     assert start.loss_ == pytest.approx(np.average(losses, weights=WEIGHT))
 
 
-def test_class_weight_is_a_sample_weight():
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("weight", [0.1, 1.0, 7])
+def test_a_constant_weight_changes_nothing_but_the_penalty(solver, weight):
+    model = MLPClassifier((5,), solver=solver, alpha=weight, max_iter=5, random_state=0)
+    weighted = model.fit(X, y, sample_weight=np.full(150, weight)).predict_proba(X)
+    plain = model.set_params(alpha=1.0).fit(X, y).predict_proba(X)
+    np.testing.assert_allclose(weighted, plain, rtol=1e-9)
+
+
+def test_class_weight_is_a_sample_weight_of_mean_1():
     weights = {0: 1.0, 1: 5.0, 2: 0.5}
-    settings = {"max_iter": 10, "random_state": 0}
+    sample_weight = np.vectorize(weights.get)(y)
+    settings = {"max_iter": 10, "alpha": 10.0, "random_state": 0}
     one = MLPClassifier(class_weight=weights, **settings).fit(X, y)
-    other = MLPClassifier(**settings).fit(X, y, sample_weight=np.vectorize(weights.get)(y))
-    np.testing.assert_array_equal(one.coefs_[0], other.coefs_[0])
+    other = MLPClassifier(**settings).fit(X, y, sample_weight / sample_weight.mean())
+    np.testing.assert_allclose(one.coefs_[0], other.coefs_[0], rtol=1e-12)
+
+
+def test_integer_weight_acts_as_repetition_beside_class_weight():
+    settings = {"class_weight": {0: 1.0, 1: 5.0, 2: 0.5}, "alpha": 10.0, "random_state": 0}
+    model = MLPClassifier((5,), solver="lbfgs", max_iter=20, **settings)
+    weighted = model.fit(X, y, sample_weight=WEIGHT).predict_proba(X)
+    rows = np.repeat(np.arange(150), WEIGHT)
+    np.testing.assert_allclose(model.fit(X[rows], y[rows]).predict_proba(X), weighted, rtol=1e-6)
+
+
+def test_weights_that_add_up_to_1_make_the_penalty_stronger():
+    """As in scikit-learn: they say that there is one row in all."""
+    settings = {"solver": "lbfgs", "max_iter": 50, "random_state": 0}
+    model = MLPClassifier((5,), alpha=0.01, **settings).fit(X, y, np.full(150, 1 / 150))
+    plain = MLPClassifier((5,), alpha=1.5, **settings).fit(X, y)
+    np.testing.assert_allclose(model.predict_proba(X), plain.predict_proba(X), rtol=1e-6)
 
 
 def test_balanced_weights_lift_the_rare_class():
