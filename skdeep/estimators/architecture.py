@@ -78,12 +78,12 @@ def build_layers(estimator: Any, n_outputs: int) -> tuple[list[Layer], list[int]
     layers = _input_layers(estimator)
     if estimator.layers is not None:
         stops = _add_custom_layers(estimator, layers)
-        output = {"initializer": "auto"}
+        output = {"initializer": "auto", **_of_output_layer(estimator)}
     else:
         stops, output = _add_hidden_layers(estimator, layers)
     stops = stops or [len(layers)]
     activity = output.pop("activity_regularizer", None)
-    layers.append(Dense(n_outputs, **_shared(estimator), **output))
+    layers.append(Dense(n_outputs, bias_initializer=estimator.bias_initializer, **output))
     if activity is not None:
         layers.append(ActivityRegularization(activity))
     return layers, stops
@@ -100,10 +100,13 @@ def _input_layers(e: Any) -> list[Layer]:
     return layers
 
 
-def _shared(e: Any) -> dict[str, Any]:
-    """Options that hold for every dense layer."""
-    names = ("bias_initializer", "bias_regularizer", "kernel_constraint", "bias_constraint")
-    return {name: getattr(e, name) for name in names}
+# Options of dense layers that go by layer, and that are the output layer's beside layers=[...].
+_OF_DENSE_LAYERS = ("bias_regularizer", "kernel_constraint", "bias_constraint")
+
+
+def _of_output_layer(e: Any) -> dict[str, Any]:
+    """Return the output layer's options where the hidden ones are spelled out."""
+    return {name: per_layer_and_output(getattr(e, name), 0, name)[-1] for name in _OF_DENSE_LAYERS}
 
 
 def _add_custom_layers(e: Any, layers: list[Layer]) -> list[int]:
@@ -130,6 +133,7 @@ def _add_hidden_layers(e: Any, layers: list[Layer]) -> tuple[list[int], dict[str
         "initializer": "auto",
         "kernel_regularizer": None,
         "activity_regularizer": None,
+        **dict.fromkeys(_OF_DENSE_LAYERS),
         "weight_noise": 0.0 if is_per_layer(noise) else noise,
     }
     spread = {
@@ -153,13 +157,11 @@ def _hidden_layer(
     units: int,
     *,
     activation,
-    initializer,
-    kernel_regularizer,
     activity_regularizer,
-    weight_noise,
     dropout,
     pre_activation_noise,
     activation_noise,
+    **of_dense,
 ) -> list[Layer]:
     """Return the layers that one hidden layer is made of."""
     normalizes_before = e.batch_norm == "before"
@@ -167,11 +169,9 @@ def _hidden_layer(
     dense = Dense(
         units,
         activation,
-        initializer=initializer,
         bias=not normalizes_before,  # the batch norm's beta takes its place
-        kernel_regularizer=kernel_regularizer,
-        weight_noise=weight_noise,
-        **_shared(e),
+        bias_initializer=e.bias_initializer,
+        **of_dense,
     )
     normalization = BatchNorm(e.batch_norm_momentum, e.batch_norm_epsilon)
     layers: list[Layer] = [dense]

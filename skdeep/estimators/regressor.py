@@ -84,17 +84,19 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         A penalty on the weights of the hidden layers, added to the loss as it is: "l1", "l2",
         "l1_l2" or an instance from `skdeep.regularizers`; or one a layer, and one more for the
         output layer.
-    bias_regularizer : str, Regularizer or None, default=None
-        The same for all biases.
+    bias_regularizer : str, Regularizer, None or sequence, default=None
+        A penalty on the biases of the hidden layers; or one a layer, and one more for the output
+        layer.
     activity_regularizer : str, Regularizer, None or sequence, default=None
         The same for the activations of the hidden layers, divided by the number of rows; or one
         a layer, and one more for the raw outputs.
-    kernel_constraint : str, Constraint or None, default=None
+    kernel_constraint : str, Constraint, None or sequence, default=None
         "max_norm", "unit_norm", "min_max_norm", "non_neg" or an instance from
-        `skdeep.constraints`, for the weights of every dense layer; norms are over the incoming
-        weights of a unit.
-    bias_constraint : str, Constraint or None, default=None
-        The same for all biases.
+        `skdeep.constraints`, for the weights of the hidden layers; or one a layer, and one more
+        for the output layer. Norms are over the incoming weights of a unit.
+    bias_constraint : str, Constraint, None or sequence, default=None
+        A constraint on the biases of the hidden layers; or one a layer, and one more for the
+        output layer.
     solver : str or Optimizer, default="adam"
         "sgd", "adam", "adamw", "nadam", "adamax", "amsgrad", "adagrad", "adadelta", "rmsprop",
         "lion", "lbfgs", or an instance from `skdeep.optimizers`.
