@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import log_expit
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.class_weight import compute_sample_weight
@@ -15,7 +14,6 @@ from skdeep._component import InvalidParameterError, resolve, store_parameters
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.targets import ClassEncoder
 from skdeep.estimators.watching import with_callbacks
-from skdeep.kernels import numpy_kernels
 from skdeep.losses import CLASSIFICATION_LOSSES, ClassificationLoss, Loss
 
 
@@ -27,6 +25,15 @@ def _has_probabilities(estimator: Any) -> bool:
             "with loss='log_loss'."
         )
     return True
+
+
+def _inside(P: np.ndarray, Z: np.ndarray) -> np.ndarray:
+    """Move probabilities of finite logits Z that are 0 or 1, or too small for Z's dtype, inside."""
+    low, high = np.finfo(Z.dtype).smallest_subnormal, 1 - np.finfo(P.dtype).epsneg
+    outside = ((low > P) | (high < P)) & np.isfinite(Z)
+    if outside.any():
+        P[outside] = P[outside].clip(low, high)
+    return P
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
@@ -403,17 +410,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             In the order of `classes_`. Multilabel probabilities do not sum to 1. However sure the
             network is, none is exactly 0 or 1, so that their logarithms are finite.
         """
-        return self._probabilities(self._both_sides(self._raw_outputs(X)))
+        Z = self._both_sides(self._raw_outputs(X))
+        return _inside(self._probabilities(Z).astype(Z.dtype), Z)
 
     def _probabilities(self, Z: np.ndarray) -> np.ndarray:
-        """Return the probabilities that logits stand for: inside of (0, 1) if they are finite."""
-        P = Z.copy()
+        """Return the probabilities that logits stand for, in float64."""
+        P = Z.astype(np.float64)
         with np.errstate(over="ignore"):  # of differences of logits
             self._loss.output(P)
-        rounded = ((P == 0) | (P == 1)) & np.isfinite(Z)
-        if rounded.any():
-            info = np.finfo(P.dtype)
-            P[rounded] = P[rounded].clip(info.smallest_subnormal, 1 - info.epsneg)
         return P
 
     @available_if(_has_probabilities)
@@ -429,16 +433,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ndarray of shape (n_samples, n_classes)
         """
         Z = self._both_sides(self._raw_outputs(X))
-        P = self._probabilities(Z)
-        log_P = np.log(P)
-        # Near 1 probabilities are rounded; their logarithms, computed from logits, are not.
-        if self._loss.link == "softmax":
-            with np.errstate(over="ignore"):
-                numpy_kernels.log_softmax(Z, np.empty_like(Z))
-            np.copyto(log_P, Z, where=P > 0.5)
-        elif self._loss.link == "logistic":
-            np.copyto(log_P, log_expit(Z), where=P > 0.5)
-        return log_P
+        return np.log(_inside(self._probabilities(Z), Z)).astype(Z.dtype)
 
     def _both_sides(self, Z: np.ndarray) -> np.ndarray:
         """Return logits with one column a class: [-z, z] of a binary problem."""

@@ -130,12 +130,27 @@ def _optimizer(e: Any, goes_on: bool) -> Optimizer:
 
 def _schedule(e: Any, goes_on: bool) -> Schedule:
     """Return a fresh schedule, or the one from before where it was not changed."""
-    new = resolve(e.learning_rate, SCHEDULES, "learning_rate", Schedule, {"power_t": e.power_t})
+    spec = e.learning_rate
+    if _is_named(spec, "invscaling") and _is_named(e.solver, "adam"):
+        # Many programs have it, for scikit-learn ignores it; it would stop them from learning.
+        spec = "constant"
+        if not goes_on:
+            warn_user(
+                "learning_rate='invscaling' has no effect with solver='adam', as in scikit-learn: "
+                "the rate falls too fast for it. For this schedule with every solver, give an "
+                "instance: learning_rate=skdeep.schedules.InverseScaling(power_t=0.5). Else "
+                "leave learning_rate at 'constant'."
+            )
+    new = resolve(spec, SCHEDULES, "learning_rate", Schedule, {"power_t": e.power_t})
     old = getattr(e, "_schedule", None)
     if goes_on and type(old) is type(new) and old.get_params() == new.get_params():
         return old
     new.reset()
     return new
+
+
+def _is_named(spec: Any, name: str) -> bool:
+    return isinstance(spec, str) and spec == name
 
 
 def _monitor(e: Any, goes_on: bool, is_lbfgs: bool) -> Monitor:
@@ -206,7 +221,7 @@ def _warn_about_ignored(e: Any) -> None:
     ignored = [
         f"{name}={getattr(e, name)!r}" for name in _NOT_FOR_LBFGS if _is_set(getattr(e, name, None))
     ]
-    if not (isinstance(e.learning_rate, str) and e.learning_rate == "constant"):
+    if not _is_named(e.learning_rate, "constant"):
         ignored.append(f"learning_rate={e.learning_rate!r}")
     multipliers = e.learning_rate_multipliers
     if any(m != 1 for m in (multipliers if is_per_layer(multipliers) else [multipliers])):

@@ -87,14 +87,9 @@ def softmax(Z: np.ndarray) -> None:
 
 def log_softmax(Z: np.ndarray, work: np.ndarray) -> None:
     """Do Z <- log(softmax(Z)), row by row; never -inf for finite Z."""
-    largest = np.arange(len(Z)), Z.argmax(axis=1)
-    Z -= Z[largest][:, None]
-    np.maximum(Z, np.finfo(Z.dtype).min, out=Z)  # a difference may overflow
+    Z -= np.maximum.reduce(Z, axis=1, keepdims=True)
     np.exp(Z, out=work)
-    # The largest term of the sum is 1, beside which small ones would round away: the logarithm of
-    # the surest class's probability would be 0 too early.
-    work[largest] = 0
-    Z -= np.log1p(np.add.reduce(work, axis=1, keepdims=True))
+    Z -= np.log(np.add.reduce(work, axis=1, keepdims=True))
 
 
 def softmax_cross_entropy(Y, Z: np.ndarray, weight, work: np.ndarray) -> float:

@@ -83,7 +83,7 @@ RUNS = {
     "autoencoder": {"Estimator": MLPAutoencoder, "tied_weights": True},
     "multipliers": {"learning_rate_multipliers": [0.1, 1.0, 2.0]},
     **{f"solver {name}": {"solver": name} for name in OPTIMIZERS},
-    **{f"schedule {name}": {"learning_rate": name} for name in SCHEDULES},
+    **{f"schedule {name}": {"learning_rate": SCHEDULES[name]()} for name in SCHEDULES},
 }
 
 

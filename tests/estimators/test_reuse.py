@@ -21,7 +21,7 @@ OPTIONS = [
     {},
     {"solver": "sgd"},
     {"solver": "nadam", "batch_norm": "after", "dropout": 0.3},
-    {"learning_rate": "invscaling"},
+    {"learning_rate": "invscaling", "solver": "sgd"},
     {"learning_rate": "cosine", "input_noise": 0.1},
     {"activation": "rrelu", "weight_noise": 0.01, "gradient_noise": 0.01},
 ]

@@ -16,7 +16,7 @@ LEFT_OUT = {
     "test_gradient": "calls the private _loss_grad_lbfgs",
     "test_learning_rate_warmstart": "reads the private _optimizer.learning_rate",
     "test_adaptive_learning_rate": "reads the private _optimizer.learning_rate",
-    "test_n_iter_no_change": "reads the private _no_improvement_count (and expects k + 2 epochs)",
+    "test_n_iter_no_change": "reads the private _no_improvement_count",
     "test_n_iter_no_change_inf": "reads the private _no_improvement_count",
 }
 
