@@ -16,8 +16,6 @@ from sklearn.utils.validation import check_is_fitted
 from skdeep.activations import Identity, Logistic, ReLU, Tanh
 from skdeep.estimators import MLPClassifier, MLPRegressor
 from skdeep.estimators.base import HISTORY, BaseMLP
-from skdeep.estimators.randomness import Streams
-from skdeep.estimators.targets import ClassEncoder
 from skdeep.layers import Dense
 
 _OURS = {
@@ -63,25 +61,21 @@ def from_sklearn(mlp: Any) -> MLPClassifier | MLPRegressor:
     if mlp.solver != "sgd":
         parameters["learning_rate"] = "constant"  # scikit-learn's other solvers ignore it
     model = cls(**parameters)
-    for name in ("n_features_in_", "feature_names_in_", "n_outputs_"):
+    for name in ("n_features_in_", "feature_names_in_"):
         if hasattr(mlp, name):
             setattr(model, name, getattr(mlp, name))
     if isinstance(model, MLPClassifier):
-        _take_classes(model, mlp)
-    model._loss = model._choose_loss()
-    model._streams = Streams(copy.deepcopy(mlp.random_state))
+        model.classes_ = np.arange(mlp.n_outputs_) if _is_multilabel(mlp) else mlp.classes_
+        model.out_activation_ = mlp.out_activation_
+    model._adopt_weights(mlp.coefs_, mlp.intercepts_)
     losses = [float(loss) for loss in getattr(mlp, "loss_curve_", [mlp.loss_])]
     unknown = [math.nan] * len(losses)
     model.history_ = {**{name: list(unknown) for name in HISTORY}, "loss": losses}
     if getattr(mlp, "validation_scores_", None):
         model.history_["val_score"] = [float(score) for score in mlp.validation_scores_]
-    dtype = np.dtype(mlp.coefs_[0].dtype)
-    model._prepare_network(mlp.n_features_in_, dtype, continues=False, incremental=False)
-    model.coefs_, model.intercepts_ = mlp.coefs_, mlp.intercepts_
-    model.optimizer_ = model._schedule = model._monitor = None
     model.loss_curve_ = model.history_["loss"]
     model.validation_scores_ = model.history_.get("val_score")
-    for name in ("n_iter_", "t_", "n_layers_", "out_activation_", "loss_"):
+    for name in ("n_iter_", "t_", "loss_"):
         setattr(model, name, getattr(mlp, name))
     for name in ("best_loss_", "best_validation_score_"):
         setattr(model, name, getattr(mlp, name, None))
@@ -90,11 +84,8 @@ def from_sklearn(mlp: Any) -> MLPClassifier | MLPRegressor:
     return model
 
 
-def _take_classes(model: MLPClassifier, mlp: neural_network.MLPClassifier) -> None:
-    is_multilabel = mlp._label_binarizer.y_type_ == "multilabel-indicator"
-    labels = np.eye(mlp.n_outputs_, dtype=int) if is_multilabel else mlp.classes_
-    model._encoder = ClassEncoder(labels, None if is_multilabel else mlp.classes_)
-    model.classes_ = model._encoder.classes
+def _is_multilabel(mlp: neural_network.MLPClassifier) -> bool:
+    return mlp._label_binarizer.y_type_ == "multilabel-indicator"
 
 
 # To scikit-learn ------------------------------------------------------------------------------
@@ -122,7 +113,7 @@ def to_sklearn(model: BaseMLP) -> Any:
             f"to_sklearn: {type(model).__name__} is not allowed; give a fitted MLPClassifier or "
             "MLPRegressor of skdeep."
         )
-    check_is_fitted(model, "network_")
+    model._check_is_fitted()
     lacking = [*_lacking_layers(model), *_lacking_parameters(model)]
     if lacking:
         raise ValueError(f"to_sklearn: scikit-learn's MLP has no {', no '.join(lacking)}.")

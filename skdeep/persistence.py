@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-from sklearn.utils.validation import check_is_fitted
-
 from skdeep.estimators.base import BaseMLP
 from skdeep.estimators.files import InvalidFileError, read_file, write_file
 from skdeep.estimators.state import NotPlainError
@@ -38,7 +36,7 @@ def save(model: BaseMLP, path: str | os.PathLike) -> None:
             f"skdeep.save: {type(model).__name__} is none of {names}; of a Pipeline or a search, "
             "save the step or the best_estimator_, or use joblib.dump."
         )
-    check_is_fitted(model, "network_")
+    model._check_is_fitted()
     try:
         write_file(model, models, path)
     except NotPlainError as error:

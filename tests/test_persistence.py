@@ -165,7 +165,7 @@ MODELS = {
     },
     **{
         f"schedule {name}": lambda name=name: MLPRegressor(
-            (4,), learning_rate=name, max_iter=2
+            (4,), learning_rate=SCHEDULES[name](), max_iter=2
         ).fit(X, y)
         for name in SCHEDULES
     },

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 from skdeep._component import InvalidParameterError, is_per_layer, resolve, store_parameters
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
@@ -360,6 +360,7 @@ class MLPAutoencoder(BaseMLP):
         -------
         ndarray of shape (n_samples, n_units)
         """
+        self._check_is_fitted()
         return super().transform(X, self._named_layer)
 
     def inverse_transform(self, X):
@@ -373,7 +374,7 @@ class MLPAutoencoder(BaseMLP):
         -------
         ndarray of shape (n_samples, n_features)
         """
-        check_is_fitted(self, "network_")
+        self._check_is_fitted()
         network = self.network_
         codes = check_array(X, dtype=network.dtype)
         if codes.shape[1] != self._n_features_out:
@@ -410,9 +411,14 @@ class MLPAutoencoder(BaseMLP):
         X = validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=reset)
         return X, X
 
+    def _own_sizes(self, hidden):
+        return hidden[: (len(hidden) + 1) // 2]
+
+    def _know_targets(self):
+        self._named_layer = len(self._encoder_sizes()) - 1  # what `transform` returns
+
     def _encode_first(self, y, classes):
-        n_encoder_layers = len(self._encoder_sizes())
-        self._named_layer = n_encoder_layers - 1  # what `transform` returns
+        self._know_targets()
         self.n_outputs_ = y.shape[1]
         return y
 

@@ -18,7 +18,7 @@ from skdeep.estimators.data import (
     combine_weights,
     ravel_single_column,
 )
-from skdeep.estimators.live import LiveViews, write_all
+from skdeep.estimators.live import LiveViews, chain_of, write_all
 from skdeep.estimators.options import check_options, is_transfer, uses_lbfgs
 from skdeep.estimators.picture import html_repr
 from skdeep.estimators.randomness import Streams
@@ -41,6 +41,7 @@ from skdeep.training.trainer import Trainer
 FLOATS = (np.float64, np.float32)
 HISTORY = ("loss", "learning_rate", "gradient_norm", "seconds")
 PLAIN = "plain_state"
+ASSIGNED = "_assigned_weights"
 
 
 def has_stochastic_solver(estimator: Any) -> bool:
@@ -103,6 +104,13 @@ class BaseMLP(
 
     def check_targets(self) -> None:
         """Raise ValueError where what is known of targets does not go with the network."""
+
+    def _own_sizes(self, hidden: list[int]) -> list[int]:
+        """Return the hidden_layer_sizes of a network with these units in its hidden layers."""
+        return hidden
+
+    def _know_targets(self) -> None:
+        """Learn what the targets are from what the user has set; there are no data."""
 
     def _encode_first(self, y: Any, classes: Any) -> np.ndarray:
         """Learn what the targets are, and return what `_targets` takes."""
@@ -287,6 +295,10 @@ class BaseMLP(
             copy_hidden_layers(source, network, n_layers, "pretrained")
         self.network_ = network
         self._settings = settings
+        assigned = vars(self).pop(ASSIGNED, {})
+        if incremental or (self.warm_start and not is_transfer(self.warm_start)):
+            for name, arrays in assigned.items():
+                setattr(self, name, arrays)
 
     def _set_what_trains(self, layers: list[Layer], stops: list[int]) -> None:
         freeze(layers, stops, self.frozen_layers)
@@ -299,8 +311,7 @@ class BaseMLP(
         self.n_iter_ = trainer.epoch
         self.t_ = trainer.rows_seen
         self.n_layers_ = len(self.coefs_) + 1
-        link = self._loss.link
-        self.out_activation_ = "exp" if link == "exponential" else link  # scikit-learn's word
+        self.out_activation_ = self._out_activation()
         self.loss_curve_ = losses
         self.validation_scores_ = history.get("val_score")
         finite = np.isfinite(losses)
@@ -316,10 +327,58 @@ class BaseMLP(
             scores = [score for score in self.validation_scores_ or [] if np.isfinite(score)]
             self.best_validation_score_ = max(scores, default=None)
 
+    def _out_activation(self) -> str:
+        link = self._loss.link
+        return "exp" if link == "exponential" else link  # scikit-learn's word
+
+    # Weights without training ---------------------------------------------------------------------
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "network_" in vars(self) or len(vars(self).get(ASSIGNED, {})) == 2
+
+    def _check_is_fitted(self) -> None:
+        """Raise NotFittedError if there is neither a network nor weights for one."""
+        check_is_fitted(self)
+        if "network_" not in vars(self):
+            self._adopt_weights(self.coefs_, self.intercepts_)
+
+    def _adopt_weights(self, coefs, intercepts) -> None:
+        """Make a network with these weights, ready to predict and to be trained further."""
+        n_inputs, hidden, n_outputs, dtype = chain_of(coefs, intercepts)
+        if getattr(self, "n_features_in_", n_inputs) != n_inputs:
+            raise ValueError(
+                f"coefs_[0] has {n_inputs} rows, which does not go with "
+                f"n_features_in_={self.n_features_in_}."
+            )
+        check_options(self)
+        model = copy.copy(self)  # so that an error leaves the estimator as it is
+        model.n_features_in_, model.n_outputs_ = n_inputs, n_outputs
+        model._streams = Streams(self.random_state)
+        model.history_ = {key: [] for key in HISTORY}
+        if (
+            getattr(self, "layers", None) is None
+        ):  # as in scikit-learn, the weights say which layers there are
+            model.hidden_layer_sizes = self._own_sizes(hidden)
+        model._know_targets()
+        model._loss = model._choose_loss()
+        if self.dtype != "auto":
+            dtype = np.dtype(self.dtype)
+        model._prepare_network(n_inputs, dtype, continues=False, incremental=False)
+        model.coefs_, model.intercepts_ = coefs, intercepts
+        model.hidden_layer_sizes = self.hidden_layer_sizes
+        model.optimizer_ = model._schedule = model._monitor = None
+        model.n_layers_, model.n_iter_, model.t_ = len(coefs) + 1, 0, 0
+        model.out_activation_ = model._out_activation()
+        model.loss_curve_, model.validation_scores_ = model.history_["loss"], None
+        model.loss_ = np.nan
+        model.best_loss_ = model.best_iter_ = model.best_validation_score_ = None
+        vars(self).pop(ASSIGNED, None)
+        vars(self).update(vars(model))
+
     # Using what was fitted ------------------------------------------------------------------------
 
     def _check_X(self, X):
-        check_is_fitted(self, "network_")
+        self._check_is_fitted()
         dtype = self.network_.dtype
         with np.errstate(over="ignore"):  # what is too large for float32 is then an error
             return validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False)
@@ -374,7 +433,7 @@ class BaseMLP(
         Summary
             Prints as a table, and renders as HTML in a notebook.
         """
-        check_is_fitted(self, "network_")
+        self._check_is_fitted()
         return Summary(self.network_)
 
     def _html_repr(self) -> str:
@@ -383,15 +442,19 @@ class BaseMLP(
     @property
     def coefs_(self) -> LiveViews:
         """The kernels of the dense layers, of shape (fan_in, fan_out): live views."""
+        if "network_" not in vars(self):
+            return self._assigned("coefs_")
         return LiveViews(layer.weights for layer in self._dense_layers())
 
     @coefs_.setter
     def coefs_(self, arrays) -> None:
-        write_all(self.coefs_, arrays, "coefs_")
+        self._write_or_assign("coefs_", arrays)
 
     @property
     def intercepts_(self) -> LiveViews:
-        """The biases of the dense layers: live views; read-only zeros where there is none."""
+        """The biases of the dense layers: live views; read-only zeros if a layer has none."""
+        if "network_" not in vars(self):
+            return self._assigned("intercepts_")
         return LiveViews(
             _constant_zeros(layer.weights) if layer.bias_ is None else layer.bias_.value
             for layer in self._dense_layers()
@@ -399,11 +462,23 @@ class BaseMLP(
 
     @intercepts_.setter
     def intercepts_(self, arrays) -> None:
-        write_all(self.intercepts_, arrays, "intercepts_")
+        self._write_or_assign("intercepts_", arrays)
+
+    def _write_or_assign(self, name: str, arrays) -> None:
+        """Write into the network; if there is none yet, remember the arrays for it."""
+        if "network_" in vars(self):
+            write_all(getattr(self, name), arrays, name)
+        else:
+            vars(self).setdefault(ASSIGNED, {})[name] = list(arrays)
+
+    def _assigned(self, name: str) -> list:
+        try:
+            return vars(self)[ASSIGNED][name]
+        except KeyError:
+            message = f"This {type(self).__name__} instance is not fitted yet."
+            raise AttributeError(message) from None
 
     def _dense_layers(self) -> list[Dense]:
-        if "network_" not in vars(self):
-            raise AttributeError(f"This {type(self).__name__} instance is not fitted yet.")
         return [layer for layer in self.network_.walk() if isinstance(layer, Dense)]
 
     def _without_feature_names(self):

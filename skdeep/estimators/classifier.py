@@ -455,6 +455,24 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if getattr(self._loss, "multiclass", is_multiclass) != is_multiclass:
             raise ValueError("the loss is for another number of classes")
 
+    def _know_targets(self):
+        if "classes_" not in vars(self):
+            raise ValueError(
+                "coefs_ and intercepts_ say nothing about labels; set classes_ too, in the order "
+                "of the outputs."
+            )
+        is_multilabel = self.n_outputs_ > 1 and vars(self).get("out_activation_") == "logistic"
+        labels = np.eye(self.n_outputs_, dtype=int) if is_multilabel else self.classes_
+        self._encoder = ClassEncoder(labels, None if is_multilabel else labels)
+        self._encoder.check()
+        if self._encoder.n_outputs != self.n_outputs_ or not np.array_equal(
+            self._encoder.classes, self.classes_
+        ):
+            raise ValueError(
+                f"classes_={self.classes_!r} does not go with a network of {self.n_outputs_} "
+                "outputs; give sorted labels, two for one output, else one an output."
+            )
+
     def _encode_first(self, y, classes):
         self._encoder = ClassEncoder(y, classes)
         self.classes_ = self._encoder.classes

@@ -1,8 +1,9 @@
-"""Lists of live views, for coefs_ and intercepts_."""
+"""What `coefs_` and `intercepts_` are: lists of live views, or weights that the user assigned."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -20,6 +21,35 @@ class LiveViews(list):
                 _write(view, array)
         else:
             _write(self[index], value)
+
+
+def chain_of(coefs: Sequence, intercepts: Sequence) -> tuple[int, list[int], int, np.dtype]:
+    """Return inputs, units of each hidden layer, outputs and dtype of assigned weights.
+
+    Raises ValueError if they are not those of a network.
+    """
+    try:
+        kernels = [np.asarray(W) for W in coefs]
+        biases = [np.asarray(b) for b in intercepts]
+        dtype = np.result_type(np.float32, *kernels, *biases)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"coefs_ and intercepts_ have to be lists of arrays: {error}") from error
+    shapes = [W.shape for W in kernels]
+    is_chain = (
+        bool(shapes)
+        and all(len(shape) == 2 and min(shape) > 0 for shape in shapes)
+        and all(below[1] == above[0] for below, above in pairwise(shapes))
+        and [b.shape for b in biases] == [shape[1:] for shape in shapes]
+    )
+    if not is_chain or dtype not in (np.float32, np.float64):
+        raise ValueError(
+            "coefs_ and intercepts_ have to be arrays of numbers, one of each a layer: coefs_[i] "
+            "of shape (n_inputs, n_units), where n_inputs is the n_units of the layer before, and "
+            f"intercepts_[i] of shape (n_units,). They have shapes {shapes} and "
+            f"{[b.shape for b in biases]}, and dtype {dtype}."
+        )
+    units = [n_units for _, n_units in shapes]
+    return shapes[0][0], units[:-1], units[-1], dtype
 
 
 def write_all(views: Sequence[np.ndarray], arrays: Sequence[np.ndarray], what: str) -> None:

@@ -33,7 +33,8 @@ def pretrained_layers(pretrained: Any, owner_of_networks: type) -> tuple[Network
             f"pretrained={pretrained!r} is not allowed; give None, or a fitted estimator of skdeep "
             "in a sklearn.frozen.FrozenEstimator."
         )
-    check_is_fitted(model, "network_", msg="pretrained: this %(name)s instance is not fitted yet.")
+    check_is_fitted(model, msg="pretrained: this %(name)s instance is not fitted yet.")
+    model._check_is_fitted()
     return model.network_, model._n_layers_to_reuse
 
 

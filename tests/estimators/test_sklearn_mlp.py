@@ -12,7 +12,6 @@ import sklearn.neural_network
 import skdeep
 
 LEFT_OUT = {
-    "test_fit": "assigns coefs_ and private attributes to an estimator that was never fitted",
     "test_gradient": "calls the private _loss_grad_lbfgs",
     "test_learning_rate_warmstart": "reads the private _optimizer.learning_rate",
     "test_adaptive_learning_rate": "reads the private _optimizer.learning_rate",
