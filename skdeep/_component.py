@@ -209,12 +209,43 @@ def per_layer_and_output(value: Any, n_hidden: int, what: str, output: Any = Non
 
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn, and name the user's line that led here, not one of ours or of scikit-learn's."""
-    level, frame = 2, sys._getframe(1)
-    while frame is not None and _package_of(frame) in ("skdeep", "sklearn", "contextlib"):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=level)
+    """Warn, and name the user's line that led here, not one of ours or of scikit-learn's.
+
+    A filter of warnings may name the module that they come from. One that names the user's
+    module, skdeep or, as programs for scikit-learn's MLP do, sklearn takes effect.
+    """
+    frame = outermost = sys._getframe(1)
+    while frame is not None and _module_of(frame).partition(".")[0] in _NOT_THE_USERS:
+        frame = frame.f_back
+    frame = frame or outermost
+    modules = (_module_of(frame), "skdeep", "sklearn.neural_network")
+    warnings.warn_explicit(
+        message,
+        category,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        module=next((m for m in modules if _has_filter(m, message, category)), modules[0]),
+        registry=frame.f_globals.setdefault("__warningregistry__", {}),
+    )
 
 
-def _package_of(frame: Any) -> str:
-    return frame.f_globals.get("__name__", "").partition(".")[0]
+_NOT_THE_USERS = ("skdeep", "sklearn", "contextlib")
+
+
+def _module_of(frame: Any) -> str:
+    return frame.f_globals.get("__name__") or "<unknown>"
+
+
+def _has_filter(module: str, message: str, category: type[Warning]) -> bool:
+    """Whether a filter of warnings names this module, and would apply."""
+
+    def fits(pattern: Any, text: str) -> bool:  # Python's own filters hold text, all others regexes
+        return pattern == text if isinstance(pattern, str) else bool(pattern.match(text))
+
+    return any(
+        of_module is not None
+        and fits(of_module, module)
+        and issubclass(category, of_category)
+        and (of_message is None or fits(of_message, message))
+        for _, of_message, of_category, of_module, _ in warnings.filters
+    )

@@ -355,9 +355,7 @@ class BaseMLP(
         model.n_features_in_, model.n_outputs_ = n_inputs, n_outputs
         model._streams = Streams(self.random_state)
         model.history_ = {key: [] for key in HISTORY}
-        if (
-            getattr(self, "layers", None) is None
-        ):  # as in scikit-learn, the weights say which layers there are
+        if getattr(self, "layers", None) is None:  # the weights say which layers there are
             model.hidden_layer_sizes = self._own_sizes(hidden)
         model._know_targets()
         model._loss = model._choose_loss()

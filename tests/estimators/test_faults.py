@@ -225,6 +225,33 @@ def interrupt(trainer):
     raise KeyboardInterrupt
 
 
+@pytest.mark.parametrize("module", ["sklearn", "skdeep", r"sklearn\.neural_network", "test_", None])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_filters_of_warnings_that_name_a_module_take_effect(module, solver):
+    model = MLPClassifier(max_iter=2, solver=solver)
+    own = __name__ if module == "test_" else module
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        options = {} if module is None else {"module": own}
+        warnings.filterwarnings("ignore", category=ConvergenceWarning, **options)
+        model.fit(X_iris, y_iris)
+        assert not caught
+        warnings.filterwarnings("always", category=ConvergenceWarning, module="another")
+        model.fit(X_iris, y_iris)
+        assert not caught
+        warnings.simplefilter("always")
+        model.fit(X_iris, y_iris)
+        assert [w.category for w in caught] == [ConvergenceWarning]
+
+
+def test_a_filter_may_turn_warnings_of_a_module_into_errors():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("error", category=ConvergenceWarning, module="sklearn")
+        with pytest.raises(ConvergenceWarning):
+            MLPClassifier(max_iter=2).fit(X_iris, y_iris)
+
+
 @pytest.mark.filterwarnings("always")
 @pytest.mark.parametrize(
     ("options", "words"),
