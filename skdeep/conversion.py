@@ -28,7 +28,7 @@ _SOLVERS = ("sgd", "adam", "lbfgs")
 _LEARNING_RATES = ("constant", "invscaling", "adaptive")
 _LOSSES = {MLPClassifier: ("log_loss",), MLPRegressor: ("squared_error", "poisson")}
 # What says how a model is handled, not what it is.
-_OF_NO_CONSEQUENCE = ("dtype", "verbose", "callbacks", "pretrained")
+_OF_NO_CONSEQUENCE = ("dtype", "verbose", "callbacks", "pretrained", "standardize_y")
 
 
 # From scikit-learn ----------------------------------------------------------------------------
@@ -126,6 +126,10 @@ def to_sklearn(model: BaseMLP) -> Any:
     mlp = theirs(**parameters)
     mlp.coefs_ = [W.copy() for W in model.coefs_]
     mlp.intercepts_ = [b.copy() for b in model.intercepts_]
+    if isinstance(model, MLPRegressor) and model.y_scale_ is not None:
+        mlp.coefs_[-1] *= model.y_scale_
+        mlp.intercepts_[-1] *= model.y_scale_
+        mlp.intercepts_[-1] += model.y_mean_
     for name in (
         *("n_features_in_", "feature_names_in_", "classes_", "n_outputs_", "n_layers_", "n_iter_"),
         *("t_", "out_activation_", "loss_", "best_loss_", "best_validation_score_"),

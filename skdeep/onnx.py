@@ -181,6 +181,8 @@ def _shape_numbers(operator: Any) -> None:
 def _convert_regressor(scope, operator, container) -> None:
     g, model = _Graph(scope, container), operator.raw_operator
     z = _activation(g, _outputs_of_network(g, operator), model._loss.activation)
+    if model.y_scale_ is not None:
+        z = g.add("Add", g.add("Mul", z, g.constant(model.y_scale_)), g.constant(model.y_mean_))
     g.add("Cast", z, output=operator.outputs[0].full_name, to=_type_of_numbers(operator))
 
 

@@ -36,6 +36,7 @@ STRUCTURE = (
     "batch_norm",
     "batch_norm_input",
     "tied_weights",
+    "standardize_y",
 )
 # ... and these take effect on the weights that are there.
 LAYER_OPTIONS = (

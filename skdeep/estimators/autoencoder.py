@@ -417,7 +417,7 @@ class MLPAutoencoder(BaseMLP):
     def _know_targets(self):
         self._named_layer = len(self._encoder_sizes()) - 1  # what `transform` returns
 
-    def _encode_first(self, y, classes):
+    def _encode_first(self, y, classes, sample_weight):
         self._know_targets()
         self.n_outputs_ = y.shape[1]
         return y

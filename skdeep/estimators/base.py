@@ -112,7 +112,7 @@ class BaseMLP(
     def _know_targets(self) -> None:
         """Learn what the targets are from what the user has set; there are no data."""
 
-    def _encode_first(self, y: Any, classes: Any) -> np.ndarray:
+    def _encode_first(self, y: Any, classes: Any, sample_weight) -> np.ndarray:
         """Learn what the targets are, and return what `_targets` takes."""
         raise NotImplementedError
 
@@ -177,10 +177,11 @@ class BaseMLP(
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         X, y = self._check_data(X, y, self._wanted_dtype(continues), reset=not continues)
-        encoded = (
-            self._encode_again(y, incremental) if continues else self._encode_first(y, classes)
-        )
         sample_weight = checked_weight(sample_weight, X)
+        if continues:
+            encoded = self._encode_again(y, incremental)
+        else:
+            encoded = self._encode_first(y, classes, sample_weight)
         weight = combine_weights(sample_weight, self._class_weights(y, incremental))
         run_id = checkpoints.run_id(
             self,

@@ -473,7 +473,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "outputs; give sorted labels, two for one output, else one an output."
             )
 
-    def _encode_first(self, y, classes):
+    def _encode_first(self, y, classes, sample_weight):
         self._encoder = ClassEncoder(y, classes)
         self.classes_ = self._encoder.classes
         self.n_outputs_ = self._encoder.n_outputs

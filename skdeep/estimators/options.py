@@ -58,6 +58,7 @@ PER_LAYER_LIMITS = {
     "learning_rate_multipliers": _NOT_NEGATIVE,
 }
 SWITCHES = ("batch_norm_input", "nesterovs_momentum", "shuffle", "early_stopping")
+REGRESSOR_SWITCHES = ("standardize_y",)
 CHOICES = {"batch_norm": (None, "before", "after"), "dtype": ("auto", "float32", "float64")}
 
 
@@ -78,7 +79,7 @@ def check_options(estimator: Any) -> None:
     check_limits(estimator, {k: v for k, v in own.items() if hasattr(estimator, k)})
     for name, limit in PER_LAYER_LIMITS.items():
         _check_per_layer(name, getattr(estimator, name), limit)
-    for name in SWITCHES:
+    for name in (*SWITCHES, *(name for name in REGRESSOR_SWITCHES if hasattr(estimator, name))):
         value = getattr(estimator, name)
         if not isinstance(value, (bool, np.bool_)):
             raise InvalidParameterError(f"{name}={value!r} is not allowed; give True or False.")

@@ -73,6 +73,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     loss : str or Loss, default="squared_error"
         "squared_error", "absolute_error", "huber", "log_cosh", "poisson", "gamma", "quantile",
         or an instance from `skdeep.losses`: `loss=QuantileLoss(0.9)`.
+    standardize_y : bool, default=False
+        Whether the network learns targets that are scaled to mean 0 and variance 1, each output on
+        its own. `predict` and `score`, `y` and `y_val` are in the units of y; `loss_`, the
+        losses in `history_`, `target_noise` and the constants of losses are in units of the
+        standard deviation of y. For targets of any size, in the place of a
+        `TransformedTargetRegressor`.
     target_noise : float, default=0.0
         Standard deviation of Gaussian noise on the targets, in training only.
     alpha : float, default=0.0001
@@ -178,6 +184,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Names of those columns, where X had names that are all strings.
     n_layers_ : int
         Number of layers, input and output included.
+    y_mean_, y_scale_ : ndarray of shape (n_outputs_,) or None
+        What `standardize_y` subtracts from y, and divides by; None without it.
     n_outputs_ : int
         Number of outputs of the network.
     out_activation_ : str
@@ -249,6 +257,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         gradient_noise=0.0,
         output_activation="auto",
         loss="squared_error",
+        standardize_y=False,
         target_noise=0.0,
         alpha=0.0001,
         l1_ratio=0.0,
@@ -345,12 +354,33 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _decode(self, Z: np.ndarray) -> np.ndarray:
         self._loss.output(Z)
+        if self.y_scale_ is not None:
+            Z *= self.y_scale_
+            Z += self.y_mean_
         return Z[:, 0] if self.n_outputs_ == 1 else Z
 
     # What the base class asks for -----------------------------------------------------------------
 
-    def _encode_first(self, y, classes):
+    def check_targets(self):
+        scaling = self.y_mean_, self.y_scale_
+        shapes = [None if numbers is None else numbers.shape for numbers in scaling]
+        if shapes not in ([None, None], [(self.n_outputs_,)] * 2):
+            raise ValueError("the mean and the scale of the targets are not those of all outputs")
+
+    def _know_targets(self):
+        self.y_mean_ = self.y_scale_ = None
+
+    def _encode_first(self, y, classes, sample_weight):
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
+        self._know_targets()
+        Y = self._encode(y)
+        if not self.standardize_y:
+            return Y
+        self.y_mean_ = np.average(Y, axis=0, weights=sample_weight)
+        std = np.sqrt(np.average((Y - self.y_mean_) ** 2, axis=0, weights=sample_weight))
+        # The spread of a constant is 0, or what rounding makes of it: there is nothing to scale.
+        is_constant = std <= 10 * np.finfo(np.float64).eps * np.abs(self.y_mean_)
+        self.y_scale_ = np.where(is_constant, 1.0, std)
         return self._encode(y)
 
     def _encode(self, y):
@@ -359,7 +389,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             raise ValueError(
                 f"y has {Y.shape[1]} outputs, but the model was fitted with {self.n_outputs_}."
             )
-        return Y
+        return Y if self.y_scale_ is None else (Y - self.y_mean_) / self.y_scale_
 
     def _encode_again(self, y, incremental):
         return self._encode(y)
@@ -380,6 +410,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         check_output_activation(self.output_activation)
         if isinstance(loss, RegressionLoss):
             loss.use_output_activation(self.output_activation)
+        if self.standardize_y and loss.link != "identity":
+            raise InvalidParameterError(
+                f"standardize_y=True does not go with loss={self.loss!r} and "
+                f"output_activation={self.output_activation!r}, which limit what is predicted: "
+                "standardized targets are on both sides of 0. Set standardize_y=False."
+            )
         return loss
 
     def _score_outputs(self, y, Z, weight):

@@ -138,21 +138,56 @@ def split_rows(
     return np.concatenate([train, single]), val
 
 
-def warn_if_untransformed(X: Any, X_val: Any) -> None:
-    """Warn where X_val lies so far from X that a preprocessing step must have been left out."""
-    if not (isinstance(X, np.ndarray) and isinstance(X_val, np.ndarray)) or len(X) < 2:
-        return
-    sample = X[:: max(1, len(X) // 1000)].astype(np.float64)
-    std = sample.std(axis=0)
+# Rows that medians and quartiles are computed from, at the most.
+_SAMPLE = 1000
+
+
+def lie_apart(A: np.ndarray, B: np.ndarray) -> bool:
+    """Whether B can't be rows of the same kind as A: it was not transformed as A was.
+
+    Either a column's median in B lies outside of that column in A, by more than its standard
+    deviation there; or most columns have another spread, more than three times larger or smaller.
+    Both compare quantiles, so that outliers and rare categories raise no alarm.
+    """
+    A = A.reshape(len(A), -1)
+    B = B.reshape(len(B), -1)[:: max(1, len(B) // _SAMPLE)].astype(np.float64)
+    std = A.std(axis=0, dtype=np.float64)
     varies = std > 0
     if not varies.any():
-        return
-    shift = np.abs(X_val.mean(axis=0, dtype=np.float64) - sample.mean(axis=0))
-    if np.median(shift[varies] / std[varies]) > 5:
+        return False
+    # A few rows may all be unusual.
+    margin = std if len(B) >= 5 else 5 * std
+    median = np.median(B, axis=0)
+    is_outside = (median < A.min(axis=0) - margin) | (median > A.max(axis=0) + margin)
+    if (is_outside & varies).any():
+        return True
+    if min(len(A), len(B)) < 50:
+        return False
+    sample = A[:: max(1, len(A) // _SAMPLE)].astype(np.float64)
+    of_A, of_B = (np.subtract(*np.percentile(rows, [75, 25], axis=0)) for rows in (sample, B))
+    comparable = (of_A > 0) & (of_B > 0)
+    ratio = of_B[comparable] / of_A[comparable]
+    return bool(ratio.size and ((ratio > 3) | (ratio < 1 / 3)).mean() > 0.5)
+
+
+def warn_if_untransformed(X: Any, X_val: Any) -> None:
+    """Warn if X_val was not transformed as X was."""
+    are_dense = isinstance(X, np.ndarray) and isinstance(X_val, np.ndarray)
+    if are_dense and lie_apart(X, X_val):
         warn_user(
-            "X_val is nowhere near X: its columns' means lie more than 5 standard deviations from "
-            "those of X. In a Pipeline, X_val goes through the steps before only with "
+            "X_val is nowhere near X: its columns lie outside of those of X, or have another "
+            "spread. In a Pipeline, X_val goes through the steps before the network only with "
             "Pipeline(..., transform_input=['X_val'])."
+        )
+
+
+def warn_if_targets_untransformed(y: np.ndarray, y_val: np.ndarray) -> None:
+    """Warn if the targets y_val were not transformed as y was."""
+    if lie_apart(y, y_val):
+        warn_user(
+            "y_val is nowhere near y: it lies outside of y, or has another spread. "
+            "TransformedTargetRegressor transforms y and leaves y_val as it is: give "
+            "standardize_y=True to MLPRegressor in its place, or transform y_val too."
         )
 
 
@@ -191,6 +226,8 @@ def _given_validation(estimator, data: TrainingData, X_val, y_val, weight_val) -
     except ValueError as error:
         raise ValueError(f"In X_val, y_val or sample_weight_val: {error}") from error
     warn_if_untransformed(data.X, X_val)
+    if estimator._y_is_numeric:
+        warn_if_targets_untransformed(data.encoded, encoded)
     return _validation_set(estimator, X_val, y_val, encoded, weight)
 
 

@@ -147,6 +147,7 @@ REGRESSOR = [
     ("loss", QuantileLoss(0.9), {}),
     ("output_activation", "softplus", {}),
     ("output_activation", "exponential", {}),
+    ("standardize_y", True, {}),
     ("target_noise", 0.5, {}),
 ]
 # What does not change what is learned, and is tested by its own rules.

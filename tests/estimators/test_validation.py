@@ -1,14 +1,20 @@
 """Validation data: X_val and y_val, or rows split off; scoring; early stopping."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from sklearn.datasets import load_iris
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import balanced_accuracy_score, r2_score
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from skdeep import MLPClassifier, MLPRegressor
 from skdeep.callbacks import Callback
-from skdeep.estimators.validation import split_rows
+from skdeep.estimators.validation import split_rows, warn_if_untransformed
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -157,3 +163,68 @@ def test_only_classes_with_one_member():
         pytest.raises(ValueError, match="nothing to validate with"),
     ):
         MLPClassifier(early_stopping=True).fit(X[:4], [0, 1, 2, 3])
+
+
+# Data that were not transformed -----------------------------------------------------------------
+
+
+def seen_as_apart(A, B):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warn_if_untransformed(A, B)
+    return bool(caught)
+
+
+@pytest.mark.parametrize("scaler", [StandardScaler(), MinMaxScaler()], ids=str)
+@pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer, load_digits])
+def test_raw_validation_data_beside_scaled_data_is_noticed(load, scaler):
+    X = load().data
+    for seed in range(20):
+        X_train, X_val = train_test_split(X, test_size=0.2, random_state=seed)
+        scaler.fit(X_train)
+        assert seen_as_apart(scaler.transform(X_train), X_val)
+        assert not seen_as_apart(scaler.transform(X_train), scaler.transform(X_val))
+
+
+def heavy_tails(rng):
+    return rng.standard_cauchy((400, 5))
+
+
+def rare_categories(rng):
+    return (rng.random((400, 30)) < 0.01).astype(float)
+
+
+def days_in_order(rng):
+    return np.c_[np.arange(400.0), rng.standard_normal((400, 3))]
+
+
+def log_normal(rng):
+    return rng.lognormal(0, 2, (400, 10))
+
+
+@pytest.mark.parametrize("make", [heavy_tails, rare_categories, days_in_order, log_normal])
+@pytest.mark.parametrize("n_val", [1, 2, 3, 5, 40, 120])
+def test_odd_data_raise_few_false_alarms(make, n_val):
+    rng, alarms = np.random.default_rng(0), 0
+    for _ in range(100):
+        X = make(rng)
+        if make is not days_in_order:
+            rng.shuffle(X)
+        alarms += seen_as_apart(X[:-n_val], X[-n_val:])
+    assert alarms <= (1 if n_val >= 5 else 5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_targets_of_a_transformed_target_regressor_are_noticed(dtype):
+    X, y = load_diabetes(return_X_y=True)
+    X, X_val, y, y_val = train_test_split(X.astype(dtype), y, random_state=0)
+    mlp = MLPRegressor((5,), max_iter=3, random_state=0)
+    wrapped = TransformedTargetRegressor(mlp, transformer=StandardScaler())
+    with pytest.warns(UserWarning, match=r"y_val is nowhere near y.*standardize_y=True"):
+        wrapped.fit(X, y, X_val=X_val, y_val=y_val)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        mlp.set_params(standardize_y=True).fit(X, y, X_val=X_val, y_val=y_val)
+        mlp.set_params(standardize_y=False).fit(X, y, X_val=X_val, y_val=y_val)
+        mlp.fit(X, np.c_[y, -y], X_val=X_val, y_val=np.c_[y_val, -y_val])
