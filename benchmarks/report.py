@@ -16,7 +16,7 @@ from benchmarks.worker import ROOT
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
 START, END = "<!-- notes -->", "<!-- end notes -->"
 NO_NOTES = f"{START}\n{END}"
-PACKAGES = ("skdeep", "numpy", "scipy", "scikit-learn", "numba", "torch", "keras", "jax")
+PACKAGES = ("scikit-deep", "numpy", "scipy", "scikit-learn", "numba", "torch", "keras", "jax")
 
 HOW_TO_READ = """\
 Written by `python -m benchmarks --write`, but for the notes, which are kept. Every contender has a

@@ -1,5 +1,8 @@
 """Deep networks for scikit-learn users, on a NumPy engine of their own."""
 
+import os
+import warnings
+
 from skdeep.conversion import from_sklearn, to_sklearn
 from skdeep.estimators import MLPAutoencoder, MLPClassifier, MLPRegressor
 from skdeep.kernels import set_kernels
@@ -19,3 +22,24 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+
+def _warn_of_another_skdeep(folder: str) -> None:
+    """Warn if another project's distribution, named skdeep, shares this package's folder.
+
+    It installs files of its own here, and takes files of ours away when it is removed.
+    """
+    try:
+        neighbours = os.listdir(os.path.dirname(folder))
+    except OSError:  # a folder that can't be listed, or a zip file
+        return
+    if any(name.startswith("skdeep-") and name.endswith(".dist-info") for name in neighbours):
+        warnings.warn(
+            "Another project's distribution, which is called skdeep too, is installed into the "
+            "same folder as this package, scikit-deep. The two can't be used side by side. "
+            "Uninstall both, then install scikit-deep again.",
+            stacklevel=2,
+        )
+
+
+_warn_of_another_skdeep(os.path.dirname(os.path.abspath(__file__)))

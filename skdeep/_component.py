@@ -28,6 +28,7 @@ __all__ = [
     "check_limits",
     "check_sample_weight",
     "is_per_layer",
+    "needs",
     "per_layer",
     "per_layer_and_output",
     "resolve",
@@ -166,6 +167,13 @@ def unknown_name(given: str, choices: Mapping[str, Any] | Sequence[str], what: s
     near = difflib.get_close_matches(given, list(choices), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else "."
     return f"{what}={given!r} is unknown{hint} Choose from {sorted(choices)}."
+
+
+def needs(who: str, package: str, extra: str) -> str:
+    """Write the message for a package that is missing."""
+    return (
+        f'{who} needs {package}: pip install {package}. The extra "{extra}" of scikit-deep has it.'
+    )
 
 
 def wrap_output(data: np.ndarray, X: Any, estimator: Any) -> Any:

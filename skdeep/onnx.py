@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from skdeep._component import needs
+
 try:
     from onnx import TensorProto
     from skl2onnx import update_registered_converter
     from skl2onnx.common.data_types import Int64TensorType, StringTensorType, guess_proto_type
 except ImportError as error:
-    raise ImportError(
-        f'skdeep.onnx needs skl2onnx: pip install "skdeep[onnx]". ({error})'
-    ) from error
+    raise ImportError(f"{needs('skdeep.onnx', 'skl2onnx', 'onnx')} ({error})") from error
 
 from skdeep import activations as f
 from skdeep import layers as layer_kinds

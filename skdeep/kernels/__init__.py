@@ -83,8 +83,8 @@ def _import_numba_kernels() -> ModuleType:
             from skdeep.kernels import numba_kernels
     except ImportError as error:
         raise ImportError(
-            'The kernels "numba" need numba: pip install "skdeep[fast]". '
-            f'With the kernels "numpy" all works without it. ({error})'
+            'The compiled kernels need numba: pip install numba. The extra "fast" of '
+            f"scikit-deep has it. With the kernels 'numpy' all works without it. ({error})"
         ) from error
     return numba_kernels
 

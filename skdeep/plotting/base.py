@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from skdeep._component import needs
+
 
 def pyplot(who: str) -> Any:
     """Return matplotlib.pyplot, or say how to get it."""
     try:
         from matplotlib import pyplot as plt
     except ImportError as error:
-        raise ImportError(f'{who} needs matplotlib: pip install "skdeep[plots]".') from error
+        raise ImportError(needs(who, "matplotlib", "plots")) from error
     return plt
 
 

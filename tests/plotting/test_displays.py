@@ -220,4 +220,4 @@ model = MLPClassifier(max_iter=1).fit([[0.0], [1.0]], [0, 1])
 plotting.WeightDisplay.from_estimator(model)
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert 'WeightDisplay needs matplotlib: pip install "skdeep[plots]"' in run.stderr
+    assert "WeightDisplay needs matplotlib: pip install matplotlib." in run.stderr
