@@ -52,7 +52,12 @@ def test_another_package_of_this_name_is_named(tmp_path, name, warns):
     code = "import skdeep"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
     run = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert ("can't be used side by side" in run.stderr) == warns, run.stderr
 

@@ -76,9 +76,7 @@ def test_an_unknown_name_in_the_environment(monkeypatch):
 
 
 def test_without_numba_asking_for_it_says_what_to_install(no_numba):
-    with pytest.raises(
-        ImportError, match="compiled kernels need numba: pip install numba.*'numpy'"
-    ):
+    with pytest.raises(ImportError, match="compiled kernels need numba: pip install numba"):
         set_kernels("numba")
     assert os.environ["SKDEEP_KERNELS"] == "auto"
 
