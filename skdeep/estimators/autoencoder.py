@@ -231,6 +231,10 @@ class MLPAutoencoder(BaseMLP):
     optimizer_ : Optimizer or None
         The optimizer; None for "lbfgs".
 
+    Notes
+    -----
+    To convert a model to ONNX, `import skdeep.onnx` before skl2onnx is called.
+
     See Also
     --------
     MLPClassifier, MLPRegressor : What its hidden layers can be the start of.

@@ -233,6 +233,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     optimizer_ : Optimizer or None
         The optimizer; None for "lbfgs".
 
+    Notes
+    -----
+    To convert a model to ONNX, `import skdeep.onnx` before skl2onnx is called.
+
     See Also
     --------
     MLPRegressor : The same for numbers.

@@ -219,6 +219,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     optimizer_ : Optimizer or None
         The optimizer; None for "lbfgs".
 
+    Notes
+    -----
+    To convert a model to ONNX, `import skdeep.onnx` before skl2onnx is called.
+
     See Also
     --------
     MLPClassifier : The same for classes.

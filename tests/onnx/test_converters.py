@@ -93,7 +93,7 @@ def test_activations(activation, batch_norm):
 
 
 def test_there_is_a_counterpart_for_every_activation():
-    assert skdeep.onnx.ACTIVATIONS.keys() == set(ACTIVATIONS.values())
+    assert skdeep.onnx.graph.ACTIVATIONS.keys() == set(ACTIVATIONS.values())
 
 
 @pytest.mark.parametrize("loss", CLASSIFICATION_LOSSES)
@@ -189,7 +189,9 @@ class OwnLayer(Layer):
 )
 def test_parts_of_the_users_own_are_named(model):
     model = clone(model).fit(X, TARGETS["binary"])
-    with pytest.raises(NotImplementedError, match=r"test_onnx\.Own.* has no counterpart in ONNX"):
+    with pytest.raises(
+        NotImplementedError, match=r"Own\w+ has no counterpart in ONNX"
+    ):
         to_onnx(model, X[:1])
 
 

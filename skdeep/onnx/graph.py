@@ -1,0 +1,145 @@
+"""Networks as graphs of ONNX: its layers and activations in the operators that ONNX has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto
+
+from skdeep import activations as f
+from skdeep import layers as layer_kinds
+from skdeep.layers.tied import TiedDense
+
+
+class Graph:
+    """Adds nodes to the graph that a converter is given, and makes up their names."""
+
+    def __init__(self, scope, container):
+        self.scope = scope
+        self.container = container
+
+    def add(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
+        """Add an operator; return the name of its output."""
+        output = output or self.scope.get_unique_variable_name("t")
+        name = self.scope.get_unique_operator_name(kind)
+        self.container.add_node(kind, list(inputs), output, name=name, **attributes)
+        return output
+
+    def constant(self, value: Any, kind: int = TensorProto.FLOAT) -> str:
+        """Add an array, or a number; return its name."""
+        array = np.asarray(value)
+        name = self.scope.get_unique_variable_name("c")
+        entries = array.ravel().tolist()
+        if kind == TensorProto.STRING:
+            entries = [str(entry).encode() for entry in entries]
+        self.container.add_initializer(name, kind, list(array.shape), entries)
+        return name
+
+
+# Activations ----------------------------------------------------------------------------------
+
+
+def _with_slope(g: Graph, z: str, slope: str) -> str:
+    """Return max(z, 0) + slope * min(z, 0)."""
+    below = g.add("Mul", g.add("Neg", g.add("Relu", g.add("Neg", z))), slope)
+    return g.add("Add", g.add("Relu", z), below)
+
+
+def _gelu(g: Graph, z: str) -> str:
+    scaled = g.add("Erf", g.add("Mul", z, g.constant(np.sqrt(0.5))))
+    half = g.add("Mul", z, g.constant(0.5))
+    return g.add("Mul", half, g.add("Add", scaled, g.constant(1.0)))
+
+
+ACTIVATIONS = {
+    f.Identity: lambda g, z, a: z,
+    f.Logistic: lambda g, z, a: g.add("Sigmoid", z),
+    f.Tanh: lambda g, z, a: g.add("Tanh", z),
+    f.ReLU: lambda g, z, a: g.add("Relu", z),
+    f.LeakyReLU: lambda g, z, a: _with_slope(g, z, g.constant(float(a.negative_slope))),
+    f.PReLU: lambda g, z, a: _with_slope(g, z, g.constant(a.slope_.value)),
+    f.RReLU: lambda g, z, a: _with_slope(g, z, g.constant(float(a.lower + a.upper) / 2)),
+    f.ThresholdedReLU: lambda g, z, a: g.add("ThresholdedRelu", z, alpha=float(a.theta)),
+    f.ELU: lambda g, z, a: g.add("Elu", z, alpha=float(a.alpha)),
+    f.SELU: lambda g, z, a: g.add("Selu", z),
+    f.GELU: lambda g, z, a: _gelu(g, z),
+    f.Swish: lambda g, z, a: g.add(
+        "Mul", z, g.add("Sigmoid", g.add("Mul", z, g.constant(float(a.beta))))
+    ),
+    f.Mish: lambda g, z, a: g.add("Mul", z, g.add("Tanh", g.add("Softplus", z))),
+    f.Softplus: lambda g, z, a: g.add("Softplus", z),
+    f.Softsign: lambda g, z, a: g.add("Softsign", z),
+    f.HardSigmoid: lambda g, z, a: g.add("HardSigmoid", z, alpha=1 / 6, beta=0.5),
+    f.Exponential: lambda g, z, a: g.add("Exp", z),
+}
+
+
+def add_activation(g: Graph, z: str, activation: Any) -> str:
+    """Add an activation, None being the identity; return the name of what comes out."""
+    if activation is None:
+        return z
+    if type(activation) not in ACTIVATIONS:
+        raise NotImplementedError(_unknown(activation))
+    return ACTIVATIONS[type(activation)](g, z, activation)
+
+
+def _unknown(part: Any) -> str:
+    return (
+        f"skdeep.onnx: {type(part).__module__}.{type(part).__qualname__} has no counterpart in "
+        "ONNX; only skdeep's own layers and activations have."
+    )
+
+
+# Layers ---------------------------------------------------------------------------------------
+
+
+def _dense(g: Graph, x: str, layer: Any) -> str:
+    z = g.add("MatMul", x, g.constant(layer.weights))
+    if layer.bias_ is not None:
+        z = g.add("Add", z, g.constant(layer.bias_.value))
+    return add_activation(g, z, layer.activation_)
+
+
+def _batch_norm(g: Graph, x: str, layer: Any) -> str:
+    # As it is computed here: scale * x + shift would lose digits where the mean is large.
+    scale = layer.gamma_.value / np.sqrt(layer.variance_.value + layer.epsilon)
+    centred = g.add("Sub", x, g.constant(layer.mean_.value))
+    return g.add("Add", g.add("Mul", centred, g.constant(scale)), g.constant(layer.beta_.value))
+
+
+def _residual(g: Graph, x: str, layer: Any) -> str:
+    return g.add("Add", x, add_layers(g, x, layer.branch_.layers))
+
+
+def _concatenate(g: Graph, x: str, layer: Any) -> str:
+    branches = [add_layers(g, x, branch.layers) for branch in layer.branches_]
+    return g.add("Concat", *branches, axis=1)
+
+
+def _columns(g: Graph, x: str, layer: Any) -> str:
+    return g.add("Gather", x, g.constant(layer.columns_, TensorProto.INT64), axis=1)
+
+
+LAYERS = {
+    layer_kinds.Dense: _dense,
+    TiedDense: _dense,
+    layer_kinds.BatchNorm: _batch_norm,
+    layer_kinds.Activation: lambda g, x, layer: add_activation(g, x, layer.function_),
+    layer_kinds.Residual: _residual,
+    layer_kinds.Concatenate: _concatenate,
+    layer_kinds.Columns: _columns,
+    **dict.fromkeys(
+        (layer_kinds.Dropout, layer_kinds.GaussianNoise, layer_kinds.ActivityRegularization),
+        lambda g, x, layer: x,  # they do nothing at prediction
+    ),
+}
+
+
+def add_layers(g: Graph, x: str, layers: list) -> str:
+    """Add layers one after the other; return the name of what comes out."""
+    for layer in layers:
+        if type(layer) not in LAYERS:
+            raise NotImplementedError(_unknown(layer))
+        x = LAYERS[type(layer)](g, x, layer)
+    return x
