@@ -27,6 +27,7 @@ __all__ = [
     "blas_controller",
     "check_limits",
     "check_sample_weight",
+    "is_called_from",
     "is_per_layer",
     "needs",
     "per_layer",
@@ -238,6 +239,16 @@ def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
 
 
 _NOT_THE_USERS = ("skdeep", "sklearn", "contextlib")
+
+
+def is_called_from(package: str) -> bool:
+    """Whether a function of this package, or of a module in it, led here."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if f"{_module_of(frame)}.".startswith(f"{package}."):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _module_of(frame: Any) -> str:

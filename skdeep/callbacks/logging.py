@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from skdeep._component import InvalidParameterError
+from skdeep._component import InvalidParameterError, is_called_from
 from skdeep.callbacks.base import Callback
 
 
@@ -168,8 +168,9 @@ class TensorBoard(Callback):
 class MLflow(Callback):
     """Logs hyperparameters and the history to a run of MLflow.
 
-    Needs mlflow (or mlflow-skinny). Where a run is active it is used, whatever else is given but
-    another `tracking_uri`; else one is started.
+    Needs mlflow (or mlflow-skinny). If a run is active, it is used, unless another
+    `tracking_uri` is given; else a run is started. Every fit of a search or of a cross-validation
+    has a run of its own, which is nested in the active run.
 
     Parameters
     ----------
@@ -177,6 +178,10 @@ class MLflow(Callback):
     run_name : str or None, default=None
     tracking_uri : str or None, default=None
         Where runs are kept; None is what MLflow is set to.
+    parent_run_id : str or None, default=None
+        The run that the fit's own run is nested in; None is the active one, in a search. The
+        processes of a parallel search (`n_jobs`) do not know which run is active, so give them
+        this and `tracking_uri`.
 
     Attributes
     ----------
@@ -188,32 +193,43 @@ class MLflow(Callback):
         experiment: str | None = None,
         run_name: str | None = None,
         tracking_uri: str | None = None,
+        parent_run_id: str | None = None,
     ):
         self.experiment = experiment
         self.run_name = run_name
         self.tracking_uri = tracking_uri
+        self.parent_run_id = parent_run_id
 
     def on_train_begin(self, trainer):
         mlflow = of_extra("mlflow", "MLflow", "mlflow")
+        self._ends_run = False  # none was started yet
         self._client = client = mlflow.MlflowClient(tracking_uri=self.tracking_uri)
         goes_on = not trainer.first_of_fit and hasattr(self, "run_id_")
         active = mlflow.active_run() if self.tracking_uri is None else None
-        self._ends_run = active is None
-        if active is not None:
+        parent = self.parent_run_id
+        if active is not None and is_called_from("sklearn.model_selection"):
+            parent = parent or active.info.run_id
+        if parent is None and active is not None:
             self.run_id_ = active.info.run_id
-        elif not goes_on:
-            self.run_id_ = self._start_run(mlflow)
+        else:
+            if not goes_on:
+                self.run_id_ = self._nest_run(parent) if parent else self._start_run(mlflow)
+            self._ends_run = True
         known = client.get_run(self.run_id_).data.params
         for name, value in trainer.hyperparameters.items():
             if name not in known:  # MLflow lets no parameter change within a run
                 client.log_param(self.run_id_, name, str(value)[:500])
 
+    def _nest_run(self, parent: str) -> str:
+        experiment = self._client.get_run(parent).info.experiment_id
+        tags = {"mlflow.parentRunId": parent}
+        return self._client.create_run(experiment, tags=tags, run_name=self.run_name).info.run_id
+
     def _start_run(self, mlflow) -> str:
         client = self._client
         if self.experiment is None and self.tracking_uri is None:
-            run = mlflow.start_run(
-                run_name=self.run_name
-            )  # in the experiment that MLflow is set to
+            # In the experiment that MLflow is set to.
+            run = mlflow.start_run(run_name=self.run_name)
             mlflow.end_run("RUNNING")
             return run.info.run_id
         name = self.experiment or "Default"

@@ -10,6 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, validate_data
 
 from skdeep._component import InvalidParameterError, is_per_layer, resolve, store_parameters
+from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.options import check_hidden_layer_sizes, check_output_activation
 from skdeep.estimators.watching import with_callbacks
@@ -313,6 +314,7 @@ class MLPAutoencoder(BaseMLP):
     ):
         store_parameters(self, locals())
 
+    @autologged
     @with_callbacks
     def fit(self, X, y=None, sample_weight=None, *, X_val=None, sample_weight_val=None):
         """Train.

@@ -11,6 +11,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 
 from skdeep._component import InvalidParameterError, resolve, store_parameters
+from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.targets import ClassEncoder
 from skdeep.estimators.watching import with_callbacks
@@ -320,6 +321,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     ):
         store_parameters(self, locals())
 
+    @autologged
     @with_callbacks
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Train.

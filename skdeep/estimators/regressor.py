@@ -8,6 +8,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 
 from skdeep._component import InvalidParameterError, resolve, store_parameters
+from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.options import check_output_activation
 from skdeep.estimators.watching import with_callbacks
@@ -303,6 +304,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ):
         store_parameters(self, locals())
 
+    @autologged
     @with_callbacks
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Train.

@@ -17,7 +17,6 @@ from skdeep.callbacks import (
     LambdaCallback,
     LayerStatistics,
     LearningRateLogger,
-    MLflow,
     TensorBoard,
 )
 from skdeep.callbacks.logging import of_extra
@@ -117,27 +116,6 @@ def test_tensorboard_reads_it(tmp_path):
     assert reader.Histograms(names[0])[0].histogram_value.num == 4 * 5
 
 
-def test_mlflow_reads_it(tmp_path, monkeypatch):
-    mlflow = pytest.importorskip("mlflow")
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    uri = (tmp_path / "runs").as_uri()
-    callback = MLflow("clothes", "first", uri)
-    model = fitted(callback)
-    client = mlflow.MlflowClient(tracking_uri=uri)
-    run = client.get_run(callback.run_id_)
-    assert run.info.status == "FINISHED"
-    assert run.info.run_name == "first"
-    assert client.get_experiment(run.info.experiment_id).name == "clothes"
-    assert run.data.params["hidden_layer_sizes"] == "(5, 4)"
-    for name, column in model.history_.items():
-        metrics = client.get_metric_history(callback.run_id_, name)
-        assert [m.step for m in metrics] == [1, 2, 3, 4]
-        np.testing.assert_allclose([m.value for m in metrics], column)
-    second = MLflow("clothes", tracking_uri=uri)
-    fitted(second)
-    assert len(client.search_runs([run.info.experiment_id])) == 2
-
-
 def test_what_is_missing_is_named():
     with pytest.raises(ImportError, match="TensorBoard needs nowhere: pip install nowhere"):
         of_extra("skdeep_nowhere", "TensorBoard", "nowhere")
@@ -213,42 +191,6 @@ def test_statistics_of_layers_with_lbfgs():
         found, (model.n_iter_, 3)
     )
     assert (np.array(found["update_ratio"]) > 0).all()
-
-
-def test_mlflow_marks_a_run_that_failed(tmp_path, monkeypatch):
-    mlflow = pytest.importorskip("mlflow")
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    uri = (tmp_path / "runs").as_uri()
-
-    def fail(trainer):
-        raise ZeroDivisionError
-
-    callback = MLflow(tracking_uri=uri)
-    with pytest.raises(ZeroDivisionError):
-        fitted(callback, LambdaCallback(on_epoch_end=fail))
-    client = mlflow.MlflowClient(tracking_uri=uri)
-    assert client.get_run(callback.run_id_).info.status == "FAILED"
-
-
-def test_mlflow_in_a_run_that_is_active(tmp_path, monkeypatch):
-    mlflow = pytest.importorskip("mlflow")
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri((tmp_path / "runs").as_uri())
-    try:
-        with mlflow.start_run() as active:
-            for alpha in (0.1, 0.2):
-                callback = MLflow()
-                fitted(callback, alpha=alpha)
-                assert callback.run_id_ == active.info.run_id
-        mlflow.set_experiment("mine")
-        callback = MLflow()
-        fitted(callback)
-        run = mlflow.MlflowClient().get_run(callback.run_id_)
-        experiment = mlflow.MlflowClient().get_experiment(run.info.experiment_id)
-        assert (experiment.name, run.info.status) == ("mine", "FINISHED")
-    finally:
-        mlflow.set_tracking_uri(before)
 
 
 def test_an_error_is_told_of():

@@ -189,9 +189,7 @@ class OwnLayer(Layer):
 )
 def test_parts_of_the_users_own_are_named(model):
     model = clone(model).fit(X, TARGETS["binary"])
-    with pytest.raises(
-        NotImplementedError, match=r"Own\w+ has no counterpart in ONNX"
-    ):
+    with pytest.raises(NotImplementedError, match=r"Own\w+ has no counterpart in ONNX"):
         to_onnx(model, X[:1])
 
 
