@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 import sys
 import time
 from importlib.util import find_spec
@@ -22,15 +24,21 @@ class PrintEpochs(Callback):
         print(f"Iteration {trainer.epoch:{width}d}, {describe(trainer.figures)}", flush=True)
 
 
-def describe(figures: dict[str, float]) -> str:
-    """Return the figures of an epoch as text, of one width in every epoch."""
+def describe(figures: dict[str, float], room: float = math.inf) -> str:
+    """Return the figures of an epoch as text, of one width in every epoch.
+
+    In less room there are fewer figures, and of the loss fewer digits.
+    """
     parts = [f"loss = {figures['loss']:.8f}"]
     parts += [
         f"{name} = {figures[name]:.6f}" for name in ("val_loss", "val_score") if name in figures
     ]
-    return ", ".join(
-        [*parts, f"rate = {figures['learning_rate']:.3e}", f"{figures['seconds']:.2f} s"]
-    )
+    parts += [f"rate = {figures['learning_rate']:.3e}", f"{figures['seconds']:.2f} s"]
+    while len(parts) > 1 and len(", ".join(parts)) > room:
+        parts.pop()
+    if len(parts) == 1 and len(parts[0]) > room:
+        parts = [f"{figures['loss']:.4g}"]
+    return ", ".join(parts)
 
 
 class ProgressBar(Callback):
@@ -64,11 +72,11 @@ class ProgressBar(Callback):
         now = time.perf_counter()
         if now >= self._next or trainer.epoch == trainer.horizon:
             self._next = now + SECONDS_BETWEEN_REFRESHES
-            self._bar.show(trainer.epoch, describe(trainer.figures))
+            self._bar.show(trainer.epoch, trainer.figures)
 
     def on_train_end(self, trainer):
         if self._bar is not None and trainer.figures:
-            self._bar.show(trainer.epoch, describe(trainer.figures))
+            self._bar.show(trainer.epoch, trainer.figures)
         self.on_error(trainer)
 
     def on_error(self, trainer):
@@ -88,20 +96,30 @@ def _make_bar(n_epochs: int):
     return _PlainBar(n_epochs)
 
 
+# A terminal with fewer columns shows no times, and a bar of a fifth of the line.
+NARROW = 80
+
+
+def _length_of_bar(columns: int) -> int:
+    return 30 if columns >= NARROW else columns // 5
+
+
 class _PlainBar:
     """A bar of characters, drawn over itself."""
 
-    width = 30
-
     def __init__(self, n_epochs: int):
         self.n_epochs = n_epochs
-        self.text = ""
+        self.figures: dict[str, float] = {}
 
-    def show(self, epochs: float, text: str | None) -> None:
-        self.text = self.text if text is None else text
-        filled = int(self.width * epochs / self.n_epochs)
-        bar = "#" * filled + "." * (self.width - filled)
-        sys.stdout.write(f"\r[{bar}] {int(epochs)}/{self.n_epochs} {self.text}\x1b[K")
+    def show(self, epochs: float, figures: dict[str, float] | None) -> None:
+        self.figures = figures or self.figures
+        columns = shutil.get_terminal_size().columns
+        length = _length_of_bar(columns)
+        filled = int(length * epochs / self.n_epochs)
+        line = f"[{'#' * filled}{'.' * (length - filled)}] {int(epochs)}/{self.n_epochs} "
+        if self.figures:
+            line += describe(self.figures, columns - len(line) - 1)
+        sys.stdout.write(f"\r{line[: columns - 1]}\x1b[K")
         sys.stdout.flush()
 
     def close(self) -> None:
@@ -112,12 +130,16 @@ class _TqdmBar:
     def __init__(self, n_epochs: int):
         from tqdm.auto import tqdm
 
-        shown = "{l_bar}{bar}| {n:.0f}/{total} [{elapsed}<{remaining}]{postfix}"
+        columns = shutil.get_terminal_size().columns
+        times = " [{elapsed}<{remaining}]" if columns >= NARROW else ""
+        length = _length_of_bar(columns)
+        shown = f"{{bar:{length}}} {{n:.0f}}/{{total}}{times}{{postfix}}"
+        self.room = columns - length - 2 * len(str(n_epochs)) - (20 if times else 6)
         self.bar = tqdm(total=n_epochs, file=sys.stdout, bar_format=shown, mininterval=0)
 
-    def show(self, epochs: float, text: str | None) -> None:
-        if text is not None:
-            self.bar.set_postfix_str(text, refresh=False)
+    def show(self, epochs: float, figures: dict[str, float] | None) -> None:
+        if figures is not None:
+            self.bar.set_postfix_str(describe(figures, self.room), refresh=False)
         self.bar.n = epochs
         self.bar.refresh()
 
@@ -127,20 +149,27 @@ class _TqdmBar:
 
 class _RichBar:
     def __init__(self, n_epochs: int):
+        from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.table import Column
 
+        columns = shutil.get_terminal_size().columns
+        length = _length_of_bar(columns)
+        times = [TimeRemainingColumn()] if columns >= NARROW else []
+        self.room = columns - length - 2 * len(str(n_epochs)) - (12 if times else 4)
         self.progress = Progress(
-            TextColumn("{task.completed:.0f}/{task.total}"),
-            BarColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.completed:.0f}/{task.total}", table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=length),
+            *times,
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            console=Console(),  # the one that all share knows the width of its own beginning
             auto_refresh=False,
         )
         self.task = self.progress.add_task("", total=n_epochs)
         self.progress.start()
 
-    def show(self, epochs: float, text: str | None) -> None:
-        more = {} if text is None else {"description": text}
+    def show(self, epochs: float, figures: dict[str, float] | None) -> None:
+        more = {} if figures is None else {"description": describe(figures, self.room)}
         self.progress.update(self.task, completed=epochs, refresh=True, **more)
 
     def close(self) -> None:

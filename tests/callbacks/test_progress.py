@@ -57,18 +57,27 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.mark.parametrize("columns", [20, 40, 60, 80, 120, 200])
 @pytest.mark.parametrize("kind", ["rich", "tqdm", None])
-def test_a_bar_in_a_terminal(kind, monkeypatch):
+def test_a_bar_fits_the_terminal(kind, columns, monkeypatch):
     if kind is not None:
         pytest.importorskip(kind)
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
     monkeypatch.setattr(progress, "find_spec", lambda name: True if name == kind else None)
-    fit("progress", max_iter=30)
-    shown = terminal.getvalue()
-    assert "30" in shown
-    if kind != "rich":  # which cuts text off where the terminal is narrow
-        assert "loss = 0." in shown
+    monkeypatch.setenv("COLUMNS", str(columns))
+    fit("progress", max_iter=30, early_stopping=True, n_iter_no_change=99)
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())
+    lines = [line.rstrip() for line in re.split(r"[\r\n]", shown) if line.strip()]
+    assert max(map(len, lines)) <= columns
+    last = lines[-1]
+    assert "30/30" in last
+    assert re.search(r"0\.\d\d", last)
+    assert ("loss = 0." in last) == (columns >= 40)
+    assert ("val_score = " in last) == (columns >= 120)
+    assert (" s" in last) == (columns >= 200)
+    assert not last.endswith(("=", ",", "…"))
+    if kind != "rich":
         assert shown.endswith("\n")
 
 
