@@ -6,11 +6,12 @@ This is the only module that touches anything private to scikit-learn.
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 import math
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -19,6 +20,8 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.parallel import _get_threadpool_controller as blas_controller
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+
+from skdeep._words import SYNONYMS
 
 __all__ = [
     "Component",
@@ -29,6 +32,7 @@ __all__ = [
     "check_sample_weight",
     "is_called_from",
     "is_per_layer",
+    "named_parameters",
     "needs",
     "per_layer",
     "per_layer_and_output",
@@ -164,10 +168,34 @@ def resolve(
 
 
 def unknown_name(given: str, choices: Mapping[str, Any] | Sequence[str], what: str) -> str:
-    """Write the message for a name that is not among the choices, with the nearest one."""
-    near = difflib.get_close_matches(given, list(choices), n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else "."
-    return f"{what}={given!r} is unknown{hint} Choose from {sorted(choices)}."
+    """Write the message for a name that is not among the choices, with the one that is meant."""
+    return f"{what}={given!r} is unknown{_hint(given, choices)} Choose from {sorted(choices)}."
+
+
+def _hint(given: str, choices: Iterable[str]) -> str:
+    """Return '; did you mean ...?' with what stands for a name here, or the most similar one."""
+    choices = list(choices)
+    lower = given.lower()
+    meant = [name for name in (lower, *SYNONYMS.get(lower, ())) if name in choices]
+    meant = meant or difflib.get_close_matches(lower, choices, n=1)
+    return f"; did you mean {meant[0]!r}?" if meant else "."
+
+
+def named_parameters(init: Callable) -> Callable:
+    """Decorate a constructor: a parameter that it does not have is an error with a hint."""
+    known = [name for name in inspect.signature(init).parameters if name != "self"]
+
+    @functools.wraps(init)
+    def wrapper(self, *args, **kwargs):
+        unknown = [name for name in kwargs if name not in known]
+        if unknown:
+            raise TypeError(
+                f"{type(self).__name__}() got an unexpected keyword argument {unknown[0]!r}"
+                f"{_hint(unknown[0], known)}"
+            )
+        init(self, *args, **kwargs)
+
+    return wrapper
 
 
 def needs(who: str, package: str, extra: str) -> str:

@@ -11,6 +11,7 @@ import skdeep
 
 ROOT = Path(skdeep.__file__).parent
 FLOORS = [
+    {"_words"},
     {"_component", "kernels"},
     {
         *{"activations", "initializers", "losses", "regularizers", "constraints", "schedules"},
@@ -24,7 +25,7 @@ FLOORS = [
     {"plotting"},
 ]
 # Where those that live on one floor may import each other, as long as there is no cycle.
-MAY_IMPORT_SIBLINGS = {1, 4}
+MAY_IMPORT_SIBLINGS = {2, 5}
 FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
 HOME_OF_PRIVATE_NAMES = "skdeep._component"
 

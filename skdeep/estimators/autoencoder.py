@@ -9,7 +9,13 @@ import scipy.sparse as sp
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, validate_data
 
-from skdeep._component import InvalidParameterError, is_per_layer, resolve, store_parameters
+from skdeep._component import (
+    InvalidParameterError,
+    is_per_layer,
+    named_parameters,
+    resolve,
+    store_parameters,
+)
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.options import check_hidden_layer_sizes, check_output_activation
@@ -253,6 +259,7 @@ class MLPAutoencoder(BaseMLP):
     (1797, 64)
     """
 
+    @named_parameters
     def __init__(
         self,
         hidden_layer_sizes=(100,),

@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 
-from skdeep._component import InvalidParameterError, resolve, store_parameters
+from skdeep._component import InvalidParameterError, named_parameters, resolve, store_parameters
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.targets import ClassEncoder
@@ -259,6 +259,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     True
     """
 
+    @named_parameters
     def __init__(
         self,
         hidden_layer_sizes=(100,),
@@ -536,12 +537,26 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "does not see all rows; give a dict of weights, computed with "
                 "sklearn.utils.class_weight.compute_class_weight."
             )
+        self._check_class_weight()
         weights = compute_sample_weight(self.class_weight, y)
         if not np.isfinite(weights).all() or (weights < 0).any():
             raise InvalidParameterError(
                 f"class_weight={self.class_weight!r} is not allowed; give finite weights >= 0."
             )
         return weights
+
+    def _check_class_weight(self) -> None:
+        given = self.class_weight
+        is_list = isinstance(given, list) and all(isinstance(entry, dict) for entry in given)
+        if isinstance(given, dict) or (is_list and self._encoder.kind == "multilabel"):
+            return
+        if not (isinstance(given, str) and given == "balanced"):
+            example = dict.fromkeys(self.classes_[:2].tolist(), 1.0)
+            raise InvalidParameterError(
+                f"class_weight={given!r} is not allowed; give None, 'balanced', or a dict from "
+                f"label to weight, such as {example}. For multilabel targets give a list with one "
+                "dict a column."
+            )
 
     def _stratify(self, encoded):
         return None if self._encoder.kind == "multilabel" else encoded

@@ -7,7 +7,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 
-from skdeep._component import InvalidParameterError, resolve, store_parameters
+from skdeep._component import InvalidParameterError, named_parameters, resolve, store_parameters
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.options import check_output_activation
@@ -241,6 +241,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     _y_is_numeric = True
 
+    @named_parameters
     def __init__(
         self,
         hidden_layer_sizes=(100,),

@@ -1,18 +1,25 @@
 """Bad input is an error at fit, before training, that names what is wrong and what is allowed."""
 
+import inspect
+from itertools import chain
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.datasets import load_iris, make_regression
+from sklearn.metrics import get_scorer_names
 
-from skdeep import MLPClassifier, MLPRegressor
+from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor
 from skdeep._component import InvalidParameterError
-from skdeep.activations import ReLU
+from skdeep._words import SYNONYMS
+from skdeep.activations import ACTIVATIONS, ReLU
+from skdeep.constraints import CONSTRAINTS
+from skdeep.initializers import INITIALIZERS
 from skdeep.layers import Columns, Concatenate, Dense, Residual
-from skdeep.losses import FocalLoss, Huber
-from skdeep.optimizers import SGD, Adam
-from skdeep.regularizers import L2
-from skdeep.schedules import Piecewise, Step, Warmup
+from skdeep.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES, FocalLoss, Huber
+from skdeep.optimizers import OPTIMIZERS, SGD, Adam
+from skdeep.regularizers import L2, REGULARIZERS
+from skdeep.schedules import SCHEDULES, Piecewise, Step, Warmup
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -28,10 +35,18 @@ PARAMETERS = [
     ({"activation": "rely"}, "activation='rely' is unknown; did you mean 'relu'"),
     ({"activation": ["relu", "relu"]}, "activation=.* has 2 entries for 1 hidden layers"),
     ({"activation": ReLU}, "activation=ReLU is a class"),
-    ({"initializer": "he"}, "initializer='he' is unknown"),
+    ({"initializer": "he"}, "initializer='he' is unknown; did you mean 'he_normal'"),
     ({"initializer": 1.0}, "initializer=1.0 is not allowed"),
     ({"bias_initializer": "zero"}, "bias_initializer='zero' is unknown; did you mean 'zeros'"),
     ({"loss": "logloss"}, "loss='logloss' is unknown; did you mean 'log_loss'"),
+    ({"loss": "categorical_crossentropy"}, "did you mean 'log_loss'"),
+    ({"loss": "cross_entropy"}, "did you mean 'log_loss'"),
+    ({"loss": "MSE"}, "loss='MSE' is unknown; did you mean 'squared_error'"),
+    ({"loss": "Hinge"}, "did you mean 'hinge'"),
+    ({"solver": "L-BFGS"}, "did you mean 'lbfgs'"),
+    ({"initializer": "xavier"}, "did you mean 'glorot_uniform'"),
+    ({"activation": "LeakyReLU"}, "did you mean 'leaky_relu'"),
+    ({"learning_rate": "plateau"}, "did you mean 'adaptive'"),
     ({"loss": Huber()}, "is not for classification"),
     ({"loss": None}, "loss=None"),
     ({"loss": FocalLoss(gamma=-1)}, "loss__gamma=-1 is not allowed; give a number >= 0"),
@@ -102,10 +117,16 @@ PARAMETERS = [
         "hidden_layer_sizes=<generator .* is not allowed",
     ),
     ({"hidden_layer_sizes": {3}}, r"hidden_layer_sizes=\{3\} is not allowed"),
+    ({"scoring": "acc"}, "scoring='acc' is unknown; did you mean 'accuracy'"),
+    ({"scoring": "auc"}, "did you mean 'roc_auc'"),
     ({"scoring": "acuracy"}, "scoring='acuracy' is unknown; did you mean 'accuracy'"),
     ({"scoring": ["accuracy"]}, r"scoring=\['accuracy'\] is not allowed"),
     ({"scoring": lambda *_: "high", "early_stopping": True}, "returned 'high'; .* a number"),
     ({"early_stopping": True, "validation_fraction": 0}, "validation_fraction=0 leaves nothing"),
+    ({"class_weight": [1, 2]}, r"class_weight=\[1, 2\] is not allowed; .* such as \{0: 1\.0"),
+    ({"class_weight": [{0: 1}, {0: 2}]}, "give None, 'balanced', or a dict from label to weight"),
+    ({"class_weight": "balance"}, "class_weight='balance' is not allowed"),
+    ({"class_weight": 2.0}, "class_weight=2.0 is not allowed"),
     ({"class_weight": {0: -1.0}}, "class_weight=.* give finite weights >= 0"),
     ({"class_weight": {0: np.nan}}, "class_weight=.* give finite weights >= 0"),
     ({"label_smoothing": 1.0}, "label_smoothing=1.0"),
@@ -277,3 +298,42 @@ def test_a_failure_leaves_what_was_learned(parameters, X_bad, method):
     assert {k: v for k, v in vars(model).items() if k[-1] == "_"}.keys() == state.keys()
     model.set_params(alpha=0, learning_rate_init=0.1, hidden_layer_sizes=(5,))
     getattr(model, method)(X, y)
+
+
+@pytest.mark.parametrize("Estimator", [MLPClassifier, MLPRegressor, MLPAutoencoder])
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("optimizer", "; did you mean 'solver'?"),
+        ("epochs", "; did you mean 'max_iter'?"),
+        ("lr", "; did you mean 'learning_rate_init'?"),
+        ("patience", "; did you mean 'n_iter_no_change'?"),
+        ("validation_split", "; did you mean 'validation_fraction'?"),
+        ("kernel_initializer", "; did you mean 'initializer'?"),
+        ("hidden_layer_size", "; did you mean 'hidden_layer_sizes'?"),
+        ("xyz", "."),
+    ],
+)
+def test_parameters_by_other_libraries_names(Estimator, name, hint):
+    with pytest.raises(TypeError) as error:
+        Estimator(**{name: 1})
+    words = f"{Estimator.__name__}() got an unexpected keyword argument {name!r}{hint}"
+    assert str(error.value) == words
+
+
+def test_a_subclass_with_parameters_of_its_own():
+    class Own(MLPClassifier):
+        def __init__(self, hidden_layer_sizes=(5,), *, extra=1):
+            super().__init__(hidden_layer_sizes, max_iter=3)
+            self.extra = extra
+
+    assert Own(extra=2).get_params() == {"hidden_layer_sizes": (5,), "extra": 2}
+    with pytest.raises(TypeError, match="extr"):
+        Own(extr=2)
+
+
+def test_words_of_other_libraries_lead_to_names_that_exist():
+    families = [ACTIVATIONS, CLASSIFICATION_LOSSES, CONSTRAINTS, INITIALIZERS, OPTIMIZERS]
+    families += [REGRESSION_LOSSES, REGULARIZERS, SCHEDULES, get_scorer_names(), ["lbfgs", "loss"]]
+    known = set(chain(*families, inspect.signature(MLPClassifier).parameters))
+    assert {name for names in SYNONYMS.values() for name in names} <= known
