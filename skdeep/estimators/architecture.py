@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from sklearn.base import clone
@@ -16,7 +15,7 @@ from skdeep._component import (
     resolve,
 )
 from skdeep.activations import ACTIVATIONS, Activation
-from skdeep.estimators.options import check_hidden_layer_sizes
+from skdeep.estimators.options import check_hidden_layer_sizes, is_set
 from skdeep.layers import Activation as ActivationLayer
 from skdeep.layers import (
     ActivityRegularization,
@@ -111,13 +110,11 @@ def _of_output_layer(e: Any) -> dict[str, Any]:
 
 
 def _add_custom_layers(e: Any, layers: list[Layer]) -> list[int]:
-    defaults = inspect.signature(type(e).__init__).parameters
     for name in _REPLACED_BY_LAYERS:
-        value, default = getattr(e, name), defaults[name].default
-        if value is not default and (type(value) is not type(default) or value != default):
+        if is_set(e, name):
             raise InvalidParameterError(
-                f"{name}={value!r} has no effect beside layers=[...], which spells out the hidden "
-                f"stack; leave {name} at its default {default!r}, and put it into the layers."
+                f"{name}={getattr(e, name)!r} has no effect beside layers=[...], which spells out "
+                f"the hidden stack; leave {name} at its default, and put it into the layers."
             )
     given = check_layers(e.layers, "layers")
     start = len(layers)

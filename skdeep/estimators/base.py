@@ -30,6 +30,7 @@ from skdeep.estimators.transfer import (
     freeze,
     pretrained_layers,
     set_rates,
+    with_structure_of_pretrained,
 )
 from skdeep.estimators.validation import hold_out
 from skdeep.layers import Dense, Layer
@@ -96,7 +97,7 @@ class BaseMLP(
 
     def _options(self) -> Any:
         """Return an object with the hyperparameters that the network is built from."""
-        return self
+        return with_structure_of_pretrained(self, BaseMLP)
 
     def _build_layers(self) -> tuple[list[Layer], list[int]]:
         """Return fresh layers, and where every hidden layer ends."""

@@ -177,7 +177,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         puts a new output layer on them: for new classes, or targets of another kind.
     pretrained : FrozenEstimator or None, default=None
         A fitted estimator of skdeep in a `sklearn.frozen.FrozenEstimator`: its hidden layers are
-        the start of the network's, from the bottom, as far as both have some.
+        the start of the network's, from the bottom, as far as both have some. If
+        `hidden_layer_sizes`, `activation`, `layers`, `batch_norm` and `batch_norm_input` are all
+        at their defaults, they are those of the fitted estimator.
     frozen_layers : int or sequence of int, default=0
         How many of the lowest hidden layers do not train, or the positions of those. The lowest
         hidden layer has the layers for the inputs with it. A frozen batch norm runs on its stored

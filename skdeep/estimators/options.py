@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any
 
@@ -70,6 +71,21 @@ def uses_lbfgs(estimator: Any) -> bool:
 def is_transfer(warm_start: Any) -> bool:
     """Whether hidden layers are kept, and what is above them is not."""
     return isinstance(warm_start, str) and warm_start == "transfer"
+
+
+def is_set(estimator: Any, name: str) -> bool:
+    """Whether a parameter has another value than its default."""
+    value, default = getattr(estimator, name), _default(type(estimator), name)
+    return value is not default and (type(value) is not type(default) or value != default)
+
+
+def _default(cls: type, name: str) -> Any:
+    # A subclass of the user's own may leave parameters out.
+    for owner in cls.__mro__:
+        parameters = inspect.signature(owner.__init__).parameters
+        if name in parameters:
+            return parameters[name].default
+    raise KeyError(name)
 
 
 def check_options(estimator: Any) -> None:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep._component import InvalidParameterError, Limit, per_layer_and_output
+from skdeep._component import (
+    InvalidParameterError,
+    Limit,
+    is_per_layer,
+    per_layer_and_output,
+)
+from skdeep.estimators.options import check_hidden_layer_sizes, is_set
 from skdeep.layers import Layer
 from skdeep.network import Network, hidden_groups, parameters_of
-from skdeep.parameters import Parameter
+
+# What says which hidden layers there are.
+STRUCTURE = ("hidden_layer_sizes", "activation", "layers", "batch_norm", "batch_norm_input")
 
 
 def pretrained_layers(pretrained: Any, owner_of_networks: type) -> tuple[Network, int]:
@@ -43,8 +52,9 @@ def copy_hidden_layers(source: Network, target: Network, n_layers: int, what: st
 
     At most n_layers of the source's; where the target has fewer hidden layers, the lower ones.
     """
-    there = _hidden_parameters(source)[:n_layers]
-    pairs = list(zip(there, _hidden_parameters(target), strict=False))
+    layers_there = hidden_groups(source.layers, source.hidden_stops)[:n_layers]
+    layers_here = hidden_groups(target.layers, target.hidden_stops)
+    pairs = list(zip(layers_there, layers_here, strict=False))
     problems = []
     if source.n_inputs != target.n_inputs:
         problems.append(f"inputs: {source.n_inputs} there, {target.n_inputs} here")
@@ -53,10 +63,11 @@ def copy_hidden_layers(source: Network, target: Network, n_layers: int, what: st
             problems.append(f"hidden layer {i}: {_described(there)} there, {_described(here)} here")
     if problems:
         raise InvalidParameterError(
-            f"{what} needs hidden layers of the same shapes. They differ: {'; '.join(problems)}."
+            f"{what} needs hidden layers of the same shapes and activations. They differ: "
+            f"{'; '.join(problems)}."
         )
     for there, here in pairs:
-        for old, new in zip(there, here, strict=True):
+        for old, new in zip(parameters_of(there), parameters_of(here), strict=True):
             np.copyto(new.value, old.value, casting="same_kind")
 
 
@@ -67,14 +78,31 @@ def copy_parameters(source: Network, target: Network) -> None:
         np.copyto(new.value, old.value, casting="same_kind")
 
 
-def _hidden_parameters(network: Network) -> list[list[Parameter]]:
-    """Return the parameters of every hidden layer; the lowest has those of the input layers."""
-    groups = hidden_groups(network.layers, network.hidden_stops)
-    return [parameters_of(group) for group in groups]
+def _described(group: list[Layer]) -> str:
+    """Return shapes of parameters and activations, which decide what weights stand for."""
+    parts = [part for layer in group for part in layer.walk()]
+    shapes = [f"{p.name} {p.shape}" for p in parameters_of(group)] or ["no parameters"]
+    functions = [getattr(p, "activation_", getattr(p, "function_", None)) for p in parts]
+    return ", ".join([*shapes, *(repr(f) for f in functions if f is not None)])
 
 
-def _described(parameters: list[Parameter]) -> str:
-    return ", ".join(f"{p.name} {p.shape}" for p in parameters) or "no parameters"
+def with_structure_of_pretrained(model: Any, owner_of_networks: type) -> Any:
+    """Return the model, or a copy with the hidden layers of what is pretrained.
+
+    The latter if it says nothing about its own: all of `STRUCTURE` is at the defaults.
+    """
+    if model.pretrained is None or any(is_set(model, name) for name in STRUCTURE):
+        return model
+    _, n_layers = pretrained_layers(model.pretrained, owner_of_networks)
+    source = model.pretrained.estimator._options()
+    twin = copy.copy(model)
+    for name in STRUCTURE:
+        setattr(twin, name, getattr(source, name))
+    if source.layers is None:
+        twin.hidden_layer_sizes = check_hidden_layer_sizes(source.hidden_layer_sizes)[:n_layers]
+        if is_per_layer(source.activation):
+            twin.activation = list(source.activation)[:n_layers]
+    return twin
 
 
 def freeze(layers: list[Layer], stops: list[int], frozen_layers: Any) -> None:

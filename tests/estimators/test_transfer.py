@@ -10,7 +10,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdeep import MLPClassifier, MLPRegressor
+from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor
+from skdeep.activations import LeakyReLU
 from skdeep.layers import BatchNorm, Dense, Residual
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -146,6 +147,56 @@ def test_pretrained_in_a_pipeline_and_a_search_over_frozen_layers(source):
     search = GridSearchCV(pipeline, {"mlpclassifier__frozen_layers": [0, 1, [0, 2]]}, cv=2)
     search.fit(X, CODES)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+@pytest.mark.parametrize(
+    "structure",
+    [
+        {"hidden_layer_sizes": (9, 7), "activation": ["tanh", "elu"], "batch_norm": "before"},
+        {"hidden_layer_sizes": 6, "activation": "selu", "batch_norm_input": True},
+        {"layers": [Dense(5, "gelu"), BatchNorm(), Residual([Dense(5, "tanh")])]},
+    ],
+)
+def test_hidden_layers_that_are_not_described_are_those_of_the_pretrained_model(structure):
+    source = MLPClassifier(**structure, max_iter=3, random_state=0).fit(X, CODES)
+    model = MLPRegressor(pretrained=FrozenEstimator(source), frozen_layers=1, max_iter=2)
+    model.set_params(random_state=0).fit(X, NUMBERS)
+    n = len(source.network_.hidden_stops)
+    assert len(model.network_.hidden_stops) == n
+    assert same(hidden(model, 0)[:2], hidden(source, 0)[:2])
+    np.testing.assert_allclose(model.transform(X, 0), source.transform(X, 0), rtol=1e-6)
+    assert model.hidden_layer_sizes == (100,)  # a parameter is what the user set
+    twin = clone(model).fit(X, NUMBERS)
+    np.testing.assert_array_equal(twin.predict(X), model.predict(X))
+    described = MLPRegressor(**structure, pretrained=FrozenEstimator(source), frozen_layers=1)
+    described.set_params(random_state=0, max_iter=2).fit(X, NUMBERS)
+    np.testing.assert_array_equal(described.predict(X), model.predict(X))
+    model.partial_fit(X, NUMBERS)
+    model.set_params(warm_start=True).fit(X, NUMBERS)
+
+
+def test_an_autoencoder_gives_its_encoder():
+    source = MLPAutoencoder((7, 3), ["tanh", "identity"], max_iter=3).fit(X)
+    model = MLPClassifier(pretrained=FrozenEstimator(source), max_iter=1, random_state=0)
+    assert [W.shape for W in model.fit(X, CODES).coefs_] == [(6, 7), (7, 3), (3, 4)]
+    assert model.network_.layers[1].activation_ is None
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "named"),
+    [
+        ("relu", "tanh", r"hidden layer 0: .*Tanh\(\) there, .*ReLU\(\) here"),
+        (["relu", "identity", "relu"], "relu", r"hidden layer 1: .*ReLU\(\) there"),
+        (LeakyReLU(0.1), LeakyReLU(0.3), r"negative_slope=0.3\) there, .*=0.1\) here"),
+    ],
+)
+@pytest.mark.parametrize("batch_norm", [None, "before"])
+def test_another_activation_is_named_as_another_shape_is(mine, theirs, named, batch_norm):
+    options = {**OPTIONS, "batch_norm": batch_norm}
+    source = MLPClassifier(**{**options, "activation": theirs}).fit(X, CODES)
+    model = MLPClassifier(**{**options, "activation": mine, "dropout": 0.1})
+    with pytest.raises(ValueError, match=named):
+        model.set_params(pretrained=FrozenEstimator(source)).fit(X, CODES)
 
 
 def test_a_fit_leaves_what_was_pretrained_alone(source):
