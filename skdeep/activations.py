@@ -31,11 +31,15 @@ class Activation(Component):
         Whether `forward` draws random numbers; where `allocate` is given rng=None it must not.
     initializer : str
         What initializer="auto" means for a layer with this activation.
+    keeps_variance : bool
+        Whether numbers of mean 0 and variance 1 go through layers as such, with weights by
+        `initializer` and biases of 0.
     """
 
     needs_input = False
     is_random = False
     initializer = "glorot_uniform"
+    keeps_variance = False
 
     def build(self, n_units: int) -> list[Parameter]:
         """Return the parameters that train with the layer; most activations have none."""
@@ -335,6 +339,7 @@ class SELU(Activation):
 
     compiled_as = "selu"
     initializer = "lecun_normal"
+    keeps_variance = True
     scale = 1.0507009873554805
     alpha = 1.6732632423543772
 

@@ -9,7 +9,7 @@ are distances average over outputs; those that are likelihoods add up over outpu
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import expit, xlogy
+from scipy.special import expit, logit, xlogy
 
 from skdeep._component import Component, InvalidParameterError, Limit
 from skdeep.activations import ACTIVATIONS, Activation, Exponential
@@ -45,6 +45,13 @@ class Loss(Component):
 
     def check_targets(self, Y: np.ndarray) -> None:
         """Raise ValueError where the loss is not defined for these targets."""
+
+    def best_constant(self, Y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Return raw outputs that stand for about the best prediction which is equal for all rows.
+
+        `weight` has one entry a row.
+        """
+        return np.zeros(Y.shape[1])
 
 
 def _finish(losses: np.ndarray, weight, Z: np.ndarray, divisor: float) -> float:
@@ -85,6 +92,11 @@ class ProbabilityLoss(ClassificationLoss):
             numpy_kernels.softmax(Z)
         else:
             expit(Z, out=Z)
+
+    def best_constant(self, Y, weight):
+        # One row more, evenly spread over the classes, keeps the logarithms finite.
+        p = (weight @ Y + (1 / Y.shape[1] if self.multiclass else 0.5)) / (weight.sum() + 1)
+        return np.log(p) if self.multiclass else logit(p)
 
 
 class LogLoss(ProbabilityLoss):
@@ -249,6 +261,8 @@ class RegressionLoss(Loss):
         The output activation that goes with the loss unless the user gives another.
     needs_positive_output : bool
         Whether predictions must be above 0.
+    center : float or None
+        The best constant prediction: this quantile of the targets; None is their mean.
     """
 
     task = "regression"
@@ -256,6 +270,12 @@ class RegressionLoss(Loss):
     averages_outputs = True
     needs_positive_output = False
     activation: Activation | None = None  # what `link` names; None for the identity
+    center: float | None = None
+
+    def best_constant(self, Y, weight):
+        mean = weight @ Y / weight.sum()
+        best = mean if self.center is None else weighted_quantile(Y, weight, self.center)
+        return _OUTPUT_INVERSES[self.link](best)
 
     def use_output_activation(self, name: str) -> None:
         """Replace the loss's own link; "auto" keeps it."""
@@ -291,6 +311,15 @@ class RegressionLoss(Loss):
         return value
 
 
+def weighted_quantile(Y: np.ndarray, weight: np.ndarray, q: float) -> np.ndarray:
+    """Return for each column the smallest number that a share q of the weight is at or below."""
+    order = Y.argsort(axis=0)
+    below = weight[order].cumsum(axis=0)
+    reached = (below >= q * below[-1]).argmax(axis=0)
+    columns = np.arange(Y.shape[1])
+    return Y[order[reached, columns], columns]
+
+
 class SquaredError(RegressionLoss):
     """l = 1 / 2 * mean_k (p_k - y_k)^2."""
 
@@ -307,6 +336,7 @@ class AbsoluteError(RegressionLoss):
     """l = mean_k |p_k - y_k|."""
 
     compiled_as = "absolute_error"
+    center = 0.5
 
     def pointwise(self, Y, P, work):
         P -= Y
@@ -324,6 +354,7 @@ class Huber(RegressionLoss):
     """
 
     compiled_as = "huber"
+    center = 0.5
     _limits = {"delta": Limit(0, closed="(]")}
 
     def __init__(self, delta: float = 1.0):
@@ -347,6 +378,7 @@ class LogCosh(RegressionLoss):
     """l = mean_k log(cosh(p_k - y_k))."""
 
     compiled_as = "log_cosh"
+    center = 0.5
 
     def pointwise(self, Y, P, work):
         P -= Y
@@ -374,6 +406,10 @@ class QuantileLoss(RegressionLoss):
 
     def __init__(self, quantile: float = 0.5):
         self.quantile = quantile
+
+    @property
+    def center(self):
+        return self.quantile
 
     def compiled_constants(self):
         return (self.quantile,)
@@ -486,5 +522,15 @@ REGRESSION_LOSSES = {
     "quantile": QuantileLoss,
 }
 
-OUTPUT_ACTIVATIONS = ("identity", "relu", "softplus", "exponential", "logistic", "tanh")
+# What output activations make of the numbers that these return; of those out of their reach, what
+# lies near. A relu begins above 0, as below it does not learn.
+_OUTPUT_INVERSES = {
+    "identity": lambda p: p,
+    "relu": lambda p: np.maximum(p, 0.1),
+    "softplus": lambda p: np.maximum(p, 1e-3) + np.log(-np.expm1(-np.maximum(p, 1e-3))),
+    "exponential": lambda p: np.log(np.maximum(p, np.finfo(np.float32).tiny)),
+    "logistic": lambda p: logit(np.clip(p, 0.01, 0.99)),
+    "tanh": lambda p: np.arctanh(np.clip(p, -0.98, 0.98)),
+}
+OUTPUT_ACTIVATIONS = tuple(_OUTPUT_INVERSES)
 POSITIVE_OUTPUTS = ("exponential", "softplus", "logistic")

@@ -174,7 +174,7 @@ def _hidden_layer(
     normalization = BatchNorm(e.batch_norm_momentum, e.batch_norm_epsilon)
     layers: list[Layer] = [dense]
     if not is_fused:
-        dense.set_params(activation=None, initializer=dense.chosen_initializer())
+        dense.set_params(activation=None)
         if normalizes_before:
             layers.append(normalization)
         if pre_activation_noise:

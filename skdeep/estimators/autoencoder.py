@@ -66,10 +66,12 @@ class MLPAutoencoder(BaseMLP):
     initializer : str, Initializer or sequence, default="auto"
         First values of the hidden layers' weights: a name from `skdeep.initializers` or an
         instance, or one a layer (and one more for the output layer, which else follows "auto").
-        "auto" follows the activation: He for the ReLU family, LeCun normal for SELU, Glorot
-        otherwise.
-    bias_initializer : str or Initializer, default="zeros"
-        First values of all biases.
+        "auto" is U with variance 0.1 / fan_in in the first hidden layer and 0 in the output
+        layer; between them it follows the activation: He for the ReLU family, Glorot otherwise.
+        It is LeCun normal in all hidden layers with SELU.
+    bias_initializer : str or Initializer, default="auto"
+        First values of all biases. "auto" is U(-0.3, 0.3) in hidden layers, and 0 in those with
+        SELU or with a batch norm behind them; in the output layer the best constant prediction.
     batch_norm : {None, "before", "after"}, default=None
         Batch normalization in every hidden layer, before or after the activation. "before"
         drops the dense layer's bias, as the normalization has its own.
@@ -267,7 +269,7 @@ class MLPAutoencoder(BaseMLP):
         *,
         tied_weights=False,
         initializer="auto",
-        bias_initializer="zeros",
+        bias_initializer="auto",
         batch_norm=None,
         batch_norm_input=False,
         batch_norm_momentum=0.9,
@@ -472,6 +474,12 @@ class MLPAutoencoder(BaseMLP):
                 "which has the logistic function built in; leave it at 'auto'."
             )
         return loss
+
+    def _rows_of_targets(self, encoded, weight):
+        if not sp.issparse(encoded):
+            return encoded, weight
+        mean = np.asarray(encoded.T @ weight).reshape(1, -1) / weight.sum()
+        return mean, weight.sum(keepdims=True)
 
     def _score_outputs(self, y, Z, weight):
         X = y.toarray() if sp.issparse(y) else y

@@ -18,6 +18,7 @@ from skdeep.estimators.data import (
     combine_weights,
     ravel_single_column,
 )
+from skdeep.estimators.first_values import fit_to_columns, is_auto, set_first_values
 from skdeep.estimators.live import LiveViews, chain_of, write_all
 from skdeep.estimators.options import check_options, is_transfer, uses_lbfgs
 from skdeep.estimators.picture import html_repr
@@ -203,9 +204,13 @@ class BaseMLP(
                 self._streams = Streams(self.random_state)
                 self.history_ = {key: [] for key in HISTORY}
                 self.t_ = 0
-            self._prepare_network(X.shape[1], X.dtype, continues, incremental)
+            n_kept = self._prepare_network(X.shape[1], X.dtype, continues, incremental)
         data = TrainingData(X, y, encoded, weight, sample_weight)
         held_out = hold_out(self, data, validation)
+        if saved is None and n_kept is not None:
+            if n_kept == 0:
+                fit_to_columns(self.network_, data)
+            self._start_from_constant(data)
         trainer = run.make_trainer(
             self,
             data,
@@ -259,8 +264,12 @@ class BaseMLP(
 
     def _prepare_network(
         self, n_inputs: int, dtype: np.dtype, continues: bool, incremental: bool
-    ) -> None:
-        """Build a network, or take over the one that is there. Sets: network_, _settings."""
+    ) -> int | None:
+        """Build a network, or take over the one that is there.
+
+        Return how many hidden layers have learned something before; None if all layers have.
+        Sets: network_, _settings.
+        """
         settings = architecture.settings(self._options())
         if continues:
             changed = [k for k, v in settings.items() if v != self._settings[k]]
@@ -275,7 +284,8 @@ class BaseMLP(
             # A callback may have thawed layers: fit begins with those frozen that it says.
             is_as_built = incremental or self.network_.is_as_built
             if not changed and is_as_built and self.network_.dtype == dtype:
-                return
+                return None
+        n_kept = 0
         layers, stops = self._build_layers()
         network = Network(
             layers,
@@ -283,26 +293,45 @@ class BaseMLP(
             n_inputs,
             dtype,
             self._streams.init,
-            prepare=lambda layers: self._set_what_trains(layers, stops),
+            prepare=lambda layers: self._set_up(layers, stops),
         )
         if continues:
             copy_parameters(self.network_, network)
             if "frozen_layers" in changed or not is_as_built:
                 self.optimizer_ = None  # its state is for what trained before
         elif is_transfer(self.warm_start) and "network_" in vars(self):
-            n_hidden = len(self.network_.hidden_stops)
-            copy_hidden_layers(self.network_, network, n_hidden, 'warm_start="transfer"')
+            n_kept = len(self.network_.hidden_stops)
+            copy_hidden_layers(self.network_, network, n_kept, 'warm_start="transfer"')
         elif self.pretrained is not None:
-            source, n_layers = pretrained_layers(self.pretrained, BaseMLP)
-            copy_hidden_layers(source, network, n_layers, "pretrained")
+            source, n_kept = pretrained_layers(self.pretrained, BaseMLP)
+            copy_hidden_layers(source, network, n_kept, "pretrained")
         self.network_ = network
         self._settings = settings
         assigned = vars(self).pop(ASSIGNED, {})
         if incremental or (self.warm_start and not is_transfer(self.warm_start)):
             for name, arrays in assigned.items():
                 setattr(self, name, arrays)
+            continues |= bool(assigned)
+        return None if continues else n_kept
 
-    def _set_what_trains(self, layers: list[Layer], stops: list[int]) -> None:
+    def _start_from_constant(self, data: TrainingData) -> None:
+        """Let the output layer begin at the best prediction that is equal for all rows."""
+        output = self.network_.layers[self.network_.hidden_stops[-1]]
+        if not is_auto(self.bias_initializer) or output.bias_ is None:
+            return
+        rows, weight = data.training_rows()
+        Y, weight = self._rows_of_targets(data.encoded[rows], weight)
+        start = self._loss.best_constant(Y, weight)
+        if np.isfinite(start).all():
+            np.copyto(output.bias_.value, start, casting="same_kind")
+
+    def _rows_of_targets(self, encoded: np.ndarray, weight: np.ndarray) -> tuple:
+        """Return targets as rows of numbers, and how much each row counts."""
+        return encoded, weight
+
+    def _set_up(self, layers: list[Layer], stops: list[int]) -> None:
+        """Say of a network that is built, but has no values yet, where and what it trains."""
+        set_first_values(layers[: stops[-1]], layers[stops[-1]])
         freeze(layers, stops, self.frozen_layers)
         set_rates(layers, stops, self._options().learning_rate_multipliers)
 

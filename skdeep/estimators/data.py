@@ -39,6 +39,20 @@ class TrainingData:
         """The number of rows that are trained on."""
         return self.X.shape[0] if self.rows is None else len(self.rows)
 
+    def training_rows(self, at_most: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return which rows are trained on, or so many of them, and how many each stands for."""
+        rows = np.arange(self.X.shape[0]) if self.rows is None else self.rows
+        if self.weight is None:
+            weight = np.ones(len(rows))
+        else:
+            weight = self.weight[rows] * (
+                self.mean_sample_weight / _mean_over(self.weight, self.rows)
+            )
+        if at_most is not None and len(rows) > at_most:
+            some = np.linspace(0, len(rows) - 1, at_most).astype(int)
+            rows, weight = rows[some], weight[some]
+        return rows, weight
+
     @property
     def mean_sample_weight(self) -> float:
         """How many rows a training row stands for, on average."""

@@ -39,10 +39,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     initializer : str, Initializer or sequence, default="auto"
         First values of the hidden layers' weights: a name from `skdeep.initializers` or an
         instance, or one a layer (and one more for the output layer, which else follows "auto").
-        "auto" follows the activation: He for the ReLU family, LeCun normal for SELU, Glorot
-        otherwise.
-    bias_initializer : str or Initializer, default="zeros"
-        First values of all biases.
+        "auto" is U with variance 0.1 / fan_in in the first hidden layer and 0 in the output
+        layer; between them it follows the activation: He for the ReLU family, Glorot otherwise.
+        It is LeCun normal in all hidden layers with SELU.
+    bias_initializer : str or Initializer, default="auto"
+        First values of all biases. "auto" is U(-0.3, 0.3) in hidden layers, and 0 in those with
+        SELU or with a batch norm behind them; in the output layer the best constant prediction.
     batch_norm : {None, "before", "after"}, default=None
         Batch normalization in every hidden layer, before or after the activation. "before"
         drops the dense layer's bias, as the normalization has its own.
@@ -251,7 +253,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         *,
         layers=None,
         initializer="auto",
-        bias_initializer="zeros",
+        bias_initializer="auto",
         batch_norm=None,
         batch_norm_input=False,
         batch_norm_momentum=0.9,

@@ -7,7 +7,7 @@ import numpy as np
 from skdeep._component import Limit, resolve
 from skdeep.activations import ACTIVATIONS, Activation, Identity
 from skdeep.constraints import CONSTRAINTS, Constraint
-from skdeep.initializers import INITIALIZERS, Initializer
+from skdeep.initializers import INITIALIZERS, Constant, Initializer
 from skdeep.kernels import draw_seed, numpy_kernels
 from skdeep.layers.base import Layer, rows
 from skdeep.parameters import Parameter
@@ -25,10 +25,11 @@ class Dense(Layer):
         f; None is the identity.
     initializer : str or Initializer, default="auto"
         Of W; "auto" follows the activation: He for the ReLU family, LeCun normal for SELU, Glorot
-        otherwise.
+        otherwise. The estimators replace it by what goes with the place in the network.
     bias : bool, default=True
         Whether there is a b.
-    bias_initializer : str or Initializer, default="zeros"
+    bias_initializer : str or Initializer, default="auto"
+        Of b; "auto" is zeros, which the estimators replace too.
     kernel_regularizer, bias_regularizer : str, Regularizer or None, default=None
     kernel_constraint, bias_constraint : str, Constraint or None, default=None
     weight_noise : float, default=0.0
@@ -45,7 +46,7 @@ class Dense(Layer):
         *,
         initializer="auto",
         bias: bool = True,
-        bias_initializer="zeros",
+        bias_initializer="auto",
         kernel_regularizer=None,
         bias_regularizer=None,
         kernel_constraint=None,
@@ -66,7 +67,7 @@ class Dense(Layer):
     def build(self, n_inputs):
         self.check()
         f = resolve(self.activation, ACTIVATIONS, "activation", Activation, optional=True)
-        choices = {**INITIALIZERS, "auto": None}
+        choices = {**INITIALIZERS, "auto": Constant}
         self.kernel_ = Parameter(
             "kernel",
             (n_inputs, self.units),
@@ -89,7 +90,7 @@ class Dense(Layer):
             self.bias_ = Parameter(
                 "bias",
                 (self.units,),
-                resolve(self.bias_initializer, INITIALIZERS, "bias_initializer", Initializer),
+                resolve(self.bias_initializer, choices, "bias_initializer", Initializer),
                 regularizer=resolve(
                     self.bias_regularizer,
                     REGULARIZERS,

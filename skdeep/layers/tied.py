@@ -18,7 +18,7 @@ class TiedDense(Dense):
         As many as the source has inputs.
     activation : str, Activation or None, default=None
     bias : bool, default=True
-    bias_initializer : str or Initializer, default="zeros"
+    bias_initializer : str or Initializer, default="auto"
     bias_regularizer : str, Regularizer or None, default=None
     bias_constraint : str, Constraint or None, default=None
     """
@@ -30,7 +30,7 @@ class TiedDense(Dense):
         activation=None,
         *,
         bias: bool = True,
-        bias_initializer="zeros",
+        bias_initializer="auto",
         bias_regularizer=None,
         bias_constraint=None,
     ):

@@ -62,7 +62,7 @@ def test_in_a_pipeline_and_a_search():
     pipeline = make_pipeline(StandardScaler(), fitted())
     codes = pipeline.fit_transform(X)
     assert pipeline.inverse_transform(codes).shape == X.shape
-    search = GridSearchCV(fitted(), {"hidden_layer_sizes": [(2,), (16,)]}, cv=2).fit(X)
+    search = GridSearchCV(fitted(max_iter=30), {"hidden_layer_sizes": [(2,), (16,)]}, cv=2).fit(X)
     assert search.best_params_ == {"hidden_layer_sizes": (16,)}
 
 

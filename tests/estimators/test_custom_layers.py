@@ -50,7 +50,7 @@ def test_spelled_out_is_the_same_as_by_parameters(batch_size):
         layer
         for units in (20, 10)
         for layer in (
-            Dense(units, bias=False, initializer="glorot_uniform"),
+            Dense(units, bias=False),
             BatchNorm(),
             Activation("tanh"),
             Dropout(0.1),

@@ -236,7 +236,7 @@ def test_a_single_class_is_certain():
 @pytest.mark.parametrize("loss", ["hinge", "squared_hinge"])
 @pytest.mark.parametrize("target", [y, y > 0])
 def test_hinge_losses_give_no_probabilities(loss, target):
-    model = MLPClassifier((5,), loss=loss, max_iter=300, learning_rate_init=0.01, random_state=0)
+    model = MLPClassifier((20,), loss=loss, max_iter=300, learning_rate_init=0.01, random_state=0)
     model.fit(X, target)
     assert model.score(X, target) > 0.95
     assert not hasattr(model, "predict_proba")

@@ -89,7 +89,7 @@ def test_weights_that_add_up_to_1_make_the_penalty_stronger():
     settings = {"solver": "lbfgs", "max_iter": 50, "random_state": 0}
     model = MLPClassifier((5,), alpha=0.01, **settings).fit(X, y, np.full(150, 1 / 150))
     plain = MLPClassifier((5,), alpha=1.5, **settings).fit(X, y)
-    np.testing.assert_allclose(model.predict_proba(X), plain.predict_proba(X), rtol=1e-6)
+    np.testing.assert_allclose(model.predict_proba(X), plain.predict_proba(X), rtol=1e-4)
 
 
 def test_balanced_weights_lift_the_rare_class():

@@ -76,7 +76,7 @@ ILL = {
         fitted(lambda: classifier((32,), bias_initializer=Constant(-50.0), batch_norm="after")),
     ],
     "saturated units": [
-        fitted(lambda: classifier((32,), "tanh", max_iter=6), X * 100),
+        fitted(lambda: classifier((32,), "tanh", initializer="glorot_uniform", max_iter=6), X * 100),
         fitted(lambda: classifier((32,), "logistic", bias_initializer=Constant(-30.0))),
     ],
     "unscaled inputs": [
@@ -180,7 +180,7 @@ def test_more_that_is_found():
 
 def test_multilabel_targets_are_judged_label_by_label():
     data, labels = make_multilabel_classification(500, 20, n_classes=6, random_state=0)
-    model = classifier((64,), max_iter=100, learning_rate_init=0.01).fit(scale(data), labels)
+    model = classifier((64,), max_iter=50, learning_rate_init=0.01).fit(scale(data), labels)
     assert model.score(scale(data), labels) < 0.9  # all of a row's labels right
     assert "underfitting" not in kinds(diagnose(model, scale(data), labels))
 

@@ -1,0 +1,179 @@
+"""Where a network starts: what initializer="auto" and bias_initializer="auto" stand for.
+
+| layer | weights | biases |
+| --- | --- | --- |
+| the first hidden layer | U, variance 0.1 / fan_in | U(-0.3, 0.3) |
+| other hidden layers | He's variance for the ReLU family, else Glorot's | U(-0.3, 0.3) |
+| an encoder's layer with tied weights | as in other hidden layers | U(-0.3, 0.3) |
+| SELU, any hidden layer | N, variance 1 / fan_in (LeCun) | 0 |
+| before a batch norm | as above | 0 |
+| the output layer | N, Glorot's variance | the best constant prediction |
+
+The first layer starts as if all columns had mean 0 and standard deviation 1: its weights are
+divided by the standard deviations, and its biases make up for the means. So units bend over the
+data, whatever their scale; zero biases would put all those places at one point. The outputs of that
+layer have a standard deviation of 0.3, and the biases spread over the same range. Small weights
+make a smooth function to start from, which shows in the error of regression. Higher layers pass the
+signal on as it is, so that deep networks train.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.preprocessing import StandardScaler
+
+from skdeep.activations import Activation, Identity
+from skdeep.estimators.data import TrainingData
+from skdeep.initializers import INITIALIZERS, Constant, Initializer, Uniform, VarianceScaling
+from skdeep.layers import Activation as ActivationLayer
+from skdeep.layers import (
+    BatchNorm,
+    Columns,
+    Concatenate,
+    Dense,
+    Dropout,
+    GaussianNoise,
+    Layer,
+    Residual,
+)
+from skdeep.layers.tied import TiedDense
+from skdeep.network import Network
+
+_BIAS_RANGE = 0.3
+_SMALL = VarianceScaling(0.1, "fan_in", "uniform")
+_OUTPUT = INITIALIZERS["glorot_normal"]()
+_ROWS_TO_LOOK_AT = 10_000
+_NUMBERS_AT_A_TIME = 1 << 18
+# A column that hardly varies is not blown up more than this, compared with the one that does most.
+_LEAST_SHARE_OF_VARIANCE = 1e-3
+
+
+def set_first_values(hidden: list[Layer], output: Layer) -> None:
+    """Give the layers of a network that is built, but has no values yet, their initializers."""
+    shared = _shared([*hidden, output])
+    for place in _places(hidden, np.arange(hidden[0].n_inputs_) if hidden else None):
+        f = place.function
+        _set(
+            place.dense,
+            _SMALL
+            if place.columns is not None and not f.keeps_variance and place.dense not in shared
+            else INITIALIZERS[f.initializer](),
+            Constant(0.0)
+            if f.keeps_variance or place.is_normalized
+            else Uniform(-_BIAS_RANGE, _BIAS_RANGE),
+        )
+    _set(output, _OUTPUT, Constant(0.0))  # the biases wait for the targets
+
+
+def fit_to_columns(network: Network, data: TrainingData) -> None:
+    """Let the first hidden layer, once it has values, begin as if columns were standardized."""
+    hidden = network.layers[: network.hidden_stops[-1]]
+    places = [p for p in _places(hidden, np.arange(network.n_inputs)) if p.columns is not None]
+    if not any(is_auto(p.dense.initializer) for p in places):
+        return
+    mean, std = _mean_and_std(data)
+    shared = _shared(network.layers)
+    if not (np.isfinite(mean).all() and np.isfinite(std).all()):
+        return
+    for place in places:
+        W, b = place.dense.kernel_.value, place.dense.bias_
+        is_scaled = place.columns >= 0
+        chosen = place.columns[is_scaled]
+        if is_auto(place.dense.initializer):
+            if place.dense not in shared:
+                W[is_scaled] /= std[chosen, None]
+            if b is not None and is_auto(place.dense.bias_initializer):
+                b.value -= (mean[chosen] @ W[is_scaled]).astype(W.dtype)
+
+
+def _shared(layers: list[Layer]) -> list[Layer]:
+    """Return the dense layers whose weights are a decoder's, too: they have to suit both."""
+    return [layer.source for layer in layers if isinstance(layer, TiedDense)]
+
+
+class _Place(NamedTuple):
+    """A dense layer within a network.
+
+    `columns` says for each of its inputs which column of the data it is, and -1 where it is none,
+    but of mean 0 and variance 1; None stands for the outputs of a hidden layer.
+    """
+
+    dense: Dense
+    function: Activation
+    is_normalized: bool
+    columns: np.ndarray | None
+
+
+def _places(layers: list[Layer], columns: np.ndarray | None) -> Iterator[_Place]:
+    """Go up through layers to which these columns come; return what comes out above them."""
+    for i, layer in enumerate(layers):
+        if isinstance(layer, Dense):
+            yield _Place(layer, _function_behind(layers, i), _is_normalized(layers, i), columns)
+            columns = None
+        elif isinstance(layer, Residual):
+            yield from _places(layer.branch_.layers, columns)
+            columns = None
+        elif isinstance(layer, Concatenate):
+            outs = []
+            for branch in layer.branches_:
+                outs.append((yield from _places(branch.layers, columns)))
+            columns = None if any(out is None for out in outs) else np.concatenate(outs)
+        elif columns is None or isinstance(layer, (Dropout, GaussianNoise)):
+            continue
+        elif isinstance(layer, Columns):
+            columns = columns[layer.columns_]
+        elif any(parameter.kernel for parameter in layer.parameters_):
+            columns = None
+        else:  # a batch norm, or a layer of the user's own
+            columns = np.full(layer.n_outputs_, -1)
+    return columns
+
+
+def _mean_and_std(data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
+    """Return figures of the columns; the standard deviation of a constant one is 1."""
+    rows, weight = data.training_rows(_ROWS_TO_LOOK_AT)
+    n_at_a_time = max(1, _NUMBERS_AT_A_TIME // data.X.shape[1])
+    scaler = StandardScaler(with_mean=False)  # which computes means all the same
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, len(rows), n_at_a_time):
+            some = slice(start, start + n_at_a_time)
+            if weight[some].any():
+                scaler.partial_fit(data.X[rows[some]], sample_weight=weight[some])
+    variance = scaler.var_
+    variance = np.maximum(variance, _LEAST_SHARE_OF_VARIANCE * variance.max())
+    return scaler.mean_, np.sqrt(np.where(variance > 0, variance, 1.0))
+
+
+def _set(dense: Dense, weights: Initializer, biases: Initializer) -> None:
+    """Set what is "auto"."""
+    if is_auto(dense.initializer) and hasattr(dense, "kernel_"):  # a tied layer has none
+        dense.kernel_.initializer = weights
+    if is_auto(dense.bias_initializer) and dense.bias_ is not None:
+        dense.bias_.initializer = biases
+
+
+def is_auto(initializer: Any) -> bool:
+    """Whether an initializer is left to the rule."""
+    return isinstance(initializer, str) and initializer == "auto"
+
+
+def _function_behind(layers: list[Layer], i: int) -> Activation:
+    """Return the activation of a dense layer: its own, or that of a layer behind it."""
+    if layers[i].activation_ is not None:
+        return layers[i].activation_
+    for layer in layers[i + 1 :]:
+        if isinstance(layer, ActivationLayer):
+            return layer.function_
+        if isinstance(layer, (Dense, Residual, Concatenate)):
+            break
+    return Identity()
+
+
+def _is_normalized(layers: list[Layer], i: int) -> bool:
+    """Whether a batch norm follows, which would take the mean off, and the bias with it."""
+    return layers[i].activation_ is None and isinstance(
+        next(iter(layers[i + 1 :]), None), BatchNorm
+    )
