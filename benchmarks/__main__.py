@@ -1,17 +1,24 @@
-"""The command line: python -m benchmarks [--cases NAME ...] [--rounds N] [--quick] [--write]."""
+"""The command line: python -m benchmarks [--cases NAME ...] [--rounds N] [--quick] [--write].
+
+All cases measure time and memory but one: "defaults" measures what models are worth.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
-from benchmarks import report
+from benchmarks import defaults, report
 from benchmarks.cases import CASES
 from benchmarks.contenders import CONTENDERS
 from benchmarks.runner import Workers, run_case
 from benchmarks.table import render
+
+DEFAULTS = "defaults"
+NAMES = (*CASES, DEFAULTS)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -20,13 +27,19 @@ def parse_arguments() -> argparse.Namespace:
         prog="python -m benchmarks",
         description="Measure skdeep and its peers side by side, and print ratios.",
     )
-    for option, known in (("--cases", CASES), ("--contenders", CONTENDERS)):
+    for option, known in (("--cases", NAMES), ("--contenders", CONTENDERS)):
         parser.add_argument(
             option, nargs="+", metavar="NAME", default=list(known), help="of " + ", ".join(known)
         )
     parser.add_argument("--rounds", type=int, metavar="N", help="5, or 1 with --quick")
     parser.add_argument(
         "--quick", action="store_true", help="everything tiny: to see that it runs, not how fast"
+    )
+    parser.add_argument(
+        "--tables",
+        type=Path,
+        metavar="FOLDER",
+        help=f'more data for "{DEFAULTS}": .npz files as benchmarks/defaults.py describes them',
     )
     parser.add_argument(
         "--write",
@@ -37,7 +50,7 @@ def parse_arguments() -> argparse.Namespace:
         help="write the tables of this run to benchmarks/RESULTS.md, or to another file",
     )
     args = parser.parse_args()
-    for option, known in (("cases", CASES), ("contenders", CONTENDERS)):
+    for option, known in (("cases", NAMES), ("contenders", CONTENDERS)):
         unknown = [name for name in getattr(args, option) if name not in known]
         if unknown:
             names = ", ".join(map(repr, unknown))
@@ -46,6 +59,8 @@ def parse_arguments() -> argparse.Namespace:
         args.rounds = 1 if args.quick else 5
     if args.rounds < 1:
         parser.error(f"--rounds: {args.rounds} is not allowed; give 1 or more")
+    if args.tables is not None and not any(args.tables.glob("*.npz")):
+        parser.error(f"--tables: there is no .npz file in {args.tables}")
     return args
 
 
@@ -56,35 +71,39 @@ def main() -> None:
     start = time.perf_counter()
 
     def show(text: str) -> None:
-        sections.append(text)
         print(text + "\n", flush=True)
+
+    def show_table(title: str, text: str) -> None:
+        sections.append(f"## {title}\n\n{report.origin(args.rounds, args.quick)}\n\n{text}")
+        show(sections[-1])
 
     if args.write is not None:
         report.read_notes(args.write)  # an error should come before the work
-    if args.quick:
-        show("Quick: all sizes are tiny, and the figures mean nothing.")
-    show(f"Rounds: {args.rounds}.")
+    timed = [name for name in args.cases if name in CASES]
     installed = []
     for name in args.contenders:
-        missing = CONTENDERS[name].missing()
+        missing = CONTENDERS[name].missing() if timed else ()
         if missing:
             show(f"Skipped {name}: not installed: {', '.join(missing)}.")
         else:
             installed.append(name)
-    cases = {name: CASES[name].shrunk() if args.quick else CASES[name] for name in args.cases}
+    cases = {name: CASES[name].shrunk() if args.quick else CASES[name] for name in timed}
     rows = {name: [n for n in case.contenders if n in installed] for name, case in cases.items()}
     long_lived = dict.fromkeys(
         contender for name, case in cases.items() if not case.fresh for contender in rows[name]
     )
+
+    def progress(name: str, text: str) -> None:
+        seconds = time.perf_counter() - start
+        print(f"[{seconds:5.0f} s] {name}: {text}", file=sys.stderr, flush=True)
+
     with Workers(long_lived) as workers:
         for name, case in cases.items():
-
-            def progress(text: str, name: str = name) -> None:
-                seconds = time.perf_counter() - start
-                print(f"[{seconds:5.0f} s] {name}: {text}", file=sys.stderr, flush=True)
-
-            result = run_case(case, rows[name], args.rounds, workers, progress)
-            show(f"## {case.title}\n\n{render(result)}")
+            result = run_case(case, rows[name], args.rounds, workers, partial(progress, name))
+            show_table(case.title, render(result))
+    if DEFAULTS in args.cases:
+        pairs = defaults.measure(args.rounds, args.quick, args.tables, partial(progress, DEFAULTS))
+        show_table(defaults.TITLE, defaults.render(list(pairs)))
     if args.write is not None:
         report.write(args.write, sections)
 

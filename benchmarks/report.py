@@ -1,4 +1,7 @@
-"""RESULTS.md: the tables, the machine that they are from, and notes written by hand."""
+"""RESULTS.md: the tables, the machine that they are from, and notes written by hand.
+
+A run replaces the tables of its own cases, and keeps the others.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,8 @@ PACKAGES = ("scikit-deep", "numpy", "scipy", "scikit-learn", "numba", "torch", "
 
 HOW_TO_READ = """\
 Written by `python -m benchmarks --write`, but for the notes, which are kept. Every contender has a
-process of its own; they run one at a time, and all of them in every round.
+process of its own; they run one at a time, and all of them in every round. The date and the commit
+at the top are those of the last run; a table has its own if they differ.
 
 - `x floor` is the time divided by that of the matrix products alone.
 - `scikit-learn / this` says how many times as fast as scikit-learn's MLP a contender is.
@@ -53,11 +57,30 @@ def describe_machine() -> dict[str, str]:
     }
 
 
+def origin(n_rounds: int, is_quick: bool) -> str:
+    """Return a line that says when a table was measured, and by how many rounds."""
+    end = "; quick, so the figures mean nothing" if is_quick else ""
+    return f"{date.today().isoformat()}, commit {_commit()}, rounds: {n_rounds}{end}"
+
+
 def write(path: Path, sections: list[str]) -> None:
-    """Write the file anew, with the notes that are in it."""
+    """Write sections to the file, and keep its notes and its other sections."""
     machine = "\n".join(f"- {key}: {value}" for key, value in describe_machine().items())
-    parts = ["# Results of the benchmarks", HOW_TO_READ, machine, read_notes(path), *sections]
-    path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    tables = {_title(section): section for section in [*read_sections(path), *sections]}
+    parts = ["# Results of the benchmarks", HOW_TO_READ, machine, read_notes(path)]
+    path.write_text("\n\n".join([*parts, *tables.values()]) + "\n", encoding="utf-8")
+
+
+def read_sections(path: Path) -> list[str]:
+    """Return the tables of a file, each with its title."""
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8").partition(END)[2]
+    return [f"## {section.strip()}" for section in text.split("\n## ")[1:]]
+
+
+def _title(section: str) -> str:
+    return section.partition("\n")[0]
 
 
 def read_notes(path: Path) -> str:

@@ -5,9 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn import neural_network
+from sklearn.datasets import load_iris
+from sklearn.preprocessing import StandardScaler
 
-from benchmarks import report, table
+from benchmarks import defaults, report, table
+from benchmarks.__main__ import NAMES
 from benchmarks.cases import CASES, Case, Task
 from benchmarks.contenders import CONTENDERS
 from benchmarks.runner import Result
@@ -68,6 +73,57 @@ def test_tables_of_known_numbers():
     assert rows[2][-1] == "2.00 [1.00, 3.00]"
     assert ["scikit-learn", "2.00 [2.00, 2.00]", "4.00 [4.00, 4.00]"] in rows
     assert text.endswith("\n\n- pytorch (n = 1) failed: OSError: no")
+
+
+# Defaults ---------------------------------------------------------------------------------------
+
+
+def test_ratios_of_errors_are_geometric_means():
+    setting = defaults.Setting((100,), "standardized", False)
+    outcomes = [((0.2, 0.1), (4.0, 1.0)), ((0.1, 0.2), (1.0, 2.0)), ((0.1, 0.1), (1.0, 3.0))]
+    pairs = [defaults.Pair("iris", "classification", setting, *pair) for pair in outcomes]
+    text = defaults.render(pairs)
+    assert "- Classification: 1.00" in text
+    assert "- Time of all fits, over scikit-learn's: 1.00" in text
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    assert ["standardized, (100,)", "1.00", ""] in rows
+    assert ["iris", "0.133", "0.133", "1.00", "1.00"] in rows
+    halved = defaults.Pair("wine", "regression", setting, (1.0, 0.5), (1.0, 0.5))
+    assert "- Regression: 0.50" in defaults.render([*pairs, halved])
+
+
+def test_both_models_see_the_same_rows_and_are_judged_by_others():
+    X, y = load_iris(return_X_y=True)
+    X_train, X_test, y_train, y_test = defaults.split(X, y, "classification", 0)
+    assert (len(X_train), len(y_test)) == (105, 45)
+    assert not {tuple(row) for row in np.c_[X_train, y_train]} >= {
+        tuple(row) for row in np.c_[X_test, y_test]
+    }
+    setting = defaults.Setting((9,), "standardized", True)
+    pair = defaults.compare(
+        "iris", (X_train, X_test, y_train, y_test), "classification", setting, 0
+    )
+    theirs = neural_network.MLPClassifier((9,), early_stopping=True, random_state=0)
+    scaler = StandardScaler().fit(X_train)
+    theirs.fit(scaler.transform(X_train), y_train)
+    assert pair.errors[0] == pytest.approx(1 - theirs.score(scaler.transform(X_test), y_test))
+    assert min(pair.seconds) > 0
+
+
+def test_tables_of_a_folder(tmp_path):
+    rng = np.random.default_rng(0)
+    num = rng.normal(size=(90, 2))
+    num[3, 0] = np.nan
+    cat = np.c_[rng.integers(0, 2, 90), rng.integers(-1, 3, 90)]
+    np.savez(tmp_path / "own.npz", num=num, cat=cat, y=num[:, 1], task="regression")
+    X, y, task = defaults.read_table(tmp_path / "own.npz")
+    assert task == "regression"
+    assert X.shape == (90, 2 + 1 + 3)
+    np.testing.assert_array_equal(X[:, 2], cat[:, 0])
+    np.testing.assert_array_equal(X[:, 3:].sum(axis=1), cat[:, 1] >= 0)
+    assert np.isfinite(defaults.split(X, y, task, 0)[0]).all()
+    done = run("--cases", "defaults", "--tables", str(tmp_path / "nowhere"))
+    assert "there is no .npz file in" in done.stderr
 
 
 # The table of cases -----------------------------------------------------------------------------
@@ -133,21 +189,22 @@ def test_what_a_contender_prints_is_not_taken_for_an_answer():
 def test_an_unknown_name_is_an_error_that_lists_the_names(option):
     done = run(option, "fashion-33")
     assert done.returncode == 2
-    known = CASES if option == "--cases" else CONTENDERS
+    known = NAMES if option == "--cases" else CONTENDERS
     assert f"there is no 'fashion-33'; choose from {', '.join(known)}" in done.stderr
 
 
 def test_notes_survive_and_are_not_lost_silently(tmp_path):
     path = tmp_path / "RESULTS.md"
-    report.write(path, ["## First"])
+    report.write(path, ["## First\n\none", "## Second\n\nof old"])
     text = path.read_text(encoding="utf-8")
     assert report.NO_NOTES in text
     path.write_text(text.replace(report.START, f"{report.START}\nBy hand.\n"), encoding="utf-8")
-    report.write(path, ["## Second"])
+    report.write(path, ["## Second\n\n2", "## Third"])
     text = path.read_text(encoding="utf-8")
     assert "By hand." in text
-    assert text.endswith("## Second\n")
-    assert "## First" not in text
+    # What was measured now takes the place of what was; the rest stays.
+    assert text.endswith("\n\n## First\n\none\n\n## Second\n\n2\n\n## Third\n")
+    assert "of old" not in text
     path.write_text("no markers", encoding="utf-8")
     with pytest.raises(ValueError, match="has no notes between the lines"):
         report.write(path, [])
@@ -172,3 +229,12 @@ def test_quick_run_of_two_cases(tmp_path):
     text = path.read_text(encoding="utf-8")
     assert done.stdout.strip() in text
     assert "- Commit: " in text
+
+
+def test_quick_run_of_defaults():
+    done = run("--quick", "--cases", "defaults")
+    assert done.returncode == 0, done.stderr
+    assert "Skipped" not in done.stdout
+    for name in ("iris", "diabetes"):
+        assert re.search(rf"\n\| {name} +\|( +\d\.\d+ \|){{4}}", done.stdout)
+    assert "quick, so the figures mean nothing" in done.stdout
