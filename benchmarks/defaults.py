@@ -2,7 +2,8 @@
 
 scikit-learn's MLP and skdeep's are fitted, as they come, to the same rows of data sets that are
 part of scikit-learn, and judged by rows that neither has seen. A round is a seed: of the split, of
-generated data, and of both models. Tables of one's own are added from a folder of files.
+generated data, and of both models; the hidden layers differ from round to round. Tables of one's
+own are added from a folder of files.
 """
 
 from __future__ import annotations
@@ -159,11 +160,13 @@ def measure(n_rounds: int, quick: bool, tables: Path | None, report) -> Iterator
     for path in sorted(tables.glob("*.npz")) if tables else []:
         X, y, tasks[path.stem] = read_table(path)
         loaders[path.stem] = lambda seed, X=X, y=y: (X, y)
-    settings = [Setting(*values) for values in product(HIDDEN, PREPARATIONS, (False, True))]
+    preparations = list(PREPARATIONS)
     if quick:
         loaders = {name: loaders[name] for name in ("iris", "diabetes")}
-        settings = [Setting((10,), "standardized", early) for early in (False, True)]
+        preparations = ["standardized"]
     for seed in range(n_rounds):
+        hidden = (10,) if quick else HIDDEN[seed % len(HIDDEN)]
+        settings = [Setting(hidden, *values) for values in product(preparations, (False, True))]
         for name, load in loaders.items():
             report(f"round {seed + 1} of {n_rounds}: {name}")
             data = split(*load(seed), tasks[name], seed)
