@@ -25,6 +25,8 @@ LEVELLING_OFF = {
 SATURATED_WITHIN = 0.01
 # ... for more than this share of the rows.
 SATURATED_ROWS = 0.9
+# Within this share of the range from one of its ends, an output is near it: the slope is small.
+NEAR_WITHIN = 0.05
 
 
 @dataclass
@@ -39,6 +41,9 @@ class LayerRow:
         Of what it puts out.
     dead, saturated : float
         Shares of its units; 0 where its activation has no such units.
+    near_ends : float
+        The share of all that it puts out that is near an end of the activation's range; 0 if the
+        activation does not level off at both ends.
     weight_norm : float
         NaN for an activation without weights of its own.
     gradient_rms : float
@@ -52,6 +57,7 @@ class LayerRow:
     std: float
     dead: float
     saturated: float
+    near_ends: float
     weight_norm: float
     gradient_rms: float
     outputs: np.ndarray
@@ -164,17 +170,18 @@ def _row(i: int, layer: Layer, A: np.ndarray, dense: Dense | None) -> LayerRow:
         mean=float(A.mean()),
         std=float(A.std()),
         dead=float((A == 0).all(axis=0).mean()) if isinstance(f, WITH_DEAD_UNITS) else 0.0,
-        saturated=_saturated(A, f),
+        saturated=float((_near_ends(A, f, SATURATED_WITHIN).mean(axis=0) > SATURATED_ROWS).mean()),
+        near_ends=float(_near_ends(A, f, NEAR_WITHIN).mean()),
         weight_norm=np.nan if dense is None else float(np.linalg.norm(dense.weights)),
         gradient_rms=np.nan if gradient is None else float(np.sqrt(np.mean(gradient**2))),
         outputs=A,
     )
 
 
-def _saturated(A: np.ndarray, f: Any) -> float:
+def _near_ends(A: np.ndarray, f: Any, within: float) -> np.ndarray:
+    """Return which outputs lie within this share of the activation's range from its ends."""
     if type(f) not in LEVELLING_OFF:
-        return 0.0
+        return np.zeros(A.shape, bool)
     low, high = LEVELLING_OFF[type(f)]
-    margin = SATURATED_WITHIN * (high - low)
-    at_end = (low + margin >= A) | (high - margin <= A)
-    return float((at_end.mean(axis=0) > SATURATED_ROWS).mean())
+    margin = within * (high - low)
+    return (low + margin >= A) | (high - margin <= A)

@@ -10,15 +10,22 @@ from sklearn.datasets import (
     load_digits,
     load_iris,
     load_wine,
+    make_circles,
+    make_friedman1,
+    make_moons,
     make_multilabel_classification,
+    make_regression,
 )
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
 from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor
-from skdeep.initializers import Constant, VarianceScaling
+from skdeep.initializers import Constant, Uniform, VarianceScaling
 from skdeep.inspection import diagnose
+from skdeep.inspection.probing import as_it_started
+from skdeep.losses import QuantileLoss
+from skdeep.regularizers import L2
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -29,6 +36,12 @@ half = slice(0, 900), slice(900, None)
 noise = np.random.default_rng(0).standard_normal((300, 5))
 diabetes, progression = load_diabetes(return_X_y=True)
 diabetes, progression = scale(diabetes), scale(progression)
+circles, rings = make_circles(400, noise=0.1, factor=0.4, random_state=0)
+
+
+def load_scaled(load):
+    data, target = load(return_X_y=True)
+    return scale(data), target
 
 
 def classifier(*args, **options):
@@ -65,6 +78,7 @@ ILL = {
     "vanishing gradients": [
         fitted(lambda: classifier(deep, "logistic", solver="sgd")),
         fitted(lambda: regressor(deep, "logistic", max_iter=6), diabetes, progression),
+        fitted(lambda: classifier((20,) * 8, "logistic", max_iter=100)),  # before training only
     ],
     "exploding gradients": [
         fitted(lambda: classifier(deep, initializer=VarianceScaling(60.0), solver="sgd", max_iter=6,
@@ -76,8 +90,24 @@ ILL = {
         fitted(lambda: classifier((32,), bias_initializer=Constant(-50.0), batch_norm="after")),
     ],
     "saturated units": [
-        fitted(lambda: classifier((32,), "tanh", initializer="glorot_uniform", max_iter=6), X * 100),
+        fitted(lambda: classifier((32,), "tanh", initializer=Uniform(-5, 5), max_iter=6)),
         fitted(lambda: classifier((32,), "logistic", bias_initializer=Constant(-30.0))),
+        *[  # before training only, some of them
+            fitted(
+                lambda seed=seed: classifier(
+                    (5,) * 5, "tanh", initializer=Uniform(0, 1), max_iter=50, random_state=seed
+                ),
+                circles, rings,
+            )
+            for seed in range(4)
+        ],
+    ],
+    "symmetric units": [
+        fitted(lambda: classifier((30, 20), initializer="zeros")),
+        fitted(lambda: classifier((16,), initializer="zeros", bias_initializer="zeros")),
+        fitted(lambda: classifier((16, 16), "tanh", initializer="zeros", bias_initializer="zeros")),
+        fitted(lambda: regressor((16,), "tanh", initializer=[Constant(0.1)] * 2,
+                                 bias_initializer="zeros"), diabetes, progression),
     ],
     "unscaled inputs": [
         fitted(lambda: classifier((16,), max_iter=6), digits.data * 16),
@@ -88,9 +118,25 @@ ILL = {
         fitted(lambda: regressor((8,), max_iter=6), diabetes, progression * 77 + 152),
         fitted(lambda: regressor((8,), max_iter=6), diabetes, progression / 1e4),
     ],
+    "targets out of reach": [
+        fitted(lambda output=output: regressor((8,), output_activation=output),
+               diabetes, progression)
+        for output in ("relu", "softplus", "exponential", "logistic", "tanh")
+    ],
+    "too much regularization": [
+        fitted(lambda: classifier((16,), alpha=1e4, max_iter=100)),
+        fitted(lambda: classifier((16,), alpha=1e3, l1_ratio=1.0, max_iter=100)),
+        fitted(lambda: classifier((16,), solver="lbfgs", alpha=1e5, max_iter=100)),
+        fitted(lambda: classifier((16,), kernel_regularizer=L2(100.0), max_iter=100)),
+        fitted(lambda: classifier((16,), weight_decay=300.0, max_iter=100)),
+        fitted(lambda: regressor((16,), alpha=1e4, max_iter=100), diabetes, progression),
+        fitted(lambda: regressor((), alpha=1e4, max_iter=100), diabetes, progression),
+    ],
     "learning rate too high": [
         fitted(lambda: classifier((16,), learning_rate_init=3.0)),
         fitted(lambda: classifier((16,), solver="sgd", learning_rate_init=8.0, momentum=0.0)),
+        fitted(lambda: classifier((100,), learning_rate_init=1.0),  # its curve looks fine
+               *load_scaled(load_breast_cancer)),
     ],
     "learning rate too low": [
         fitted(lambda: classifier((16,), learning_rate_init=1e-6)),
@@ -145,9 +191,22 @@ def test_a_healthy_network_gets_a_clean_bill(make):
         ("tiny batches", fitted(lambda: classifier((8,), batch_size=4, max_iter=5))),
         ("dead units", fitted(lambda: classifier((8,), "elu", bias_initializer=Constant(-50.0)))),
         ("vanishing gradients", fitted(lambda: classifier(deep, "selu"))),
+        ("symmetric units", fitted(lambda: classifier((16,), bias_initializer="zeros"))),
+        ("too much regularization", fitted(lambda: classifier((16,), alpha=0.1, max_iter=2))),
+        ("too much regularization", fitted(lambda: regressor((), max_iter=3), noise, noise[:, 0])),
+        ("targets out of reach", fitted(lambda: regressor((8,), output_activation="softplus"),
+                                        diabetes, np.exp(progression))),
+        ("unscaled targets", fitted(lambda: regressor((8,), standardize_y=True),
+                                    diabetes, progression * 77 + 152)),
+        ("learning rate too high", fitted(lambda: classifier((100,), max_iter=500),
+                                          *load_scaled(load_breast_cancer))),
+        ("learning rate too high", fitted(lambda: classifier((100,), solver="lbfgs", max_iter=200),
+                                          *load_scaled(load_breast_cancer))),
+        ("saturated units", fitted(lambda: classifier((32, 32), "logistic", solver="lbfgs",
+                                                      max_iter=200))),
     ],
     ids=lambda v: v if isinstance(v, str) else "",
-)
+)  # fmt: skip
 def test_what_helps_makes_it_go_away(kind, make):
     assert kind not in kinds(diagnose(*make()))
 
@@ -169,6 +228,137 @@ def test_there_are_no_false_alarms(load, options):
     model = MLPClassifier(random_state=0, **options).fit(X_train, y_train)
     if model.score(X_val, y_val) > 0.94:
         assert kinds(diagnose(model, X_train, y_train, X_val, y_val)) == set()
+
+
+CLASSES = {
+    **{load.__name__: load for load in (load_iris, load_wine, load_breast_cancer, load_digits)},
+    "circles": lambda **_: make_circles(500, noise=0.1, factor=0.4, random_state=0),
+    "moons": lambda **_: make_moons(500, noise=0.2, random_state=0),
+}
+NUMBERS = {
+    "diabetes": load_diabetes,
+    "regression": lambda **_: make_regression(1000, 8, noise=20, random_state=0),
+    "friedman": lambda **_: make_friedman1(1000, noise=1, random_state=0),
+}
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+@pytest.mark.parametrize("name", [*CLASSES, *NUMBERS])
+def test_sound_networks_stay_clean(name, solver):
+    data, target = {**CLASSES, **NUMBERS}[name](return_X_y=True)
+    data, rate = scale(data), 0.02 if solver == "sgd" else 0.001
+    options = {"solver": solver, "learning_rate_init": rate, "random_state": 0}
+    if name in CLASSES:
+        model = MLPClassifier(**options).fit(data, target)
+    else:
+        target = scale(target)
+        model = MLPRegressor(**options).fit(data, target)
+    assert diagnose(model, data, target).findings == []
+    if data.shape[1] > 2:
+        model = MLPAutoencoder((data.shape[1] // 2,), **options).fit(data)
+        assert kinds(diagnose(model, data)) <= {"underfitting", "learning rate too low"}
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"solver": "sgd"}, {"batch_norm": "before"}, {"activation": "selu"}, {"activation": "tanh"},
+], ids=str)  # fmt: skip
+def test_nothing_but_underfitting_is_said_of_noise(options):
+    model = regressor((20,) * 4, **options).fit(noise, xor)
+    new = {"symmetric units", "saturated units", "vanishing gradients", "too much regularization"}
+    assert not new & kinds(diagnose(model, noise, xor))
+
+
+@pytest.mark.parametrize(("kind", "others"), [
+    ("symmetric units", {"underfitting"}),
+    ("too much regularization", {"underfitting"}),
+    ("targets out of reach", {"underfitting"}),
+])  # fmt: skip
+def test_what_follows_from_a_cause_is_left_out(kind, others):
+    for make in ILL[kind]:
+        report = diagnose(*make())
+        assert kinds(report) - {kind} <= others
+        for finding in report.findings:
+            assert "more units" not in finding.advice
+            assert "learning_rate_init" not in finding.advice
+
+
+def test_the_parameter_that_penalizes_most_is_named():
+    names = ["alpha"] * 3 + ["kernel_regularizer", "weight_decay"]
+    for name, make in zip(names, ILL["too much regularization"], strict=False):
+        finding = next(f for f in diagnose(*make()).findings if "regulariz" in f.kind)
+        assert f"{name}=" in finding.evidence
+        assert name in finding.advice
+
+
+def test_worse_than_a_constant():
+    halves = diabetes[:200], progression[:200], diabetes[200:], progression[200:]
+    model = regressor((200,), max_iter=3, initializer=VarianceScaling(20.0)).fit(*halves[:2])
+    report = diagnose(model, *halves)
+    assert kinds(report) == {"underfitting"}
+    assert report.findings[0].advice == "more epochs than max_iter=3"  # the loss still falls
+    model = regressor((50,), max_iter=20, learning_rate_init=3.0).fit(halves[0], halves[1] * 100)
+    report = diagnose(model, halves[0], halves[1] * 100, halves[2], halves[3] * 100)
+    advice = next(f.advice for f in report.findings if f.kind == "underfitting")
+    assert "overfitting" not in kinds(report)
+    for what in ("a lower learning_rate_init than 3", "standardize_y=True", "more epochs"):
+        assert what in advice
+    model = classifier((), alpha=1e4).fit(*load_scaled(load_iris))
+    report = diagnose(model, *load_scaled(load_iris))
+    assert kinds(report) == {"too much regularization", "underfitting"}
+    assert report.findings[1].advice.startswith("first what helps against too much regular")
+
+
+def test_more_and_fewer_units_are_never_advised_together():
+    parts = noise[:150], noise[:150, 0] * 0 + random_labels[:150], noise[150:], random_labels[150:]
+    report = diagnose(regressor((100,), max_iter=60).fit(*parts[:2]), *parts)
+    assert kinds(report) == {"underfitting", "overfitting"}
+    advice = [f.advice for f in report.findings]
+    assert sum("more units" in text for text in advice) == 1
+    assert not any("fewer units" in text or "larger alpha" in text for text in advice)
+
+
+def test_unscaled_targets_are_told_of_standardize_y():
+    report = diagnose(*ILL["unscaled targets"][0]())
+    advice = next(f.advice for f in report.findings if f.kind == "unscaled targets")
+    assert "standardize_y=True" in advice
+    assert "TransformedTargetRegressor" in advice
+
+
+def test_errors_are_about_what_was_trained_for():
+    target = np.where(np.random.default_rng(0).random(len(y)) < 0.5, 0, y == 8)
+    model = classifier((5,), class_weight="balanced", max_iter=30).fit(X, target)
+    assert np.mean(model.predict(X) != target) > target.mean()  # worse than a constant ...
+    assert kinds(diagnose(model, X, target, X, target)) == set()  # ... that finds no class
+    model = regressor((20,), loss=QuantileLoss(0.95), max_iter=100).fit(diabetes, progression)
+    assert model.score(diabetes, progression) < 0
+    assert "underfitting" not in kinds(diagnose(model, diabetes, progression))
+
+
+@pytest.mark.parametrize("random_state", [0, None, np.random.RandomState(0)], ids=str)
+def test_the_start_is_what_training_began_with(random_state):
+    model = classifier((8, 8), max_iter=2, learning_rate_init=1e-12, random_state=random_state)
+    model.fit(X, y)
+    states = [np.random.get_state()[1].copy()]  # noqa: NPY002
+    if random_state:
+        states.append(random_state.get_state()[1].copy())
+    start = as_it_started(model, X, y)
+    np.testing.assert_array_equal(np.random.get_state()[1], states[0])  # noqa: NPY002
+    if random_state:
+        np.testing.assert_array_equal(random_state.get_state()[1], states[1])
+    shapes = [[w.shape for w in m.coefs_] for m in (start, model)]
+    assert shapes[0] == shapes[1]
+    if random_state == 0:
+        for a, b in zip([*start.coefs_, *start.intercepts_], [*model.coefs_, *model.intercepts_],
+                        strict=True):  # fmt: skip
+            np.testing.assert_allclose(a, b, atol=1e-9)
+
+
+def test_where_the_start_is_not_known():
+    model = classifier((20,) * 8, "logistic", max_iter=10).fit(X, y)
+    for changed in ((3,), "no sizes"):
+        model.set_params(hidden_layer_sizes=changed)
+        assert as_it_started(model, X, y) is None
+        assert "underfitting" in kinds(diagnose(model, X, y))
 
 
 def test_more_that_is_found():

@@ -1,0 +1,1 @@
+"""What the doctor looks for: each function yields findings of one case."""

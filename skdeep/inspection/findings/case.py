@@ -1,0 +1,155 @@
+"""A fitted model with the data to judge it by, and what is said of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from skdeep.estimators.options import uses_lbfgs
+from skdeep.inspection.findings.errors import relative_error
+from skdeep.inspection.probing import Probe, as_it_started
+from skdeep.inspection.statistics import LayerReport, layer_statistics
+from skdeep.layers import Dense
+
+# Errors are relative to that of a constant prediction; for numbers this is a variance, and noise is
+# in it.
+UNDERFITTING = {"classes": 0.3, "numbers": 0.7}
+
+
+@dataclass
+class Finding:
+    """Something that is wrong.
+
+    Attributes
+    ----------
+    kind : str
+        "vanishing gradients", "exploding gradients", "dead units", "saturated units", "symmetric
+        units", "unscaled inputs", "unscaled targets", "targets out of reach", "learning rate too
+        high", "learning rate too low", "too much regularization", "tiny batches", "class
+        imbalance", "underfitting" or "overfitting".
+    evidence : str
+        The figure that was seen.
+    advice : str
+        What to try.
+    """
+
+    kind: str
+    evidence: str
+    advice: str
+
+
+class Case:
+    """A fitted model, its data, and the figures that several findings need.
+
+    Attributes
+    ----------
+    model : fitted estimator of skdeep
+    X, y, X_val, y_val : data as fit takes them
+    probe : Probe
+        At most 2,000 of the rows.
+    layers : LayerReport
+    """
+
+    def __init__(self, model: Any, X: Any, y: Any, X_val: Any, y_val: Any):
+        self.model = model
+        self.X, self.y = X, y
+        self.X_val, self.y_val = X_val, y_val
+        self.layers: LayerReport = layer_statistics(model, X, y)
+        self.probe = Probe(model, X, y)
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether the targets are classes."""
+        return hasattr(self.model, "classes_")
+
+    @property
+    def is_stochastic(self) -> bool:
+        """Whether there are a learning rate and batches."""
+        return not uses_lbfgs(self.model)
+
+    @cached_property
+    def error(self) -> float:
+        """The error on the training data, relative to that of a constant prediction."""
+        return relative_error(self.model, self.X, self.y)
+
+    @property
+    def underfits(self) -> bool:
+        """Whether the error on the training data is high."""
+        return not self.error <= self._limit
+
+    @property
+    def learns_well(self) -> bool:
+        """Whether that error is far from high."""
+        return self.error <= self._limit / 2
+
+    @property
+    def _limit(self) -> float:
+        return UNDERFITTING["classes" if self.is_classifier else "numbers"]
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows."""
+        return self.X.shape[0] if hasattr(self.X, "shape") else len(self.X)
+
+    @property
+    def rows_a_step(self) -> int:
+        """The number of rows that a step of the solver takes."""
+        if not self.is_stochastic:
+            return self.n_rows
+        size = self.model.batch_size
+        return min(200 if size == "auto" else size, self.n_rows)
+
+    @property
+    def output_layer(self) -> Dense:
+        """The layer that the raw outputs come from."""
+        return output_layer(self.model)
+
+    @property
+    def hidden_dense_layers(self) -> list[Dense]:
+        """The dense layers below the output layer that have weights of their own."""
+        return hidden_dense_layers(self.model)
+
+    @cached_property
+    def losses(self) -> np.ndarray:
+        """The training curve, without what is not finite."""
+        losses = np.array(self.model.loss_curve_)
+        return losses[np.isfinite(losses)]
+
+    @property
+    def loss_still_falls(self) -> bool:
+        """Whether the loss fell in nearly all epochs of the second half."""
+        later = self.losses[len(self.losses) // 2 :]
+        return len(later) > 1 and bool(np.mean(np.diff(later) < 0) > 0.9)
+
+    def raw_outputs(self, model: Any) -> np.ndarray:
+        """Return the raw outputs of this model, or of what it was at the start."""
+        return model.network_.infer(self.probe.X)
+
+    @cached_property
+    def start(self) -> Any | None:
+        """The model as it was before training; None if that is not known."""
+        return as_it_started(self.model, self.X, self.y)
+
+    @cached_property
+    def layers_at_start(self) -> LayerReport | None:
+        """The figures of the layers before training; None if they are not known."""
+        return None if self.start is None else layer_statistics(self.start, self.X, self.y)
+
+
+def output_layer(model: Any) -> Dense:
+    """Return the layer that the raw outputs come from."""
+    return model.network_.layers[model.network_.hidden_stops[-1]]
+
+
+def hidden_dense_layers(model: Any) -> list[Dense]:
+    """Return the dense layers below the output layer that have weights of their own."""
+    return [
+        layer
+        for layer in model.network_.walk()
+        if isinstance(layer, Dense)
+        and hasattr(layer, "kernel_")
+        and layer is not output_layer(model)
+    ]
