@@ -95,6 +95,14 @@ def test_the_watching(capsys):
     assert "Stopped after epoch" in out
 
 
+def test_the_data_frame(capsys):
+    pytest.importorskip("pandas")
+    runpy.run_path(str(ROOT / "examples" / "data_frame.py"), run_name="__main__")
+    out = capsys.readouterr().out
+    linear, network = (float(out.split(f"{name}:")[1].split()[0]) for name in ("model", "network"))
+    assert network > linear + 0.2
+
+
 def test_the_look_inside(capsys, tmp_path):
     pytest.importorskip("matplotlib").use("Agg")
     example = runpy.run_path(str(ROOT / "examples" / "look_inside.py"))

@@ -60,12 +60,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     initializer : str, Initializer or sequence, default="auto"
         First values of the hidden layers' weights: a name from `skdeep.initializers` or an
         instance, or one a layer (and one more for the output layer, which else follows "auto").
-        "auto" is U with variance 0.1 / fan_in in the first hidden layer and 0 in the output
-        layer; between them it follows the activation: He for the ReLU family, Glorot otherwise.
-        It is LeCun normal in all hidden layers with SELU.
+        "auto" is U with variance 0.1 / fan_in in the first hidden layer, divided by the standard
+        deviations of the columns; above it, He for the ReLU family and Glorot otherwise. With
+        SELU it is LeCun normal in all hidden layers.
     bias_initializer : str or Initializer, default="auto"
         First values of all biases. "auto" is U(-0.3, 0.3) in hidden layers, and 0 in those with
-        SELU or with a batch norm behind them; in the output layer the best constant prediction.
+        SELU or with a batch norm behind them; the first layer's make up for the means of the
+        columns. In the output layer it is the best constant prediction.
     batch_norm : {None, "before", "after"}, default=None
         Batch normalization in every hidden layer, before or after the activation. "before"
         drops the dense layer's bias, as the normalization has its own.
@@ -126,7 +127,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     learning_rate : str or Schedule, default="constant"
         "constant", "invscaling", "adaptive", "step", "exponential", "inverse_time", "linear",
         "polynomial", "cosine", "cosine_restarts", "one_cycle", "warmup_cosine", or an instance
-        from `skdeep.schedules`. Works with every solver but "lbfgs".
+        from `skdeep.schedules`. Works with every solver but "lbfgs"; "invscaling" by name has no
+        effect on "adam", as in scikit-learn.
     learning_rate_init : float, default=0.001
         The learning rate that the schedule starts from.
     learning_rate_multipliers : float or sequence of float, default=1.0
@@ -162,13 +164,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     shuffle : bool, default=True
         Whether rows come in a new order in every epoch.
     tol : float, default=1e-4
-        What counts as an improvement of the training loss, or of the score with
-        `early_stopping`.
+        By how much the training loss has to be better to count as an improvement; with
+        `early_stopping`, the validation score or the validation loss.
     n_iter_no_change : int or inf, default=10
-        Training stops after so many epochs without an improvement.
+        Training stops after more than so many epochs in a row without an improvement.
     early_stopping : bool, default=False
-        Whether to stop by the score on validation data, and to restore the best epoch's
-        weights.
+        Whether to stop by the score and the loss on validation data, and to restore the best
+        epoch's weights.
     validation_fraction : float, default=0.1
         The share of rows set aside for that, where fit is given no X_val; stratified.
     scoring : str, callable or None, default=None
