@@ -48,8 +48,31 @@ class Optimizer(Component):
         """Drop the state."""
         self.slots_ = self._update = None
 
+    def suits(self, n_parameters: int, dtype: np.dtype) -> bool:
+        """Whether there is a state, and it is one of so many parameters."""
+        slots = getattr(self, "slots_", None)
+        return (
+            isinstance(slots, list)
+            and len(slots) == len(self.slots)
+            and all(
+                isinstance(slot, np.ndarray)
+                and slot.shape == (n_parameters,)
+                and slot.dtype == dtype
+                and slot.flags.carray
+                for slot in slots
+            )
+        )
+
     def bind(self, kernels, n_parameters: int, dtype: np.dtype) -> None:
-        """Choose the kernels that do the steps, once started."""
+        """Choose the kernels that do the steps, once started.
+
+        Compiled kernels trust sizes, so that no state of another size may get to them.
+        """
+        if not self.suits(n_parameters, dtype):
+            raise ValueError(
+                f"{self!r} has no state for {n_parameters} parameters in {np.dtype(dtype)}; "
+                "call start first."
+            )
         self._update = kernels.bind_update(self, n_parameters, dtype)
 
     def step(

@@ -141,3 +141,43 @@ def test_two_optimizers_do_not_share_anything():
     for g in gradients(5):
         second.step(other, g.copy(), 0.1)
     np.testing.assert_array_equal(w, other)
+
+
+# A state that is not for these parameters --------------------------------------------------------
+
+CUTS = {
+    "short": lambda slots: [slot[:1] for slot in slots],
+    "one too few": lambda slots: slots[:-1],
+    "another dtype": lambda slots: [slot.astype(np.float32) for slot in slots],
+    "read-only": lambda slots: [read_only(slot) for slot in slots],
+    "strided": lambda slots: [np.repeat(slot, 2)[::2] for slot in slots],
+    "no arrays": lambda slots: [list(slot) for slot in slots],
+    "no list": lambda slots: None,
+}
+
+
+def read_only(array):
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_kernels_are_not_bound_to_slots_of_another_size(cut):
+    kernels = numpy_kernels
+    optimizer = Adam()
+    optimizer.start(40, np.float64)
+    optimizer.bind(kernels, 40, np.float64)
+    optimizer.slots_ = CUTS[cut](optimizer.slots_)
+    with pytest.raises(ValueError, match="has no state for 40 parameters"):
+        optimizer.bind(kernels, 40, np.float64)
+
+
+def test_a_step_of_compiled_kernels_checks_sizes():
+    kernels = pytest.importorskip("skdeep.kernels.numba_kernels")
+    optimizer = Adam()
+    optimizer.start(40, np.float64)
+    optimizer.bind(kernels, 40, np.float64)
+    for n_weights, n_gradients, n_kernels in [(41, 41, 0), (40, 39, 0), (40, 40, 41)]:
+        with pytest.raises(ValueError, match="40 parameters expected"):
+            optimizer.step(np.ones(n_weights), np.ones(n_gradients), 0.1, n_kernels)

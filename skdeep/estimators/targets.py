@@ -56,10 +56,19 @@ class ClassEncoder:
             raise ValueError(f"{n_classes} classes do not go with {self.n_outputs} outputs")
 
     def labels(self, y: Any) -> np.ndarray:
-        """Return the classes that y has, of the same kind as the encoder's."""
-        if self.kind == "multilabel" or type_of_target(y) == "multilabel-indicator":
-            return np.arange(np.shape(y)[1] if np.ndim(y) == 2 or sp.issparse(y) else 1)
-        return unique_labels(y)
+        """Return the classes that y has; raise ValueError if it is of another kind."""
+        is_indicator = type_of_target(y) == "multilabel-indicator"
+        if is_indicator != (self.kind == "multilabel"):
+            given, wanted = (
+                (f"a 0/1 indicator matrix of shape {y.shape}", "one label a row, in 1-D")
+                if is_indicator
+                else ("one label a row", f"a 0/1 indicator matrix of {self.n_outputs} columns")
+            )
+            raise ValueError(
+                f"y is {given}. The model was fitted to {wanted}; give y in that form, or fit a "
+                "new model."
+            )
+        return np.arange(y.shape[1]) if is_indicator else unique_labels(y)
 
     def unseen(self, y: Any) -> np.ndarray:
         """Return the classes of y that the encoder does not know."""

@@ -226,7 +226,8 @@ class Trainer:
             batches.bind(kernels)
             self.begin_training()
             n_trainable, dtype = self.network.parameters.n_trainable, self.network.dtype
-            if not self.optimizer.started:
+            # A state of another size is about parameters that no longer train.
+            if not self.optimizer.suits(n_trainable, dtype):
                 self.optimizer.start(n_trainable, dtype)
             self.optimizer.bind(kernels, n_trainable, dtype)
             self.n_batches = len(batches)
@@ -382,7 +383,7 @@ class Trainer:
 
     def divergence(self, what: str, epoch: int) -> DivergenceError:
         """Return the error to raise: what happened, and what helps."""
-        advice = "scale the inputs (StandardScaler) or the targets (TransformedTargetRegressor)"
+        advice = "scale the inputs (StandardScaler) or the targets (standardize_y=True)"
         if self.optimizer is not None:
             rate = f"learning_rate_init={self.learning_rate_init!r}"
             advice += f", lower {rate}, or set clip_norm=1"

@@ -274,3 +274,25 @@ def test_warnings_name_the_line_of_the_user(options, words):
             warnings.simplefilter("always")
             model.fit(X, X[:, 0] > 0)
         assert [w.filename for w in caught if words in str(w.message)] == [__file__]
+
+
+class Freeze(Callback):
+    """Freeze the first layer while a model trains."""
+
+    def on_epoch_begin(self, trainer):
+        for parameter in trainer.network.parameters.parameters[:2]:
+            parameter.frozen = True
+        trainer.rearrange()
+
+
+def test_the_optimizers_state_is_dropped_if_other_parameters_train():
+    """Compiled code would write beyond the ends of arrays."""
+    model = MLPClassifier((500,), callbacks=[Freeze()], random_state=0)
+    model.partial_fit(X_iris, y_iris, classes=[0, 1, 2])
+    model.set_params(dropout=0.1, callbacks=None)
+    for _ in range(3):
+        model.partial_fit(X_iris, y_iris)
+    assert model.optimizer_.slots_[0].size == model.network_.parameters.n_trainable
+    model.optimizer_.slots_ = [slot[:1] for slot in model.optimizer_.slots_]
+    model.partial_fit(X_iris, y_iris)
+    assert model.optimizer_.slots_[0].size == model.network_.parameters.n_trainable

@@ -241,6 +241,8 @@ def bind_update(optimizer, n_parameters: int, dtype):
 
     def update(w, g, lr, n_kernels, l2, keep):
         constants = (*map(float, optimizer.compiled_constants(lr)), 0.0, 0.0, 0.0)[:5]
+        if not w.size == g.size == n_parameters >= n_kernels:
+            raise ValueError(f"{n_parameters} parameters expected, {w.size} and {g.size} given")
         squares = run(w, g, p, q, r, n_kernels, l2, keep, constants)
         return l2 / 2 * squares if l2 else 0.0  # 0 * infinity would be NaN
 
