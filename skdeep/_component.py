@@ -296,3 +296,14 @@ def _has_filter(module: str, message: str, category: type[Warning]) -> bool:
         and (of_message is None or fits(of_message, message))
         for _, of_message, of_category, of_module, _ in warnings.filters
     )
+
+
+def described(value: Any) -> Any:
+    """Return a value as nested tuples of text that compare: parts by class and parameters."""
+    if isinstance(value, Component):
+        parameters = value.get_params(deep=False).items()
+        kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        return (kind, *((name, described(v)) for name, v in parameters))
+    if is_per_layer(value):
+        return tuple(described(entry) for entry in value)
+    return repr(value)

@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 
 from skdeep.kernels import choose
-from skdeep.layers.base import Chain, Layer
+from skdeep.layers.base import Chain, Layer, at_most_columns
 from skdeep.layers.folding import folded
 from skdeep.parameters import Parameter, ParameterVector
 
@@ -18,8 +18,9 @@ from skdeep.parameters import Parameter, ParameterVector
 PREDICT_BLOCK_BYTES = 1 << 20
 # From so many rows on, folding batch norms into weights takes less time than it saves.
 FOLDING_ROWS = 256
-# What is believed of a network from a file: so many columns that no weight belongs to, and layers.
-MOST_BARE_COLUMNS = 1_000_000
+# What is believed of a network from a file: so many columns in all that no weight belongs to, and
+# so many layers.
+MOST_BARE_COLUMNS = 1 << 23
 MOST_LAYERS = 10_000
 TRAINING_ATTRIBUTES = ("_kernels", "_regularized", "_constrained", "_penalizing", "_finishing")
 
@@ -226,21 +227,22 @@ class Network:
         flags = [(bool(p.frozen), float(p.rate)) for p in self.parameters.parameters]
 
         def prepare(built: list[Layer]) -> None:
-            widths = [layer.n_outputs_ for top in built for layer in top.walk()]
-            if max([self.n_inputs, *widths]) > max(MOST_BARE_COLUMNS, values.size):
-                raise ValueError("there are more columns than anything is learned from")
             for parameter, flag in zip(parameters_of(built), flags, strict=True):
                 parameter.frozen, parameter.rate = flag
 
-        network = Network(
-            list(twins.values()),
-            [int(stop) for stop in self.hidden_stops],
-            int(self.n_inputs),
-            np.dtype(self.dtype),
-            np.random.default_rng(0),
-            prepare,
-            values,
-        )
+        left = MOST_BARE_COLUMNS + 4 * values.size - int(self.n_inputs)
+        if left < 0:
+            raise ValueError("there are more columns than anything is learned from")
+        with at_most_columns(left):
+            network = Network(
+                list(twins.values()),
+                [int(stop) for stop in self.hidden_stops],
+                int(self.n_inputs),
+                np.dtype(self.dtype),
+                np.random.default_rng(0),
+                prepare,
+                values,
+            )
         network.n_trainable_as_built = int(self.n_trainable_as_built)
         stops = network.hidden_stops
         if not stops or stops != sorted(stops) or not 0 <= stops[0] <= stops[-1] < len(layers):

@@ -6,7 +6,7 @@ import os
 
 from skdeep.estimators.base import BaseMLP
 from skdeep.estimators.files import InvalidFileError, read_file, write_file
-from skdeep.estimators.state import NotPlainError
+from skdeep.estimators.state import InvalidStateError, NotPlainError
 
 __all__ = ["InvalidFileError", "load", "save"]
 
@@ -28,6 +28,8 @@ def save(model: BaseMLP, path: str | os.PathLike) -> None:
     TypeError
         Where the model has parts of classes that are not skdeep's own. Files hold no code: `pickle`
         and `joblib` save such models.
+    ValueError
+        Where `load` would refuse the file: something was changed that does not go together.
     """
     models = BaseMLP.models()
     if type(model) not in models.values():
@@ -44,9 +46,14 @@ def save(model: BaseMLP, path: str | os.PathLike) -> None:
             f"skdeep.save: {error}. A file of skdeep holds no code; leave that part out with "
             "set_params, or save the model with pickle or joblib."
         ) from error
+    except InvalidStateError as error:
+        raise ValueError(
+            f"skdeep.save: load would not read this model: {error}. Its attributes do not go "
+            "together; fit it again, or save it with pickle or joblib."
+        ) from error
 
 
-def load(path: str | os.PathLike) -> BaseMLP:
+def load(path: str | os.PathLike, *, with_writers: bool = False) -> BaseMLP:
     """Read a model from a file that `save` wrote.
 
     No code is run that is in the file: there is none. A file from somebody else may hold a model
@@ -55,6 +62,10 @@ def load(path: str | os.PathLike) -> BaseMLP:
     Parameters
     ----------
     path : str or path-like
+    with_writers : bool, default=False
+        Whether callbacks that write files, such as `CSVLogger`, come back too. A file names the
+        paths that they write to at the next fit; so let them come back only from files that you
+        trust.
 
     Returns
     -------
@@ -66,4 +77,4 @@ def load(path: str | os.PathLike) -> BaseMLP:
         A ValueError: the file is no file of skdeep, was cut off, changed, or written by a newer
         version.
     """
-    return read_file(path, BaseMLP.models())
+    return read_file(path, BaseMLP.models(), with_writers)

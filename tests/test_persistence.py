@@ -9,13 +9,18 @@ import re
 import subprocess
 import sys
 import threading
+import time
+import tracemalloc
+import warnings
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from sklearn.datasets import load_iris
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
@@ -24,7 +29,14 @@ from sklearn.preprocessing import StandardScaler
 import skdeep
 from skdeep import InvalidFileError, MLPAutoencoder, MLPClassifier, MLPRegressor, load, save
 from skdeep.activations import ACTIVATIONS, PReLU
-from skdeep.callbacks import Callback, GradualUnfreezing, ModelCheckpoint
+from skdeep.callbacks import (
+    Callback,
+    CSVLogger,
+    GradualUnfreezing,
+    LearningRateLogger,
+    ModelCheckpoint,
+)
+from skdeep.estimators import files
 from skdeep.estimators.files import HASH_BYTES, LENGTHS
 from skdeep.layers import BatchNorm, Columns, Concatenate, Dense, Dropout, Layer, Residual
 from skdeep.losses import CLASSIFICATION_LOSSES, FocalLoss, Huber
@@ -35,7 +47,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 X, y = load_iris(return_X_y=True)
 CONVERTERS = {
-    "a file": lambda model, path: (save(model, path), load(path))[1],
+    "a file": lambda model, path: (save(model, path), load(path, with_writers=True))[1],
     "pickle": lambda model, path: pickle.loads(pickle.dumps(model)),
     "joblib": lambda model, path: joblib.load(joblib.dump(model, path)[0]),
     "deepcopy": lambda model, path: copy.deepcopy(model),
@@ -568,6 +580,73 @@ def generator(bit_generator, **changes):
     return {"$generator": plain}
 
 
+def in_front(*layers, n_inputs=4):
+    """Return a change that puts layers below the first one of a network."""
+
+    def change(model):
+        network = find(model, "network.Network")["state"]
+        back = layer("Columns", columns=[0, 1, 2, 3], n=-1)  # what the layers above expect
+        find(model, "layers.Chain")["state"]["layers"][:0] = [*layers, back]
+        network["hidden_stops"] = [stop + len(layers) + 1 for stop in network["hidden_stops"]]
+        network["n_inputs"] = model["state"]["n_features_in_"] = n_inputs
+
+    return change
+
+
+def columns(i):
+    return layer("Columns", columns={"$slice": [None, None, None]}, n=i)
+
+
+def gelu(i):
+    return layer("Activation", function={"$object": "activations.GELU", "number": f"f{i}",
+                                         "state": {}}, n=i)  # fmt: skip
+
+
+def shared(depth):
+    """Return a regularizer whose parts are the one below, twice."""
+    inner = {"$object": "regularizers.L1L2", "number": "r", "state": {"l1": 0.0, "l2": 0.0}}
+    for i in range(depth):
+        state = {"l1": inner, "l2": {"$same": inner["number"]}}
+        inner = {"$object": "regularizers.L1L2", "number": f"r{i}", "state": state}
+    return inner
+
+
+BOMBS = {
+    "shared": (of("estimators.MLPClassifier", kernel_regularizer=shared(20)), "share so many"),
+    "wide": (in_front(*map(columns, range(12)), n_inputs=1 << 26), "more columns than"),
+    "often": (in_front(*map(columns, range(300)), n_inputs=1 << 20), "more columns than"),
+    "slow": (in_front(*map(gelu, range(3000)), n_inputs=10**6), "more columns than"),
+    "range": (
+        in_front(layer("Columns", columns={"$range": [0, 3 * 10**7, 1]}), n_inputs=3 * 10**7),
+        "is longer than",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_small_files_take_neither_long_nor_much_memory(kind, good, tmp_path):
+    change, words = BOMBS[kind]
+    data = changed(good, change)
+    tracemalloc.start()
+    start = time.perf_counter()
+    message = refused(data, tmp_path / "model")
+    seconds, (_, peak) = time.perf_counter() - start, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert words in message
+    assert seconds < 10  # it was up to a minute, and doubled with one layer more
+    assert peak < 200e6 + 50 * len(data)
+
+
+def test_what_is_put_in_front_is_not_refused_as_such(good, tmp_path):
+    data = changed(good, in_front(columns(0), gelu(1)))
+    assert refused(data, tmp_path / "model") is None
+
+
+def test_a_header_of_nothing_but_brackets(tmp_path):
+    data = sealed(b'{"model":[' + b"{}," * 10**7 + b"{}]}", b"")
+    assert "more parts than any model" in refused(data, tmp_path / "model")
+
+
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_hostile_files_are_refused(kind, good, tmp_path):
     message = refused(changed(good, HOSTILE[kind]), tmp_path / "model")
@@ -588,14 +667,107 @@ def test_hostile_files_are_refused(kind, good, tmp_path):
         lambda m: setattr(m, "optimizer_", m._schedule),
     ],
 )
-def test_arrays_that_compiled_code_would_write_past_are_refused(change, tmp_path):
+def test_arrays_that_compiled_code_would_write_past_are_refused(change, tmp_path, monkeypatch):
     model = MLPClassifier((4,), random_state=0).partial_fit(X, y, classes=[0, 1, 2])
     save(model, tmp_path / "model")
     assert load(tmp_path / "model").optimizer_.started
     change(model)
-    save(model, tmp_path / "model")
+    with pytest.raises(ValueError, match="load would not read this model"):
+        save(model, tmp_path / "model")
+    assert load(tmp_path / "model").optimizer_.started  # the file is what it was
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "_model_of", lambda *_, **__: None)
+        save(model, tmp_path / "model")
     with pytest.raises(InvalidFileError, match="does not hold a model"):
         load(tmp_path / "model")
+
+
+# What was saved is read -------------------------------------------------------------------------
+
+
+class Stop(Callback):
+    """Stop with something that is true, but is no bool."""
+
+    needs_run_id = False
+
+    def __init__(self, path):
+        self.path = path
+
+    def on_epoch_end(self, trainer):
+        trainer.stop_training = np.True_
+        trainer.save(self.path)
+
+
+def test_a_users_callback_saves_what_can_be_read(tmp_path):
+    MLPClassifier((4,), callbacks=Stop(tmp_path / "model"), max_iter=3).fit(X, y)
+    assert load(tmp_path / "model").n_iter_ == 1
+
+
+def fitted_in_two_dtypes():
+    model = MLPClassifier((4,), max_iter=2, early_stopping=True).fit(X.astype("f4"), y)
+    return model.set_params(dtype="float64", early_stopping=False).partial_fit(X, y)
+
+
+def few_of_many_columns():
+    wide = sp.random(40, 1 << 20, 1e-5, format="csr", random_state=0)
+    layers = [Columns(range(20)), Dense(3)]
+    return MLPRegressor(layers=layers, max_iter=2).fit(wide, np.arange(40.0))
+
+
+def of_many_layers():
+    layers = [*[Dropout(0.0) for _ in range(3400)], Dense(3)]
+    return MLPRegressor(layers=layers, max_iter=1).fit(X, X[:, 0])
+
+
+class Interrupt(Callback):
+    """Ctrl-C while an epoch is written into the history."""
+
+    def on_epoch_end(self, trainer):
+        trainer.history["loss"].append(1.0)
+        raise KeyboardInterrupt
+
+
+def interrupted():
+    return MLPClassifier((4,), callbacks=Interrupt()).fit(X, y).set_params(callbacks=None)
+
+
+@pytest.mark.filterwarnings("ignore:Training interrupted")
+@pytest.mark.parametrize(
+    "make", [fitted_in_two_dtypes, few_of_many_columns, of_many_layers, interrupted]
+)
+def test_what_save_wrote_load_reads(make, tmp_path):
+    model = make()
+    save(model, tmp_path / "model")
+    twin = load(tmp_path / "model")
+    nothing = np.zeros((1, model.n_features_in_))
+    np.testing.assert_array_equal(twin.predict(nothing), model.predict(nothing))
+    assert len(set(map(len, twin.history_.values()))) == 1
+
+
+def test_callbacks_that_write_files_come_back_only_if_asked_for(tmp_path):
+    log, path = tmp_path / "log.csv", tmp_path / "model"
+    callbacks = [CSVLogger(log), LearningRateLogger(), ModelCheckpoint(tmp_path / "check")]
+    model = MLPClassifier((4,), max_iter=2, callbacks=callbacks).fit(X, y)
+    save(model, path)
+    (kept,) = load(path).callbacks
+    assert type(kept) is LearningRateLogger
+    kinds = [type(callback) for callback in load(path, with_writers=True).callbacks]
+    assert kinds == [CSVLogger, LearningRateLogger, ModelCheckpoint]
+    save(model.set_params(callbacks=CSVLogger(log)), path)
+    log.write_text("precious", encoding="utf-8")
+    twin = load(path)
+    assert twin.callbacks is None
+    twin.fit(X, y)
+    assert log.read_text(encoding="utf-8") == "precious"
+
+
+def test_reading_in_threads_leaves_warnings_alone(good, tmp_path):
+    path = tmp_path / "model"
+    path.write_bytes(good)
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: load(path), range(200)))
+    assert list(warnings.filters) == before
 
 
 def test_what_a_layer_says_of_its_weights_is_not_believed(tmp_path):

@@ -21,6 +21,8 @@ class Callback(Component):
     ----------
     runs_last : bool
         Whether its hooks come after those of the callbacks that don't say so.
+    writes_files : bool
+        Whether it writes to the disk, or to elsewhere. `skdeep.load` leaves such callbacks out.
     needs_run_id : bool
         Whether it needs `trainer.run_id`, which takes a look at all data.
     changes_course : bool
@@ -29,6 +31,7 @@ class Callback(Component):
 
     runs_last = False
     needs_run_id = False
+    writes_files = False
     changes_course = False
 
     @staticmethod

@@ -45,6 +45,7 @@ class ModelCheckpoint(Callback):
         The best figure so far, with `best_only`.
     """
 
+    writes_files = True
     _limits = {"every": Limit(1, integer=True)}
 
     def __init__(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from skdeep._component import InvalidParameterError, is_called_from
+from skdeep._component import InvalidParameterError, is_called_from, warn_user
 from skdeep.callbacks.base import Callback
 
 
@@ -63,7 +63,7 @@ class LearningRateLogger(Callback):
     """
 
     def on_train_begin(self, trainer):
-        if trainer.first_of_fit:
+        if trainer.first_of_fit or not hasattr(self, "rates_"):
             self.rates_: list[float] = []
 
     def on_batch_end(self, trainer):
@@ -81,6 +81,8 @@ class CSVLogger(Callback):
     append : bool, default=False
         Whether to go on with a file that is there.
     """
+
+    writes_files = True
 
     def __init__(self, path: str | os.PathLike, append: bool = False):
         self.path = path
@@ -109,12 +111,19 @@ class CSVLogger(Callback):
                 f"CSVLogger: {self.path_!r} has columns {self.columns_}, this run has {list(row)}; "
                 "give another path, or append=False."
             )
-        mode = "w" if is_new else "a"
-        with open(self.path_, mode, newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self.columns_)
-            if is_new:
-                writer.writeheader()
-            writer.writerow(row)
+        try:
+            with open(self.path_, "w" if is_new else "a", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, self.columns_)
+                if is_new:
+                    writer.writeheader()
+                writer.writerow(row)
+        except OSError as error:
+            if is_new:  # a wrong path, before much was learned
+                raise
+            warn_user(
+                f"CSVLogger could not write {self.path_!r}: {error}. Training continues.",
+                RuntimeWarning,
+            )
 
 
 class TensorBoard(Callback):
@@ -129,6 +138,8 @@ class TensorBoard(Callback):
     histograms : bool, default=False
         Whether to write the distribution of each layer's weights too, once an epoch.
     """
+
+    writes_files = True
 
     def __init__(self, log_dir: str | os.PathLike = "runs/{run}", histograms: bool = False):
         self.log_dir = log_dir
@@ -187,6 +198,8 @@ class MLflow(Callback):
     ----------
     run_id_ : str
     """
+
+    writes_files = True
 
     def __init__(
         self,
@@ -273,7 +286,7 @@ class LayerStatistics(Callback):
     """
 
     def on_train_begin(self, trainer):
-        if trainer.first_of_fit:
+        if trainer.first_of_fit or not hasattr(self, "statistics_"):
             names = ("weight_norm", "gradient_norm", "update_ratio")
             self.statistics_: dict[str, list] = {name: [] for name in names}
         self.layers_ = [name for name, _ in _kernels(trainer.network)]

@@ -7,8 +7,8 @@ from typing import Any
 from sklearn.base import clone
 
 from skdeep._component import (
-    Component,
     InvalidParameterError,
+    described,
     is_per_layer,
     per_layer,
     per_layer_and_output,
@@ -194,7 +194,7 @@ def _hidden_layer(
 def settings(estimator: Any) -> dict[str, Any]:
     """Return what a network was built from, in a form that compares."""
     return {
-        name: _described(_spelled_out(estimator, name))
+        name: described(_spelled_out(estimator, name))
         for name in STRUCTURE + LAYER_OPTIONS
         if hasattr(estimator, name)
     }
@@ -210,14 +210,3 @@ def _spelled_out(estimator: Any, name: str) -> Any:
         kinds = per_layer(value, n_hidden, name)
         return [resolve(k, ACTIVATIONS, name, Activation, optional=True) for k in kinds]
     return value
-
-
-def _described(value: Any) -> Any:
-    """Return a value as nested tuples of text: parts by their class and parameters."""
-    if isinstance(value, Component):
-        parameters = value.get_params(deep=False).items()
-        kind = f"{type(value).__module__}.{type(value).__qualname__}"
-        return (kind, *((name, _described(v)) for name, v in parameters))
-    if is_per_layer(value):
-        return tuple(_described(entry) for entry in value)
-    return repr(value)

@@ -28,6 +28,7 @@ from skdeep.estimators.summary import Summary
 from skdeep.estimators.transfer import (
     copy_hidden_layers,
     copy_parameters,
+    copy_what_trains,
     freeze,
     pretrained_layers,
     set_rates,
@@ -297,7 +298,9 @@ class BaseMLP(
         )
         if continues:
             copy_parameters(self.network_, network)
-            if "frozen_layers" in changed or not is_as_built:
+            if incremental and not {"frozen_layers", "learning_rate_multipliers"} & set(changed):
+                copy_what_trains(self.network_, network)  # a callback may have thawed layers
+            elif "frozen_layers" in changed or not is_as_built:
                 self.optimizer_ = None  # its state is for what trained before
         elif is_transfer(self.warm_start) and "network_" in vars(self):
             n_kept = len(self.network_.hidden_stops)

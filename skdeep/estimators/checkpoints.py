@@ -12,7 +12,7 @@ from skdeep._component import InvalidParameterError
 from skdeep.callbacks import Callback, ModelCheckpoint
 from skdeep.estimators.files import InvalidFileError, read_file, write_file
 from skdeep.estimators.options import check_callbacks
-from skdeep.estimators.state import NotPlainError, to_plain
+from skdeep.estimators.state import InvalidStateError, NotPlainError, to_plain
 from skdeep.training.trainer import Trainer
 
 # What a run consists of, beside what it is started from; a resumed run takes them from the file.
@@ -111,13 +111,15 @@ def _save(estimator: Any, trainer: Trainer, path: str) -> None:
         "id": trainer.run_id,
         "epoch": trainer.epoch,
         "learning_rate": trainer.learning_rate,
-        "stops": trainer.stop_training,
+        "stops": bool(trainer.stop_training),
         "callbacks": [[repr(c), _memory_of(c)] for c in _own(trainer.callbacks)],
     }
     try:
         write_file(model, type(model).models(), path)
     except NotPlainError as error:
         raise _has_no_files(error) from error
+    except InvalidStateError as error:  # as if the disk were full: the file before it is kept
+        raise OSError(f"no file could be read back: {error}") from error
 
 
 def _has_no_files(error: NotPlainError) -> TypeError:

@@ -23,7 +23,6 @@ import os
 import secrets
 import stat
 import struct
-import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -49,6 +48,8 @@ FORMAT = 1
 LENGTHS = struct.Struct("<8sIQQ")
 HASH_BYTES = 32
 CHUNK = 1 << 20
+MOST_CONTAINERS = 1 << 20
+FEW_PARTS = 20_000
 # What scikit-learn sets about callbacks that watch a fit, and about who is given which metadata.
 NO_PART_OF_A_MODEL = (
     "_skl_callbacks",
@@ -68,7 +69,8 @@ class InvalidFileError(ValueError):
 def write_file(model: Any, models: Mapping[str, type], path: str | os.PathLike) -> None:
     """Write a model to a file, whole or not at all.
 
-    Raises NotPlainError where it has parts that are not skdeep's own.
+    Raises NotPlainError where it has parts that are not skdeep's own, and InvalidStateError where
+    `read_file` would refuse it.
     """
     model = copy.copy(model)
     for name in [name for name in vars(model) if name.startswith(NO_PART_OF_A_MODEL)]:
@@ -76,6 +78,11 @@ def write_file(model: Any, models: Mapping[str, type], path: str | os.PathLike) 
     content = to_plain(model, models, type(model).__name__)
     arrays: list[np.ndarray] = []
     header = json.dumps({"model": _without_arrays(content, arrays)}, allow_nan=False).encode()
+    try:
+        with np.errstate(all="ignore"):
+            _model_of(header, _Copies(arrays), models, takes_writers=True)
+    except Exception as error:  # as in read_file
+        raise InvalidStateError(_described(error)) from error
     lengths = LENGTHS.pack(MARK, FORMAT, len(header), sum(a.nbytes for a in arrays))
     digest = hashlib.sha256(lengths)
     digest.update(header)
@@ -128,23 +135,37 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
 # Reading --------------------------------------------------------------------------------------
 
 
-def read_file(path: str | os.PathLike, models: Mapping[str, type]) -> Any:
-    """Read a model from a file; whatever is wrong with that is an InvalidFileError."""
+def read_file(
+    path: str | os.PathLike, models: Mapping[str, type], takes_writers: bool = False
+) -> Any:
+    """Read a model from a file; whatever is wrong with that is an InvalidFileError.
+
+    Callbacks that write files are left out, unless takes_writers is True.
+    """
     name = os.fsdecode(path)
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise InvalidFileError(f"{name!r} is no regular file.")
     with open(path, "rb") as file:
         header, body = _read_checked(file, name)
     try:
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            content = _with_arrays(json.loads(header)["model"], _Arrays(body))
-            model = from_plain(content, models)
-            check_model(model, models)
+        with np.errstate(all="ignore"):
+            model = _model_of(header, _Arrays(body), models, takes_writers)
     except Exception as error:  # of what a file may have been made to hold, anything may come
         raise InvalidFileError(
             f"{name!r} is a file of skdeep, but does not hold a model: {_described(error)}"
         ) from error
+    return model
+
+
+def _model_of(
+    header: bytes, arrays: _Arrays | _Copies, models: Mapping[str, type], takes_writers: bool
+) -> Any:
+    """Return the model; what it takes to make it is in proportion to the size of the header."""
+    if header.count(b"{") + header.count(b"[") > MOST_CONTAINERS:
+        raise InvalidStateError("the header has more parts than any model")
+    content = _with_arrays(json.loads(header)["model"], arrays)
+    model = from_plain(content, models, FEW_PARTS + 2 * len(header), takes_writers)
+    check_model(model, models)
     return model
 
 
@@ -202,7 +223,17 @@ class _Arrays:
         return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
 
 
-def _with_arrays(data: Any, arrays: _Arrays) -> Any:
+class _Copies:
+    """The arrays of a model that is about to be written, in the same order."""
+
+    def __init__(self, arrays: list[np.ndarray]):
+        self.arrays = iter(arrays)
+
+    def next(self, description: Any) -> np.ndarray:
+        return next(self.arrays).astype(np.dtype(description[0]).newbyteorder("="))
+
+
+def _with_arrays(data: Any, arrays: _Arrays | _Copies) -> Any:
     if type(data) is list:
         return [_with_arrays(entry, arrays) for entry in data]
     if type(data) is dict:
@@ -283,7 +314,7 @@ def _try_out(model: Any) -> None:
 def _check_run(run: Any) -> None:
     """Raise where it is not what a checkpoint says about its run."""
     numbers = type(run["learning_rate"]) is float and type(run["epoch"]) is int
-    if not numbers or type(run["id"]) is not str or type(run["stops"]) is not bool:
+    if not numbers or type(run["id"]) not in (str, type(None)) or type(run["stops"]) is not bool:
         raise InvalidStateError("what it says of its run is of the wrong types")
     for described, state in run["callbacks"]:
         names = [name for name in state if Callback.remembers(name)]

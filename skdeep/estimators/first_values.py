@@ -135,7 +135,9 @@ def _places(layers: list[Layer], columns: np.ndarray | None) -> Iterator[_Place]
 def _mean_and_std(data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
     """Return figures of the columns; the standard deviation of a constant one is 1."""
     rows, weight = data.training_rows(_ROWS_TO_LOOK_AT)
-    n_at_a_time = max(1, _NUMBERS_AT_A_TIME // data.X.shape[1])
+    n_at_a_time = len(rows)
+    if isinstance(data.X, np.ndarray):  # as the scaler copies them
+        n_at_a_time = max(1, _NUMBERS_AT_A_TIME // data.X.shape[1])
     scaler = StandardScaler(with_mean=False)  # which computes means all the same
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, len(rows), n_at_a_time):

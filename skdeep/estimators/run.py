@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from skdeep._component import is_per_layer, resolve, warn_user
+from skdeep._component import described, is_per_layer, resolve, warn_user
 from skdeep.callbacks import Callback
 from skdeep.callbacks.progress import PrintEpochs, ProgressBar
 from skdeep.estimators import checkpoints
@@ -143,7 +143,7 @@ def _schedule(e: Any, goes_on: bool) -> Schedule:
             )
     new = resolve(spec, SCHEDULES, "learning_rate", Schedule, {"power_t": e.power_t})
     old = getattr(e, "_schedule", None)
-    if goes_on and type(old) is type(new) and old.get_params() == new.get_params():
+    if goes_on and described(old) == described(new):
         return old
     new.reset()
     return new

@@ -76,6 +76,7 @@ _BIT_GENERATORS = {
     )
 }
 KINDS_OF_ARRAYS = "biufUSmM"
+LONGEST_RANGE = 1 << 20
 _OF_RANDOM_STATE = {"has_gauss", "gauss"}
 
 
@@ -181,15 +182,31 @@ class _Writer:
 # And back -------------------------------------------------------------------------------------
 
 
-def from_plain(data: Any, models: Mapping[str, type]) -> Any:
-    """Return what `to_plain` was given; raise InvalidStateError where data are something else."""
-    return _Reader(models).read(data)
+def from_plain(
+    data: Any,
+    models: Mapping[str, type],
+    most_parts: float = math.inf,
+    takes_writers: bool = True,
+) -> Any:
+    """Return what `to_plain` was given; raise InvalidStateError where data are something else.
+
+    Objects may have `most_parts` parts in all, where those that are shared count every time. With
+    takes_writers=False, callbacks that write files are left out.
+    """
+    return _Reader(models, most_parts, takes_writers).read(data)
+
+
+_LEFT_OUT = object()  # in place of a callback that writes files
 
 
 class _Reader:
-    def __init__(self, models: Mapping[str, type]):
+    def __init__(self, models: Mapping[str, type], most_parts: float, takes_writers: bool):
         self.classes = CLASSES | dict(models)
         self.objects: dict[int, Any] = {}
+        self.most_parts = most_parts
+        self.takes_writers = takes_writers
+        self.n_parts = 0  # of all objects, where those that are shared count every time
+        self.sizes: dict[int, int] = {}
 
     def read(self, data: Any) -> Any:
         if data is None or type(data) in (bool, int, float, str, np.ndarray):
@@ -197,16 +214,20 @@ class _Reader:
         if isinstance(data, np.ndarray):  # a memory map
             return data
         if type(data) is list:
-            return [self.read(entry) for entry in data]
+            return [entry for entry in map(self.read, data) if entry is not _LEFT_OUT]
         if type(data) is not dict:
             raise InvalidStateError(f"{type(data).__name__} is no plain data")
         tag = next((key for key in data if key.startswith("$")), None)
         if tag is None:
-            return {key: self.read(entry) for key, entry in data.items()}
+            return self._fields(data)
         reader = _READERS.get(tag)
         if reader is None:
             raise InvalidStateError(f"{tag!r} is unknown")
         return reader(self, data[tag], data)
+
+    def _fields(self, data: dict) -> dict:
+        fields = {key: self.read(entry) for key, entry in data.items()}
+        return {key: None if value is _LEFT_OUT else value for key, value in fields.items()}
 
     def _list(self, entries: Any) -> list:
         if type(entries) is not list:
@@ -238,7 +259,10 @@ class _Reader:
         return slice(*self._list(entries))
 
     def _range(self, entries, data):
-        return range(*self._list(entries))
+        numbers = range(*self._list(entries))
+        if len(numbers) > LONGEST_RANGE:
+            raise InvalidStateError(f"{numbers!r} is longer than {LONGEST_RANGE}")
+        return numbers
 
     def _dtype(self, text, data):
         dtype = np.dtype(str(text))
@@ -283,18 +307,28 @@ class _Reader:
         return FrozenEstimator(self.read(estimator))
 
     def _same(self, number, data):
+        # Whoever goes through the parts of an object goes through those that it shares again.
+        self.n_parts += self.sizes.get(number, 0)
+        if self.n_parts > self.most_parts:
+            raise InvalidStateError("objects share so many parts that nobody could go through them")
         return self.objects[number]
 
     def _object(self, name, data):
         if name not in self.classes:
             raise InvalidStateError(f"there is no class {name!r} in this version of skdeep")
         cls = self.classes[name]
+        if getattr(cls, "writes_files", False) and not self.takes_writers:
+            self.objects[data["number"]] = _LEFT_OUT
+            return _LEFT_OUT
         value = cls.__new__(cls)
         self.objects[data["number"]] = value
+        before = self.n_parts
         state = data["state"]
         if type(state) is not dict:
             raise InvalidStateError(f"the state of {name} is no dict")
-        fields = {key: self.read(entry) for key, entry in state.items()}
+        fields = self._fields(state)
+        self.n_parts += 1 + len(fields)
+        self.sizes[data["number"]] = self.n_parts - before
         if hasattr(value, "__setstate__"):
             value.__setstate__(fields)
         else:

@@ -78,6 +78,15 @@ def copy_parameters(source: Network, target: Network) -> None:
         np.copyto(new.value, old.value, casting="same_kind")
 
 
+def copy_what_trains(source: Network, target: Network) -> None:
+    """Let the target train what the source trained in the end, at the same rates."""
+    pairs = zip(source.parameters.parameters, target.parameters.parameters, strict=True)
+    for old, new in pairs:
+        new.frozen, new.rate = old.frozen, old.rate
+    target.parameters.order_anew()
+    target.n_trainable_as_built = source.n_trainable_as_built
+
+
 def _described(group: list[Layer]) -> str:
     """Return shapes of parameters and activations, which decide what weights stand for."""
     parts = [part for layer in group for part in layer.walk()]

@@ -14,6 +14,8 @@ until training ends: `release` drops it, and it is never pickled.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 
@@ -23,6 +25,8 @@ from skdeep.parameters import Parameter
 
 # So wide that a single row is half a gigabyte.
 MOST_COLUMNS = 1 << 26
+# How many columns the layers that are being built may put out in all; None is no limit.
+_columns_left: ContextVar[int | None] = ContextVar("columns_left", default=None)
 CHAIN_TRAINING_ATTRIBUTES = ("_forward", "_backward")
 
 
@@ -76,6 +80,11 @@ class Layer(Component):
         """Build; remember shapes, parameters, and which attributes are there to stay."""
         self.n_inputs_ = n_inputs
         self.n_outputs_, self.parameters_ = self.build(n_inputs)
+        left = _columns_left.get()
+        if left is not None:
+            if self.n_outputs_ > left:
+                raise ValueError("there are more columns than anything is learned from")
+            _columns_left.set(left - self.n_outputs_)
         if self.n_outputs_ > MOST_COLUMNS:
             raise InvalidParameterError(
                 f"{self!r} would put out {self.n_outputs_} columns; {MOST_COLUMNS} are the most."
@@ -124,6 +133,16 @@ class Layer(Component):
         state = dict(super().__getstate__())
         kept = state.get("_kept")
         return {k: v for k, v in state.items() if k in kept} if kept else state
+
+
+@contextmanager
+def at_most_columns(n_columns: int) -> Iterator[None]:
+    """Let what is built meanwhile put out so many columns in all, or raise ValueError."""
+    token = _columns_left.set(n_columns)
+    try:
+        yield
+    finally:
+        _columns_left.reset(token)
 
 
 def rows(buffer: np.ndarray, n_rows: int) -> np.ndarray:

@@ -141,11 +141,16 @@ class Columns(Layer):
         self.columns = columns
 
     def build(self, n_inputs):
+        every = range(n_inputs)  # which takes no memory, however many there are
         try:
-            chosen = np.arange(n_inputs)[
-                self.columns if isinstance(self.columns, slice) else np.asarray(self.columns)
-            ]
-        except IndexError as error:
+            if isinstance(self.columns, slice):
+                chosen = np.arange(*self.columns.indices(n_inputs))
+            else:
+                chosen = np.asarray(self.columns)
+                if chosen.dtype == bool and chosen.shape == (n_inputs,):
+                    chosen = np.flatnonzero(chosen)
+                chosen = np.array([every[i] for i in chosen], dtype=np.intp)
+        except (IndexError, TypeError) as error:
             raise InvalidParameterError(
                 f"columns={self.columns!r} is not allowed for an input of {n_inputs} columns; "
                 "give a slice, or positions in it."

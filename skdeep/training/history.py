@@ -20,3 +20,8 @@ def truncate(history: History, n_epochs: int) -> None:
     """Forget what came after the first epochs."""
     for column in history.values():
         del column[n_epochs:]
+
+
+def even_out(history: History) -> None:
+    """Forget an epoch of which only a part was recorded."""
+    truncate(history, min(map(len, history.values()), default=0))

@@ -20,7 +20,7 @@ from skdeep.network import Network
 from skdeep.optimizers import Optimizer
 from skdeep.schedules import Progress, Schedule
 from skdeep.training.batches import Batches
-from skdeep.training.history import History, record
+from skdeep.training.history import History, even_out, record
 from skdeep.training.monitor import Monitor
 from skdeep.training.threads import threads_for
 
@@ -253,6 +253,7 @@ class Trainer:
         self.learning_rate = learning_rate
         self.stop_training = stops
         self.first_of_fit = False
+        self.figures = {name: column[-1] for name, column in self.history.items() if column}
         self._is_resumed = True
 
     def rearrange(self) -> None:
@@ -297,6 +298,7 @@ class Trainer:
                 self.monitor.restore(parameters)
             except KeyboardInterrupt:
                 self.interrupted = True
+                even_out(self.history)
                 self.monitor.restore(parameters)
                 warn_user("Training interrupted by user.")
             except DivergenceError:
@@ -360,7 +362,8 @@ class Trainer:
             return True
         if not self.monitor.plateau:
             return False
-        action = self.schedule.on_plateau(self.learning_rate_init)
+        # Without an optimizer, under lbfgs, there is no learning rate to change.
+        action = self.optimizer and self.schedule.on_plateau(self.learning_rate_init)
         if self.verbose:
             print(f"{self.monitor.message()} {action or 'Stopping.'}")
         if action is None:
