@@ -829,3 +829,29 @@ def test_reading_needs_nothing_but_the_file(tmp_path):
 
 def test_the_public_names():
     assert {"save", "load", "InvalidFileError"} <= set(skdeep.__all__)
+
+
+# What comes from a pickle, or through skops, is checked as well -----------------------------------
+
+
+def unsorted_classes(model):
+    model.classes_ = model._encoder.classes = np.array([2, 1, 0])
+
+
+DAMAGES = {
+    "slots": lambda m: setattr(m.optimizer_, "slots_", [s[:1] for s in m.optimizer_.slots_]),
+    "best weights": lambda m: setattr(m._monitor, "best_values", np.zeros(3)),
+    "a shape": lambda m: setattr(m.network_.layers[0].kernel_, "shape", (4, 5000)),
+    "units": lambda m: setattr(m.network_.layers[0], "units", 5000),
+    "classes": unsorted_classes,
+    "outputs": lambda m: setattr(m, "n_outputs_", 300),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_sizes_in_pickles_are_checked(damage):
+    model = MLPClassifier((4,), random_state=0).partial_fit(X, y, classes=[0, 1, 2])
+    DAMAGES[damage](model)
+    data = pickle.dumps(model)
+    with pytest.raises(ValueError, match="sizes|reshape|sorted|values|outputs"):
+        pickle.loads(data)

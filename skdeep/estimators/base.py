@@ -18,6 +18,7 @@ from skdeep.estimators.data import (
     combine_weights,
     ravel_single_column,
 )
+from skdeep.estimators.files import check_sizes
 from skdeep.estimators.first_values import fit_to_columns, is_auto, set_first_values
 from skdeep.estimators.live import LiveViews, chain_of, write_all
 from skdeep.estimators.options import check_options, is_transfer, uses_lbfgs
@@ -545,10 +546,13 @@ class BaseMLP(
             return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        if PLAIN in state:
+        is_plain = PLAIN in state
+        if is_plain:
             rest = {name: value for name, value in state.items() if name != PLAIN}
             state = {**from_plain(state[PLAIN], self.models()), **rest}
         super().__setstate__(state)
+        if is_plain and "n_iter_" in vars(self):
+            check_sizes(self)
 
     def __copy__(self):
         twin = type(self).__new__(type(self))

@@ -261,37 +261,44 @@ _KINDS_OF_PARTS = {
 
 
 def check_model(model: Any, models: Mapping[str, type]) -> None:
-    """Raise where something does not fit together: compiled code would write past arrays' ends."""
+    """Raise where something does not fit together."""
     if type(model) not in models.values():
         raise InvalidStateError(f"{type(model).__name__} is no model")
     model.get_params()
-    for name, kind in _KINDS_OF_PARTS.items():
-        if not isinstance(vars(model)[name], kind):
-            raise InvalidStateError(f"{name} is a {type(vars(model)[name]).__name__}")
-    network = model.network_ = model.network_.rebuilt()
-    if (network.n_inputs, network.n_outputs) != (model.n_features_in_, model.n_outputs_):
-        raise InvalidStateError("the network's inputs and outputs are not the model's")
-    vector = network.parameters
-    if not np.isfinite(vector.values).all():
+    check_sizes(model)
+    if not np.isfinite(model.network_.parameters.values).all():
         raise InvalidStateError("weights are not finite")
-    optimizer, monitor = model.optimizer_, model._monitor
-    if optimizer is not None:
-        optimizer.check()
-        if optimizer.started:
-            _check_arrays(optimizer.slots_, len(optimizer.slots), vector.n_trainable, vector.values)
-    if monitor is not None and monitor.best_values is not None:
-        _check_arrays([monitor.best_values], 1, vector.values.size, vector.values)
+    if model.optimizer_ is not None:
+        model.optimizer_.check()
     streams = model._streams
     for name in ("init", "shuffle", "noise"):
         if not isinstance(getattr(streams, name), np.random.Generator):
             raise InvalidStateError(f"{name} is no generator")
     if len({len(column) for column in model.history_.values()}) > 1:
         raise InvalidStateError("the history has columns of several lengths")
-    model.check_targets()
     _try_out(model)
     run = getattr(model, "_run", None)
     if run is not None:
         _check_run(run)
+
+
+def check_sizes(model: Any) -> None:
+    """Raise where arrays are not of the sizes that compiled code is told: it would write past them.
+
+    Sets: network_, built from nothing but numbers and parameters.
+    """
+    for name, kind in _KINDS_OF_PARTS.items():
+        if not isinstance(vars(model)[name], kind):
+            raise InvalidStateError(f"{name} is a {type(vars(model)[name]).__name__}")
+    network = model.network_ = model.network_.rebuilt()
+    if (network.n_inputs, network.n_outputs) != (model.n_features_in_, model.n_outputs_):
+        raise InvalidStateError("the network's inputs and outputs are not the model's")
+    vector, optimizer, monitor = network.parameters, model.optimizer_, model._monitor
+    if optimizer is not None and optimizer.started:
+        _check_arrays(optimizer.slots_, len(optimizer.slots), vector.n_trainable, vector.values)
+    if monitor is not None and monitor.best_values is not None:
+        _check_arrays([monitor.best_values], 1, vector.values.size, vector.values)
+    model.check_targets()
 
 
 def _check_arrays(arrays: Any, n_arrays: int, size: int, like: np.ndarray) -> None:

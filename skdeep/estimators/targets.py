@@ -47,6 +47,8 @@ class ClassEncoder:
     def check(self) -> None:
         """Raise ValueError where classes and outputs are not of one kind."""
         n_classes = len(self.classes)
+        if not np.array_equal(np.unique(self.classes), self.classes):
+            raise ValueError("the classes are not sorted, or one is there twice")
         kinds = {
             "binary": n_classes in (1, 2) and self.n_outputs == 1,
             "multiclass": self.n_outputs == n_classes > 2,

@@ -60,6 +60,8 @@ class ClassTargets:
     """Class codes, spread out a batch at a time to `on` for the class and `off` for the others."""
 
     def __init__(self, codes: np.ndarray, n_classes: int, smoothing: float = 0.0):
+        if codes.ndim != 1 or (codes.size and not 0 <= codes.min() <= codes.max() < n_classes):
+            raise ValueError(f"codes of classes are integers from 0 to {n_classes - 1}, in 1-D")
         self.codes = codes
         self.off = float(smoothing) / n_classes
         self.on = 1.0 - smoothing + self.off
