@@ -66,7 +66,10 @@ class Limit(NamedTuple):
             return False
         above = value >= self.low if self.closed[0] == "[" else value > self.low
         below = value <= self.high if self.closed[1] == "]" else value < self.high
-        return bool(above and below and math.isfinite(value))
+        try:
+            return bool(above and below and math.isfinite(value))
+        except OverflowError:  # an integer beyond all floats
+            return False
 
     def __str__(self) -> str:
         kind = "an integer" if self.integer else "a number"

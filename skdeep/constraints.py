@@ -23,7 +23,10 @@ class Constraint(Component):
 
 def _columns_and_norms(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     W = w.reshape(-1, w.shape[-1]) if w.ndim > 1 else w[None, :]
-    return W, np.sqrt(np.einsum("ij,ij->j", W, W))
+    norms = np.sqrt(np.einsum("ij,ij->j", W, W))
+    # A division by infinity would make weights 0 without a word; NaN is noticed as divergence.
+    norms[np.isinf(norms)] = np.nan
+    return W, norms
 
 
 class MaxNorm(Constraint):
@@ -49,7 +52,7 @@ class UnitNorm(Constraint):
 
     def project(self, w):
         W, norms = _columns_and_norms(w)
-        W /= np.where(norms > 0, norms, 1)
+        W /= np.where(norms == 0, 1, norms)
 
 
 class MinMaxNorm(Constraint):
@@ -85,7 +88,7 @@ class MinMaxNorm(Constraint):
         W, norms = _columns_and_norms(w)
         wanted = np.clip(norms, self.min_value, self.max_value)
         wanted = self.rate * wanted + (1 - self.rate) * norms
-        W *= wanted / np.where(norms > 0, norms, 1)
+        W *= wanted / np.where(norms == 0, 1, norms)
 
 
 class NonNeg(Constraint):

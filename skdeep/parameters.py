@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -124,7 +124,7 @@ class ParameterVector:
         values: np.ndarray | None = None,
     ):
         self.parameters = parameters
-        self._order()
+        vars(self).update(self._order())
         size = sum(p.size for p in parameters)
         if values is not None and (values.shape != (size,) or values.dtype != dtype):
             raise ValueError(f"{size} values of {dtype} are needed, not {values.shape}")
@@ -135,11 +135,13 @@ class ParameterVector:
             for parameter in parameters:
                 parameter.initializer.fill(parameter.value, rng)
 
-    def _order(self) -> None:
-        """Sets: _ordered, n_kernels, n_trainable."""
-        self._ordered = sorted(self.parameters, key=lambda p: (not p.trainable, not p.kernel))
-        self.n_trainable = sum(p.size for p in self.parameters if p.trainable)
-        self.n_kernels = sum(p.size for p in self.parameters if p.trainable and p.kernel)
+    def _order(self) -> dict[str, Any]:
+        """Return in which order parameters lie in the vector, and where its slices end."""
+        return {
+            "_ordered": sorted(self.parameters, key=lambda p: (not p.trainable, not p.kernel)),
+            "n_trainable": sum(p.size for p in self.parameters if p.trainable),
+            "n_kernels": sum(p.size for p in self.parameters if p.trainable and p.kernel),
+        }
 
     def order_anew(self) -> Callable[[np.ndarray], np.ndarray]:
         """Lay the vector out anew, once something was frozen or thawed.
@@ -150,13 +152,14 @@ class ParameterVector:
         places = {
             id(p): slice(stop - p.size, stop) for p, stop in zip(self._ordered, stops, strict=True)
         }
-        self._order()
-        pieces = [places[id(p)] for p in self._ordered]
+        order = self._order()
+        pieces = [places[id(p)] for p in order["_ordered"]]
 
         def laid_out(vector: np.ndarray) -> np.ndarray:
             return np.concatenate([vector[piece] for piece in pieces])
 
-        self.values = laid_out(self.values)
+        # In one step, so that Ctrl-C finds weights either as they were or as they are to be.
+        vars(self).update(order, values=laid_out(self.values))
         self._bind()
         return laid_out
 

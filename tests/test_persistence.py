@@ -853,5 +853,42 @@ def test_sizes_in_pickles_are_checked(damage):
     model = MLPClassifier((4,), random_state=0).partial_fit(X, y, classes=[0, 1, 2])
     DAMAGES[damage](model)
     data = pickle.dumps(model)
-    with pytest.raises(ValueError, match="sizes|reshape|sorted|values|outputs"):
+    with pytest.raises(ValueError, match=r"sizes|reshape|sorted|values|outputs"):
         pickle.loads(data)
+
+
+# Files that are there, and what killed runs have left --------------------------------------------
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+def test_permissions_stay_and_other_files_are_not_replaced(tmp_path):
+    model = MLPClassifier((4,), max_iter=1).fit(X, y)
+    path = tmp_path / "model"
+    save(model, path)
+    path.chmod(0o600)
+    save(model, path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="is no regular file"):
+        save(model, tmp_path / "pipe")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model", "pipe"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks are POSIX's")
+def test_parts_of_killed_runs_are_removed_and_those_of_others_are_not(tmp_path):
+    import fcntl
+
+    model = MLPClassifier((4,), max_iter=1).fit(X, y)
+    path = tmp_path / "model"
+    start = files._start_of_parts(path)
+    names = ["dead", "fresh", "busy"]
+    parts = {name: tmp_path / f"{start}{name}{files.PART}" for name in names}
+    parts["of another file"] = tmp_path / f"{files._start_of_parts(tmp_path / 'b')}x{files.PART}"
+    for name, part in parts.items():
+        part.write_bytes(b"half a model")
+        if name != "fresh":
+            os.utime(part, (0, 0))
+    with open(parts["busy"], "rb") as busy:
+        fcntl.flock(busy, fcntl.LOCK_EX)
+        save(model, path)
+    assert {name for name, part in parts.items() if not part.exists()} == {"dead"}

@@ -418,7 +418,16 @@ class BaseMLP(
 
     def _raw_outputs(self, X) -> np.ndarray:
         X = self._check_X(X)
-        return self.network_.infer(X)
+        with np.errstate(over="ignore", invalid="ignore"):
+            Z = self.network_.infer(X)
+        is_nan = np.isnan(Z).any(axis=1)
+        if is_nan.any():
+            warn_user(
+                f"The outputs of the network are NaN for {is_nan.sum()} of {len(Z)} rows: numbers "
+                "became infinite on the way. Scale X as the training data were scaled.",
+                RuntimeWarning,
+            )
+        return Z
 
     def transform(self, X, layer=-1):
         """Return the activations of a hidden layer; of a network without any, its inputs.

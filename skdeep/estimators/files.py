@@ -23,11 +23,17 @@ import os
 import secrets
 import stat
 import struct
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 from skdeep.callbacks import Callback
 from skdeep.estimators.randomness import Streams
@@ -47,6 +53,8 @@ MARK = b"\x93skdeep\n"
 FORMAT = 1
 LENGTHS = struct.Struct("<8sIQQ")
 HASH_BYTES = 32
+PART = ".skdeep-part"
+SECONDS_OF_A_LEFTOVER = 60.0
 CHUNK = 1 << 20
 MOST_CONTAINERS = 1 << 20
 FEW_PARTS = 20_000
@@ -113,12 +121,21 @@ def _bytes_of(array: np.ndarray) -> memoryview | bytes:
 
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """Give a file that takes the place of `path` once it is whole, and safe on the disk."""
-    beside = path.with_name(f".{secrets.token_hex(8)}.skdeep-part")
+    """Give a file that takes the place of `path` once it is whole, and safe on the disk.
+
+    It has the permissions of the file that was there.
+    """
+    mode = _mode_of(path)
+    _remove_leftovers(path)
+    beside = path.with_name(f"{_start_of_parts(path)}{secrets.token_hex(8)}{PART}")
     try:
         with open(beside, "xb") as file:
+            with contextlib.suppress(OSError):  # not every file system has locks
+                _lock(file)
             yield file
             file.flush()
+            if mode is not None:
+                os.chmod(beside, mode)
             os.fsync(file.fileno())
         os.replace(beside, path)
     except BaseException:
@@ -130,6 +147,38 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+
+def _mode_of(path: Path) -> int | None:
+    """Return the permissions of a file; None where there is none yet."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        raise OSError(f"{str(path)!r} is no regular file, and is not replaced by one.")
+    return stat.S_IMODE(status.st_mode)
+
+
+def _start_of_parts(path: Path) -> str:
+    return f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]}-"
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what runs that were killed have left of the same file."""
+    for part in path.parent.glob(f"{_start_of_parts(path)}*{PART}"):
+        with contextlib.suppress(OSError):  # another one was faster, or is writing
+            with open(part, "rb") as file:
+                if time.time() - os.fstat(file.fileno()).st_mtime < SECONDS_OF_A_LEFTOVER:
+                    continue
+                _lock(file)
+            part.unlink()
+
+
+def _lock(file: BinaryIO) -> None:
+    """Lock a file until it is closed; raise OSError where somebody else has done so."""
+    if fcntl is not None:  # elsewhere than on Windows, where open files can't be removed
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 # Reading --------------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ from skdeep.parameters import Parameter
 
 # So wide that a single row is half a gigabyte.
 MOST_COLUMNS = 1 << 26
+MOST_NESTED = 10
+_depth: ContextVar[int] = ContextVar("depth", default=0)  # of the layer that is being built
 # How many columns the layers that are being built may put out in all; None is no limit.
 _columns_left: ContextVar[int | None] = ContextVar("columns_left", default=None)
 CHAIN_TRAINING_ATTRIBUTES = ("_forward", "_backward")
@@ -78,8 +80,18 @@ class Layer(Component):
 
     def setup(self, n_inputs: int) -> int:
         """Build; remember shapes, parameters, and which attributes are there to stay."""
-        self.n_inputs_ = n_inputs
-        self.n_outputs_, self.parameters_ = self.build(n_inputs)
+        depth = _depth.get()
+        if depth >= MOST_NESTED:
+            raise InvalidParameterError(
+                f"layers are nested more than {MOST_NESTED} deep, which takes pickles and repr "
+                "too far; put blocks one after the other instead of into each other."
+            )
+        token = _depth.set(depth + 1)
+        try:
+            self.n_inputs_ = n_inputs
+            self.n_outputs_, self.parameters_ = self.build(n_inputs)
+        finally:
+            _depth.reset(token)
         left = _columns_left.get()
         if left is not None:
             if self.n_outputs_ > left:

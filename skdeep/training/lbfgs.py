@@ -42,7 +42,11 @@ def fit_lbfgs(trainer: Trainer, X, Y: np.ndarray, weight, *, max_iter: int, max_
 
     def end_iteration(intermediate_result) -> None:
         np.copyto(w, intermediate_result.x, casting="same_kind")
-        if _end_iteration(trainer, float(intermediate_result.fun), X):
+        try:
+            stops = _end_iteration(trainer, float(intermediate_result.fun), X)
+        except StopIteration as error:  # which SciPy would take for ours
+            raise RuntimeError("a callback raised StopIteration") from error
+        if stops:
             raise StopIteration
 
     with trainer.session(n_rows, None, kernels):

@@ -261,11 +261,13 @@ class Trainer:
 
         The optimizer starts anew: what it knew was about other parameters.
         """
-        parameters = self.network.parameters
+        parameters, monitor = self.network.parameters, self.monitor
         self.network.release()
+        # Meanwhile nobody restores the best weights, which are laid out in the old way.
+        best, monitor.best_values = monitor.best_values, None
         laid_out = parameters.order_anew()
-        if self.monitor.best_values is not None:
-            self.monitor.best_values = laid_out(self.monitor.best_values)
+        if best is not None:
+            monitor.best_values = laid_out(best)
         self._begin_session(*self._session)
         self.optimizer.start(parameters.n_trainable, self.network.dtype)
         self.optimizer.bind(self._kernels, parameters.n_trainable, self.network.dtype)
@@ -290,7 +292,11 @@ class Trainer:
             np.errstate(over="ignore", invalid="ignore", divide="ignore"),
             threads_for(self.network.largest_product(n_rows)),
         ):
-            self._begin_session(n_rows, rng, kernels)
+            try:
+                self._begin_session(n_rows, rng, kernels)
+            except BaseException:  # there may not be memory enough for all buffers
+                self._end_session()
+                raise
             try:
                 yield
                 if not np.isfinite(parameters.values).all():
@@ -310,9 +316,7 @@ class Trainer:
                     ConvergenceWarning,
                 )
             finally:
-                self.network.release()
-                self._work = self._noise = self._w = self._g = self._kernels = None
-                self._rates = self._before = self._session = None
+                self._end_session()
             try:
                 self.tell("on_train_end")
             except KeyboardInterrupt:
@@ -335,6 +339,11 @@ class Trainer:
         )
         self._measures_norm = True
         self._batch_listeners = [c for c in self.callbacks if _listens_to_batches(c)]
+
+    def _end_session(self) -> None:
+        self.network.release()
+        self._work = self._noise = self._w = self._g = self._kernels = None
+        self._rates = self._before = self._session = None
 
     def begin_training(self) -> None:
         """Tell the callbacks."""

@@ -81,7 +81,7 @@ def test_label_smoothing_is_honoured():
 
 
 def test_divergence_gives_advice_that_fits():
-    with pytest.raises(ValueError, match=r"\(TransformedTargetRegressor\)\.$"):
+    with pytest.raises(ValueError, match=r"\(standardize_y=True\)\.$"):
         MLPRegressor(solver="lbfgs").fit(1e300 * X, y)
 
 

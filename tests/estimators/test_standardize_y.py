@@ -120,12 +120,13 @@ def test_is_kept_in_pickles_files_and_conversions(tmp_path):
         np.testing.assert_allclose(theirs.predict(X), expected, rtol=1e-4)
 
 
-def test_a_file_with_a_scale_of_other_outputs_is_refused(tmp_path):
+def test_a_scale_of_other_outputs_is_refused(tmp_path):
     model = MLPRegressor(standardize_y=True, **SETTINGS).fit(X, Y)
     model.y_scale_ = model.y_scale_[:1]
-    skdeep.save(model, tmp_path / "model.skd")
     with pytest.raises(ValueError, match="not those of all outputs"):
-        skdeep.load(tmp_path / "model.skd")
+        skdeep.save(model, tmp_path / "model.skd")
+    with pytest.raises(ValueError, match="not those of all outputs"):
+        pickle.loads(pickle.dumps(model))
 
 
 @pytest.mark.parametrize(

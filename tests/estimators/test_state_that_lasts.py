@@ -13,6 +13,7 @@ from skdeep.callbacks import (
     LearningRateLogger,
     ModelCheckpoint,
 )
+from skdeep.layers import Dense, Residual
 from skdeep.schedules import Adaptive, Piecewise, Warmup
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -132,3 +133,95 @@ def test_a_full_disk_costs_lines_and_not_the_fit(tmp_path):
     assert model.n_iter_ == 3
     with pytest.raises(OSError, match="Is a directory"):
         model.set_params(callbacks=CSVLogger(log)).fit(X, y)
+
+
+class Stop(Callback):
+    def on_epoch_end(self, trainer):
+        raise StopIteration
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "adam"])
+def test_stop_iteration_is_an_error_like_any_other(solver):
+    error = RuntimeError if solver == "lbfgs" else StopIteration
+    with pytest.raises(error):
+        MLPClassifier((4,), solver=solver, callbacks=Stop()).fit(X, y)
+
+
+def test_ctrl_c_while_layers_are_rearranged_leaves_weights_whole(monkeypatch):
+    """Whether it comes before the new order, or after it."""
+    for name in ("order_anew", "_bind"):
+        model = MLPClassifier((6, 5), random_state=0, frozen_layers=1, callbacks=None)
+        model.partial_fit(X, y, classes=[0, 1])
+        before = [W.copy() for W in model.coefs_ + model.intercepts_]
+
+        class Thaw(Callback):
+            def on_epoch_begin(self, trainer, name=name):
+                vector = trainer.network.parameters
+                for parameter in vector.parameters:
+                    parameter.frozen = False
+                real = getattr(type(vector), name)
+                n_calls = []
+
+                def interrupted(self, *args):
+                    n_calls.append(1)
+                    result = real(self, *args) if name == "order_anew" else None
+                    if name == "order_anew" or len(n_calls) == 2:
+                        monkeypatch.undo()
+                        raise KeyboardInterrupt
+                    return real(self, *args) if result is None else result
+
+                monkeypatch.setattr(type(vector), name, interrupted)
+                trainer.rearrange()
+
+        with pytest.warns(UserWarning, match="interrupted"):
+            model.set_params(callbacks=Thaw(), warm_start=True).fit(X, y)
+        after = model.coefs_ + model.intercepts_
+        for one, other in zip(before, after, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_a_lack_of_memory_leaves_no_buffers(monkeypatch):
+    def allocate(self, *args):
+        real(self, *args)
+        raise MemoryError
+
+    model = MLPClassifier((50,), max_iter=1, warm_start=True, random_state=0).fit(X, y)
+    attributes = [set(vars(layer)) for layer in model.network_.walk()]
+    real = Dense.allocate
+    monkeypatch.setattr(Dense, "allocate", allocate)
+    with pytest.raises(MemoryError):
+        model.fit(X, y)
+    assert [set(vars(layer)) for layer in model.network_.walk()] == attributes
+    assert model.network_.parameters.grads is None
+
+
+def test_outputs_that_are_nan_are_said():
+    model = MLPClassifier((50, 50), max_iter=1, random_state=0).fit(X, y)
+    huge = np.full((2, 4), 1.7e308)
+    huge[1] = 0
+    with pytest.warns(RuntimeWarning, match="outputs of the network are NaN for 1 of 2 rows"):
+        model.predict_proba(huge)
+
+
+@pytest.mark.parametrize("constraint", ["max_norm", "unit_norm", "min_max_norm"])
+def test_weights_too_large_to_square_are_not_made_zero(constraint):
+    model = MLPClassifier((4,), kernel_constraint=constraint, random_state=0)
+    model.partial_fit(X, y, classes=[0, 1])
+    model.coefs_[0][:] = 1e200
+    with pytest.raises(ValueError, match="non-finite"):
+        model.partial_fit(X, y)
+
+
+@pytest.mark.parametrize("name", ["max_iter", "n_iter_no_change", "batch_size", "alpha"])
+def test_integers_beyond_all_floats(name):
+    with pytest.raises(ValueError, match=f"{name}=1000"):
+        MLPClassifier(**{name: 10**400}).fit(X, y)
+
+
+def test_layers_within_layers_have_an_end():
+    """The text of a model doubles with each."""
+    layer = Dense(4)
+    for _ in range(11):
+        layer = Residual([layer])
+    with pytest.raises(ValueError, match="nested more than 10 deep"):
+        MLPClassifier(layers=[layer]).fit(X, y)
