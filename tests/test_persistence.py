@@ -411,7 +411,8 @@ def refused(data, path):
         model = load(path)
     except InvalidFileError as error:
         return str(error)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of weights that are nonsense
         model.predict(X)
     return None
 
