@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skdeep._component import warn_user
+from skdeep._component import InvalidParameterError, warn_user
 from skdeep.callbacks.base import Callback
 from skdeep.clipping import clip_gradient, gradient_norm
 from skdeep.kernels import choose, draw_seed, numpy_kernels
@@ -261,6 +261,11 @@ class Trainer:
 
         The optimizer starts anew: what it knew was about other parameters.
         """
+        if self.optimizer is None:
+            raise InvalidParameterError(
+                "solver='lbfgs' trains the same parameters from its start to its end; to freeze or "
+                "thaw layers meanwhile, choose another solver."
+            )
         parameters, monitor = self.network.parameters, self.monitor
         self.network.release()
         # Meanwhile nobody restores the best weights, which are laid out in the old way.

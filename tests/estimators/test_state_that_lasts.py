@@ -227,3 +227,14 @@ def test_layers_within_layers_have_an_end():
         layer = Residual([layer])
     with pytest.raises(ValueError, match="nested more than 10 deep"):
         MLPClassifier(layers=[layer]).fit(X, y)
+
+
+class Rearrange(Callback):
+    def on_epoch_begin(self, trainer):
+        trainer.network.parameters.parameters[0].frozen = True
+        trainer.rearrange()
+
+
+def test_lbfgs_does_not_rearrange():
+    with pytest.raises(ValueError, match="trains the same parameters from its start to its end"):
+        MLPClassifier((4,), solver="lbfgs", callbacks=Rearrange()).fit(X, y)
