@@ -51,6 +51,11 @@ class BatchNorm(Layer):
         self._inverse_std, self._batch_mean, self._batch_variance = (
             np.empty(self.n_inputs_, dtype) for _ in range(3)
         )
+        # A callback may have frozen one of the two; the kernels compute both gradients.
+        self._d_gamma, self._d_beta = (
+            np.empty(self.n_inputs_, dtype) if p.grad is None else p.grad
+            for p in (self.gamma_, self.beta_)
+        )
         self._normalize = self.kernels.batch_norm_forward
         self._differentiate = self.kernels.batch_norm_backward
         self._epsilon = float(self.epsilon)
@@ -78,13 +83,13 @@ class BatchNorm(Layer):
         gamma = self.gamma_
         if self._uses_batch:
             self._differentiate(
-                dY, X_hat, gamma.value, self._inverse_std, gamma.grad, self.beta_.grad, work
+                dY, X_hat, gamma.value, self._inverse_std, self._d_gamma, self._d_beta, work
             )
             return dY
-        if gamma.grad is not None:
+        if gamma.trainable or self.beta_.trainable:
             np.multiply(dY, X_hat, out=work)
-            np.add.reduce(work, axis=0, out=gamma.grad)
-            np.add.reduce(dY, axis=0, out=self.beta_.grad)
+            np.add.reduce(work, axis=0, out=self._d_gamma)
+            np.add.reduce(dY, axis=0, out=self._d_beta)
         dY *= gamma.value * self._inverse_std
         return dY
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skdeep import MLPClassifier
+from skdeep import MLPClassifier, set_kernels
 from skdeep.callbacks import (
     Callback,
     CSVLogger,
@@ -238,3 +238,36 @@ class Rearrange(Callback):
 def test_lbfgs_does_not_rearrange():
     with pytest.raises(ValueError, match="trains the same parameters from its start to its end"):
         MLPClassifier((4,), solver="lbfgs", callbacks=Rearrange()).fit(X, y)
+
+
+class FreezeOne(Callback):
+    """Freeze the parameters of one name."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def on_train_begin(self, trainer):
+        for name, parameter in trainer.network.named_parameters():
+            parameter.frozen = name.endswith(f".{self.name}")
+        trainer.rearrange()
+
+
+@pytest.mark.parametrize("kernels", ["numpy", "numba"])
+@pytest.mark.parametrize("name", ["gamma", "beta", "slope", "bias", "kernel"])
+def test_one_parameter_of_a_layer_is_frozen(name, kernels):
+    if kernels == "numba":
+        pytest.importorskip("numba")
+    options = {"activation": "prelu", "batch_norm": "after", "callbacks": FreezeOne(name)}
+    set_kernels(kernels)
+    try:
+        model = MLPClassifier((4,), max_iter=2, random_state=0, **options).fit(X, y)
+    finally:
+        set_kernels("auto")
+    start = MLPClassifier(
+        (4,), max_iter=1, random_state=0, learning_rate_init=1e-12, **options
+    ).fit(X, y)
+    pairs = zip(start.network_.named_parameters(), model.network_.named_parameters(), strict=True)
+    for (label, before), (_, after) in pairs:
+        stays = label.endswith(f".{name}")
+        if not label.split(".")[-1].startswith("running"):
+            assert np.allclose(before.value, after.value, atol=1e-9) == stays, label

@@ -128,6 +128,7 @@ def test_ctrl_c_during_the_import_comes_when_it_is_whole(numba_kernels):
     code = """
 import builtins, os, signal, sys
 import skdeep.kernels
+signal.signal(signal.SIGINT, signal.default_int_handler)  # of a process in the background it is not
 real, sent = builtins.__import__, []
 def interrupting(name, *args, **kwargs):
     if name.startswith("numba.core") and not sent:
