@@ -147,8 +147,8 @@ class Columns(Layer):
                 chosen = np.arange(*self.columns.indices(n_inputs))
             else:
                 chosen = np.asarray(self.columns)
-                if chosen.dtype == bool and chosen.shape == (n_inputs,):
-                    chosen = np.flatnonzero(chosen)
+                if chosen.dtype == bool:
+                    chosen = np.arange(n_inputs)[chosen]
                 chosen = np.array([every[i] for i in chosen], dtype=np.intp)
         except (IndexError, TypeError) as error:
             raise InvalidParameterError(
