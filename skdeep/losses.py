@@ -95,7 +95,9 @@ class ProbabilityLoss(ClassificationLoss):
 
     def best_constant(self, Y, weight):
         # One row more, evenly spread over the classes, keeps the logarithms finite.
-        p = (weight @ Y + (1 / Y.shape[1] if self.multiclass else 0.5)) / (weight.sum() + 1)
+        p = (_weighted_sum(Y, weight) + (1 / Y.shape[1] if self.multiclass else 0.5)) / (
+            weight.sum() + 1
+        )
         return np.log(p) if self.multiclass else logit(p)
 
 
@@ -273,8 +275,10 @@ class RegressionLoss(Loss):
     center: float | None = None
 
     def best_constant(self, Y, weight):
-        mean = weight @ Y / weight.sum()
-        best = mean if self.center is None else weighted_quantile(Y, weight, self.center)
+        if self.center is None:
+            best = _weighted_sum(Y, weight) / weight.sum()
+        else:
+            best = weighted_quantile(Y, weight, self.center)
         return _OUTPUT_INVERSES[self.link](best)
 
     def use_output_activation(self, name: str) -> None:
@@ -309,6 +313,11 @@ class RegressionLoss(Loss):
         if slopes is not Z:
             np.copyto(Z, slopes)
         return value
+
+
+def _weighted_sum(Y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    # The product of matrices would make a copy of Y in the dtype of the weights.
+    return np.einsum("i,ij->j", weight, Y)
 
 
 def weighted_quantile(Y: np.ndarray, weight: np.ndarray, q: float) -> np.ndarray:

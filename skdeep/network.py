@@ -10,6 +10,7 @@ import numpy as np
 
 from skdeep.kernels import choose
 from skdeep.layers.base import Chain, Layer, at_most_columns
+from skdeep.layers.dense import Dense
 from skdeep.layers.folding import folded
 from skdeep.parameters import Parameter, ParameterVector
 
@@ -71,6 +72,11 @@ class Network:
     def layers(self) -> list[Layer]:
         """The layers of the chain."""
         return self.chain.layers
+
+    @property
+    def output_layer(self) -> Dense:
+        """The layer on top, that raw outputs come from."""
+        return self.layers[self.hidden_stops[-1]]
 
     def walk(self):
         """Yield every layer, those inside others too."""

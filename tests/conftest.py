@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+from skdeep import save
+from skdeep.estimators import files
+
 
 @pytest.fixture
 def rng():
@@ -13,3 +16,15 @@ def rng():
 def global_random_seed():
     """The fixture of this name in scikit-learn's own test suite."""
     return 42
+
+
+@pytest.fixture
+def save_anything(monkeypatch):
+    """Return a `save` that does not check whether `load` would take the file."""
+
+    def save_unchecked(model, path):
+        with monkeypatch.context() as patch:
+            patch.setattr(files, "_model_of", lambda *_, **__: None)
+            save(model, path)
+
+    return save_unchecked

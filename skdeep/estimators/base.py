@@ -210,9 +210,7 @@ class BaseMLP(
         data = TrainingData(X, y, encoded, weight, sample_weight)
         held_out = hold_out(self, data, validation)
         if saved is None and n_kept is not None:
-            if n_kept == 0:
-                fit_to_columns(self.network_, data)
-            self._start_from_constant(data)
+            self._fit_first_values(data, n_kept)
         trainer = run.make_trainer(
             self,
             data,
@@ -318,13 +316,18 @@ class BaseMLP(
             continues |= bool(assigned)
         return None if continues else n_kept
 
-    def _start_from_constant(self, data: TrainingData) -> None:
-        """Let the output layer begin at the best prediction that is equal for all rows."""
-        output = self.network_.layers[self.network_.hidden_stops[-1]]
+    def _fit_first_values(self, data: TrainingData, n_kept: int) -> None:
+        """Adapt a network to the data, but for the hidden layers that have learned something.
+
+        Its first hidden layer begins as if columns were standardized, and its output layer at the
+        best prediction that is equal for all rows.
+        """
+        if n_kept == 0:
+            fit_to_columns(self.network_, data)
+        output = self.network_.output_layer
         if not is_auto(self.bias_initializer) or output.bias_ is None:
             return
-        rows, weight = data.training_rows()
-        Y, weight = self._rows_of_targets(data.encoded[rows], weight)
+        Y, weight = self._rows_of_targets(data.encoded, data.row_weights())
         start = self._loss.best_constant(Y, weight)
         if np.isfinite(start).all():
             np.copyto(output.bias_.value, start, casting="same_kind")
@@ -420,11 +423,12 @@ class BaseMLP(
         X = self._check_X(X)
         with np.errstate(over="ignore", invalid="ignore"):
             Z = self.network_.infer(X)
-        is_nan = np.isnan(Z).any(axis=1)
+        is_nan = np.isnan(Z)
         if is_nan.any():
             warn_user(
-                f"The outputs of the network are NaN for {is_nan.sum()} of {len(Z)} rows: numbers "
-                "became infinite on the way. Scale X as the training data were scaled.",
+                f"The outputs of the network are NaN for {is_nan.any(axis=1).sum()} of {len(Z)} "
+                "rows: numbers became infinite on the way. Scale X as the training data were "
+                "scaled.",
                 RuntimeWarning,
             )
         return Z

@@ -39,19 +39,18 @@ class TrainingData:
         """The number of rows that are trained on."""
         return self.X.shape[0] if self.rows is None else len(self.rows)
 
-    def training_rows(self, at_most: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return which rows are trained on, or so many of them, and how many each stands for."""
-        rows = np.arange(self.X.shape[0]) if self.rows is None else self.rows
+    def row_weights(self) -> np.ndarray:
+        """Return how many rows each row stands for; 0 of those that are held out."""
+        n_rows = self.X.shape[0]
         if self.weight is None:
-            weight = np.ones(len(rows))
+            weight = np.ones(n_rows)
         else:
-            weight = self.weight[rows] * (
-                self.mean_sample_weight / _mean_over(self.weight, self.rows)
-            )
-        if at_most is not None and len(rows) > at_most:
-            some = np.linspace(0, len(rows) - 1, at_most).astype(int)
-            rows, weight = rows[some], weight[some]
-        return rows, weight
+            weight = self.weight * (self.mean_sample_weight / _mean_over(self.weight, self.rows))
+        if self.rows is None:
+            return weight
+        trains = np.zeros(n_rows, bool)
+        trains[self.rows] = True
+        return np.where(trains, weight, 0.0)
 
     @property
     def mean_sample_weight(self) -> float:

@@ -134,7 +134,10 @@ def _places(layers: list[Layer], columns: np.ndarray | None) -> Iterator[_Place]
 
 def _mean_and_std(data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
     """Return figures of the columns; the standard deviation of a constant one is 1."""
-    rows, weight = data.training_rows(_ROWS_TO_LOOK_AT)
+    rows = np.arange(data.X.shape[0]) if data.rows is None else data.rows
+    if len(rows) > _ROWS_TO_LOOK_AT:
+        rows = rows[np.linspace(0, len(rows) - 1, _ROWS_TO_LOOK_AT).astype(int)]
+    weight = data.row_weights()[rows]
     n_at_a_time = len(rows)
     if isinstance(data.X, np.ndarray):  # as the scaler copies them
         n_at_a_time = max(1, _NUMBERS_AT_A_TIME // data.X.shape[1])

@@ -10,7 +10,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdeep.estimators.base import BaseMLP
 from skdeep.estimators.data import TrainingData
-from skdeep.estimators.first_values import fit_to_columns
 from skdeep.estimators.randomness import Streams
 from skdeep.kernels import numpy_kernels
 
@@ -90,15 +89,12 @@ def as_it_started(model: Any, X: Any, y: Any) -> Any | None:
     try:
         X, y = start._check_data(X, y, dtype, reset=False)
         start._streams = Streams(start.random_state)
-        start._prepare_network(X.shape[1], dtype, continues=False, incremental=False)
+        n_kept = start._prepare_network(X.shape[1], dtype, continues=False, incremental=False)
     except ValueError:
         return None
     if _shapes(start) != _shapes(model):
         return None
-    data = TrainingData(X, y, start._encode(y), None, None)
-    if start.pretrained is None:
-        fit_to_columns(start.network_, data)
-    start._start_from_constant(data)
+    start._fit_first_values(TrainingData(X, y, start._encode(y), None, None), n_kept)
     return start
 
 

@@ -12,9 +12,8 @@ import pytest
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 
-from skdeep import InvalidFileError, MLPAutoencoder, MLPClassifier, MLPRegressor, load, save
+from skdeep import InvalidFileError, MLPAutoencoder, MLPClassifier, MLPRegressor, load
 from skdeep.callbacks import Callback, GradualUnfreezing, ModelCheckpoint
-from skdeep.estimators import files
 from skdeep.layers import Columns, Dense
 from skdeep.optimizers import OPTIMIZERS, Adam
 from skdeep.schedules import SCHEDULES
@@ -375,18 +374,6 @@ def test_a_disk_that_is_full_does_not_end_training(tmp_path):
     with pytest.warns(RuntimeWarning, match="could not write .*Training goes on"):
         fitted = with_checkpoint(tmp_path, "file/{run}.skdeep")
     assert fitted.n_iter_ == 6
-
-
-@pytest.fixture
-def save_anything(monkeypatch):
-    """Return a `save` that does not check whether `load` would take the file."""
-
-    def save_unchecked(model, path):
-        with monkeypatch.context() as patch:
-            patch.setattr(files, "_model_of", lambda *_, **__: None)
-            save(model, path)
-
-    return save_unchecked
 
 
 def test_a_file_that_was_changed_can_not_redirect_what_is_written(tmp_path, save_anything):

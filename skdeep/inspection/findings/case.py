@@ -103,11 +103,6 @@ class Case:
         return min(200 if size == "auto" else size, self.n_rows)
 
     @property
-    def output_layer(self) -> Dense:
-        """The layer that the raw outputs come from."""
-        return output_layer(self.model)
-
-    @property
     def hidden_dense_layers(self) -> list[Dense]:
         """The dense layers below the output layer that have weights of their own."""
         return hidden_dense_layers(self.model)
@@ -139,11 +134,6 @@ class Case:
         return None if self.start is None else layer_statistics(self.start, self.X, self.y)
 
 
-def output_layer(model: Any) -> Dense:
-    """Return the layer that the raw outputs come from."""
-    return model.network_.layers[model.network_.hidden_stops[-1]]
-
-
 def hidden_dense_layers(model: Any) -> list[Dense]:
     """Return the dense layers below the output layer that have weights of their own."""
     return [
@@ -151,5 +141,5 @@ def hidden_dense_layers(model: Any) -> list[Dense]:
         for layer in model.network_.walk()
         if isinstance(layer, Dense)
         and hasattr(layer, "kernel_")
-        and layer is not output_layer(model)
+        and layer is not model.network_.output_layer
     ]

@@ -94,14 +94,14 @@ def regularization(case: Case) -> Iterator[Finding]:
         return
     penalties = Penalties(case)
     hidden = case.hidden_dense_layers
-    pull = max(map(penalties.pull, hidden or [case.output_layer]))
+    pull = max(map(penalties.pull, hidden or [case.model.network_.output_layer]))
     if pull < (STRONG_PULL if hidden else STRONG_PULL_ON_LINEAR):
         return
     spread = min(map(penalties.spread, hidden), default=np.inf)
     share = penalties.value() / max(abs(penalties.data_loss()), np.finfo(float).tiny)
     if hidden and spread > SHRUNK and share < LARGE_PENALTY:
         return
-    name, strength = penalties.strongest(hidden or [case.output_layer])
+    name, strength = penalties.strongest(hidden or [case.model.network_.output_layer])
     if spread <= SHRUNK:
         evidence = f"the sums that go into hidden units have shrunk to a spread of {spread:.2g}"
     elif share >= LARGE_PENALTY:
