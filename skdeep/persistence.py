@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from skdeep.estimators.base import BaseMLP
-from skdeep.estimators.files import InvalidFileError, read_file, write_file
-from skdeep.estimators.state import InvalidStateError, NotPlainError
+from skdeep.files.container import InvalidFileError, read_file, write_file
+from skdeep.files.plain import InvalidStateError, NotPlainError
 
 __all__ = ["InvalidFileError", "load", "save"]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skdeep import save
-from skdeep.estimators import files
+from skdeep.files import container
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def save_anything(monkeypatch):
 
     def save_unchecked(model, path):
         with monkeypatch.context() as patch:
-            patch.setattr(files, "_model_of", lambda *_, **__: None)
+            patch.setattr(container, "_model_of", lambda *_, **__: None)
             save(model, path)
 
     return save_unchecked

@@ -20,8 +20,11 @@ FLOORS = [
     {"optimizers", "layers"},
     {"network"},
     {"training", "callbacks"},
+    {"data", "reports"},
+    {"building"},
+    {"files"},
     {"estimators"},
-    {"inspection", "model_selection", "persistence", "conversion", "onnx"},
+    {"inspection", "persistence", "conversion", "onnx"},
     {"plotting"},
 ]
 # Where those that live on one floor may import each other, as long as there is no cycle.

@@ -14,7 +14,7 @@ import scipy.sparse as sp
 
 from skdeep import MLPClassifier, MLPRegressor
 from skdeep.activations import ACTIVATIONS
-from skdeep.estimators.architecture import build_layers
+from skdeep.building.architecture import build_layers
 from skdeep.layers import (
     Activation,
     ActivityRegularization,

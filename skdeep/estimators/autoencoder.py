@@ -16,9 +16,9 @@ from skdeep._component import (
     resolve,
     store_parameters,
 )
+from skdeep.building.options import check_hidden_layer_sizes, check_output_activation
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
-from skdeep.estimators.options import check_hidden_layer_sizes, check_output_activation
 from skdeep.estimators.watching import with_callbacks
 from skdeep.layers import Dense
 from skdeep.layers.tied import TiedDense

@@ -11,22 +11,10 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdeep._component import InvalidParameterError, warn_user, wrap_output
-from skdeep.estimators import architecture, checkpoints, run, watching
-from skdeep.estimators.data import (
-    TrainingData,
-    checked_weight,
-    combine_weights,
-    ravel_single_column,
-)
-from skdeep.estimators.files import check_sizes
-from skdeep.estimators.first_values import fit_to_columns, is_auto, set_first_values
-from skdeep.estimators.live import LiveViews, chain_of, write_all
-from skdeep.estimators.options import check_options, is_transfer, uses_lbfgs
-from skdeep.estimators.picture import html_repr
-from skdeep.estimators.randomness import Streams
-from skdeep.estimators.state import NotPlainError, from_plain, to_plain
-from skdeep.estimators.summary import Summary
-from skdeep.estimators.transfer import (
+from skdeep.building import architecture
+from skdeep.building.first_values import fit_to_columns, is_auto, set_first_values
+from skdeep.building.options import check_options, is_transfer, uses_lbfgs
+from skdeep.building.transfer import (
     copy_hidden_layers,
     copy_parameters,
     copy_what_trains,
@@ -35,11 +23,24 @@ from skdeep.estimators.transfer import (
     set_rates,
     with_structure_of_pretrained,
 )
-from skdeep.estimators.validation import hold_out
+from skdeep.data.training_data import (
+    TrainingData,
+    checked_weight,
+    combine_weights,
+    ravel_single_column,
+)
+from skdeep.data.validation import hold_out
+from skdeep.estimators import checkpoints, run, watching
+from skdeep.estimators.live import LiveViews, chain_of, write_all
+from skdeep.files.container import check_sizes
+from skdeep.files.plain import NotPlainError, from_plain, to_plain
 from skdeep.layers import Dense, Layer
 from skdeep.losses import Loss
 from skdeep.network import Network
+from skdeep.reports.picture import html_repr
+from skdeep.reports.summary import Summary
 from skdeep.training.history import truncate
+from skdeep.training.randomness import Streams
 from skdeep.training.trainer import Trainer
 
 FLOATS = (np.float64, np.float32)

@@ -9,10 +9,10 @@ from typing import Any
 import joblib
 
 from skdeep._component import InvalidParameterError
+from skdeep.building.options import check_callbacks
 from skdeep.callbacks import Callback, ModelCheckpoint
-from skdeep.estimators.files import InvalidFileError, read_file, write_file
-from skdeep.estimators.options import check_callbacks
-from skdeep.estimators.state import InvalidStateError, NotPlainError, to_plain
+from skdeep.files.container import InvalidFileError, read_file, write_file
+from skdeep.files.plain import InvalidStateError, NotPlainError, to_plain
 from skdeep.training.trainer import Trainer
 
 # What a run consists of, beside what it is started from; a resumed run takes them from the file.

@@ -11,9 +11,9 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 
 from skdeep._component import InvalidParameterError, named_parameters, resolve, store_parameters
+from skdeep.data.encoding import ClassEncoder
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
-from skdeep.estimators.targets import ClassEncoder
 from skdeep.estimators.watching import with_callbacks
 from skdeep.losses import CLASSIFICATION_LOSSES, ClassificationLoss, Loss
 

@@ -8,9 +8,9 @@ from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 
 from skdeep._component import InvalidParameterError, named_parameters, resolve, store_parameters
+from skdeep.building.options import check_output_activation
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
-from skdeep.estimators.options import check_output_activation
 from skdeep.estimators.watching import with_callbacks
 from skdeep.losses import REGRESSION_LOSSES, Loss, RegressionLoss
 from skdeep.training.batches import DenseTargets

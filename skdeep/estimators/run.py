@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from skdeep._component import described, is_per_layer, resolve, warn_user
+from skdeep.building.options import check_callbacks, uses_lbfgs
 from skdeep.callbacks import Callback
 from skdeep.callbacks.progress import PrintEpochs, ProgressBar
+from skdeep.data.training_data import TrainingData
+from skdeep.data.validation import ValidationSet, make_score
 from skdeep.estimators import checkpoints
-from skdeep.estimators.data import TrainingData
-from skdeep.estimators.options import check_callbacks, uses_lbfgs
-from skdeep.estimators.validation import ValidationSet, make_score
 from skdeep.optimizers import OPTIMIZERS, Optimizer
 from skdeep.schedules import SCHEDULES, Schedule
 from skdeep.training.batches import Batches

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from skdeep.inspection.probing import Probe
-from skdeep.inspection.report import html_table, number, text_table
 from skdeep.inspection.statistics import model_targets
 from skdeep.network import Network
+from skdeep.reports.table import html_table, number, text_table
 
 
 class GradientCheck:

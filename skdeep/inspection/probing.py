@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skdeep.data.training_data import TrainingData
 from skdeep.estimators.base import BaseMLP
-from skdeep.estimators.data import TrainingData
-from skdeep.estimators.randomness import Streams
 from skdeep.kernels import numpy_kernels
+from skdeep.training.randomness import Streams
 
 # So many rows say enough about gradients and activations.
 MOST_ROWS = 2000

@@ -13,9 +13,9 @@ import numpy as np
 from sklearn.base import clone
 
 from skdeep._component import InvalidParameterError, Limit
+from skdeep.building.options import uses_lbfgs
 from skdeep.callbacks import Callback
 from skdeep.estimators.base import BaseMLP
-from skdeep.estimators.options import uses_lbfgs
 from skdeep.inspection.statistics import model_targets
 from skdeep.schedules import Schedule
 from skdeep.training.trainer import DivergenceError

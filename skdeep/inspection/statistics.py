@@ -9,8 +9,8 @@ import numpy as np
 
 from skdeep import activations
 from skdeep.inspection.probing import Probe
-from skdeep.inspection.report import html_table, number, text_table
 from skdeep.layers import Activation, Dense, Layer
+from skdeep.reports.table import html_table, number, text_table
 
 #: Activations whose units can be off for good: they put out 0, with a slope of 0.
 WITH_DEAD_UNITS = (activations.ReLU, activations.ThresholdedReLU)

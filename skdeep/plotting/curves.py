@@ -9,8 +9,8 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep._component import resolve
+from skdeep.building.options import check_callbacks
 from skdeep.callbacks import LayerStatistics
-from skdeep.estimators.options import check_callbacks
 from skdeep.inspection import RangeTest, learning_rate_range_test
 from skdeep.plotting.base import Display, colours
 from skdeep.schedules import SCHEDULES, Progress, Schedule

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep.estimators.summary import Summary
 from skdeep.plotting.base import Display
+from skdeep.reports.summary import Summary
 
 MOST_UNITS_DRAWN = 8
 WITH_UNITS = ("Dense", "TiedDense", "Concatenate", "Columns", "Residual")

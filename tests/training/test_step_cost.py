@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from skdeep import MLPClassifier, MLPRegressor
-from skdeep.estimators.architecture import build_layers
+from skdeep.building.architecture import build_layers
 from skdeep.kernels import numpy_kernels
 from skdeep.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 from skdeep.network import Network

@@ -14,7 +14,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from skdeep import MLPClassifier, MLPRegressor
 from skdeep.callbacks import Callback
-from skdeep.estimators.validation import split_rows, warn_if_untransformed
+from skdeep.data.validation import split_rows, warn_if_untransformed
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -3,7 +3,7 @@
 Plain data are None, booleans, numbers, strings, lists, dicts with strings for keys, and arrays of
 numbers or text. What is something else becomes a dict whose first key begins with "$": a tuple, a
 generator, an object of skdeep with its state. To read it back creates objects of the classes in
-`CLASSES` and of the models, by setting their attributes, and runs nothing else.
+`files.names.CLASSES` and of the models, by setting their attributes, and runs nothing else.
 """
 
 from __future__ import annotations
@@ -17,54 +17,8 @@ from typing import Any
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
-from skdeep import (
-    activations,
-    callbacks,
-    constraints,
-    initializers,
-    layers,
-    losses,
-    network,
-    optimizers,
-    parameters,
-    regularizers,
-    schedules,
-)
-from skdeep.estimators import randomness, targets
-from skdeep.layers import tied
-from skdeep.training import monitor
+from skdeep.files.names import CLASSES
 
-_MODULES = (
-    activations,
-    callbacks,
-    constraints,
-    initializers,
-    layers,
-    losses,
-    monitor,
-    network,
-    optimizers,
-    parameters,
-    randomness,
-    regularizers,
-    schedules,
-    targets,
-    tied,
-)
-
-
-def _name_of(cls: type) -> str:
-    """Return "layers.Dense" for skdeep.layers.dense.Dense: modules may move within a family."""
-    return f"{cls.__module__.split('.')[1]}.{cls.__name__}"
-
-
-#: The classes that a file may hold objects of, by the names that stand for them there.
-CLASSES: Mapping[str, type] = {
-    _name_of(cls): cls
-    for module in _MODULES
-    for cls in vars(module).values()
-    if isinstance(cls, type) and cls.__module__.startswith("skdeep.")
-}
 _BIT_GENERATORS = {
     cls.__name__: cls
     for cls in (

@@ -15,7 +15,7 @@ from skdeep._component import (
     resolve,
 )
 from skdeep.activations import ACTIVATIONS, Activation
-from skdeep.estimators.options import check_hidden_layer_sizes, is_set
+from skdeep.building.options import check_hidden_layer_sizes, is_set
 from skdeep.layers import Activation as ActivationLayer
 from skdeep.layers import (
     ActivityRegularization,

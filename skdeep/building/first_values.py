@@ -26,7 +26,7 @@ import numpy as np
 from sklearn.preprocessing import StandardScaler
 
 from skdeep.activations import Activation, Identity
-from skdeep.estimators.data import TrainingData
+from skdeep.data.training_data import TrainingData
 from skdeep.initializers import INITIALIZERS, Constant, Initializer, Uniform, VarianceScaling
 from skdeep.layers import Activation as ActivationLayer
 from skdeep.layers import (

@@ -12,7 +12,7 @@ from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.model_selection import train_test_split
 
 from skdeep._component import InvalidParameterError, unknown_name, warn_user
-from skdeep.estimators.data import (
+from skdeep.data.training_data import (
     TrainingData,
     checked_weight,
     combine_weights,

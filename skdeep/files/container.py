@@ -36,8 +36,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 from skdeep.callbacks import Callback
-from skdeep.estimators.randomness import Streams
-from skdeep.estimators.state import (
+from skdeep.files.plain import (
     KINDS_OF_ARRAYS,
     InvalidStateError,
     from_plain,
@@ -48,6 +47,7 @@ from skdeep.network import Network
 from skdeep.optimizers import Optimizer
 from skdeep.schedules import Schedule
 from skdeep.training.monitor import Monitor
+from skdeep.training.randomness import Streams
 
 MARK = b"\x93skdeep\n"
 FORMAT = 1

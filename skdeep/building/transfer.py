@@ -15,7 +15,7 @@ from skdeep._component import (
     is_per_layer,
     per_layer_and_output,
 )
-from skdeep.estimators.options import check_hidden_layer_sizes, is_set
+from skdeep.building.options import check_hidden_layer_sizes, is_set
 from skdeep.layers import Layer
 from skdeep.network import Network, hidden_groups, parameters_of
 

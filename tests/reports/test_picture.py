@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor
-from skdeep.estimators.picture import MOST_POINTS, training_curve
+from skdeep.reports.picture import MOST_POINTS, training_curve
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

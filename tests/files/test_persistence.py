@@ -36,8 +36,8 @@ from skdeep.callbacks import (
     LearningRateLogger,
     ModelCheckpoint,
 )
-from skdeep.estimators import files
-from skdeep.estimators.files import HASH_BYTES, LENGTHS
+from skdeep.files import container
+from skdeep.files.container import HASH_BYTES, LENGTHS
 from skdeep.layers import BatchNorm, Columns, Concatenate, Dense, Dropout, Layer, Residual
 from skdeep.losses import CLASSIFICATION_LOSSES, FocalLoss, Huber
 from skdeep.optimizers import OPTIMIZERS, Adam
@@ -523,7 +523,7 @@ HOSTILE = {
     ),
     "a parameter of another shape": of("parameters.Parameter", shape={"$tuple": [10**6, 10**6]}),
     "classes that are missing": lambda model: model["state"].pop("classes_"),
-    "an encoder without classes": of("estimators.ClassEncoder", classes=None),
+    "an encoder without classes": of("data.ClassEncoder", classes=None),
     "features that do not fit": of("estimators.MLPClassifier", n_features_in_=7),
     "a method that is a number": of("estimators.MLPClassifier", predict=3),
     "a loss that is none": of("estimators.MLPClassifier", _loss=None),
@@ -536,7 +536,7 @@ HOSTILE = {
     "a Mersenne twister that reads elsewhere": lambda model: model["state"].update(
         random_state=generator(np.random.MT19937(), pos=2**31 - 1)
     ),
-    "classes without outputs": of("estimators.ClassEncoder", classes=list(range(1000))),
+    "classes without outputs": of("data.ClassEncoder", classes=list(range(1000))),
     "a history of several lengths": of(
         "estimators.MLPClassifier", history_={"loss": [1.0], "seconds": []}
     ),
@@ -879,10 +879,11 @@ def test_parts_of_killed_runs_are_removed_and_those_of_others_are_not(tmp_path):
 
     model = MLPClassifier((4,), max_iter=1).fit(X, y)
     path = tmp_path / "model"
-    start = files._start_of_parts(path)
+    start = container._start_of_parts(path)
     names = ["dead", "fresh", "busy"]
-    parts = {name: tmp_path / f"{start}{name}{files.PART}" for name in names}
-    parts["of another file"] = tmp_path / f"{files._start_of_parts(tmp_path / 'b')}x{files.PART}"
+    parts = {name: tmp_path / f"{start}{name}{container.PART}" for name in names}
+    of_another = container._start_of_parts(tmp_path / "b")
+    parts["of another file"] = tmp_path / f"{of_another}x{container.PART}"
     for name, part in parts.items():
         part.write_bytes(b"half a model")
         if name != "fresh":

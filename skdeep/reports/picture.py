@@ -9,7 +9,7 @@ from typing import Any
 
 from sklearn.utils import estimator_html_repr
 
-from skdeep.estimators.summary import Summary
+from skdeep.reports.summary import Summary
 
 WIDTH, HEIGHT = 360, 180
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 34

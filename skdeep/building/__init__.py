@@ -1,0 +1,1 @@
+"""From hyperparameters to parts: options, layers, first values, weights from other models."""

@@ -1,0 +1,1 @@
+"""What goes in: the rows that are trained on, their weights, targets and validation data."""
