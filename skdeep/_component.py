@@ -29,6 +29,7 @@ __all__ = [
     "Limit",
     "blas_controller",
     "check_limits",
+    "check_number",
     "check_sample_weight",
     "is_called_from",
     "is_per_layer",
@@ -80,18 +81,38 @@ class Limit(NamedTuple):
         return " or ".join([text, *map(repr, self.special)])
 
 
-def check_limits(owner: Any, limits: Mapping[str, Limit], prefix: str = "") -> None:
-    """Raise for the first of the owner's numeric parameters that lies outside its limits."""
+def check_limits(
+    owner: Any, limits: Mapping[str, Limit], prefix: str = "", may_change: Sequence[str] = ()
+) -> None:
+    """Raise for the first of the owner's numeric parameters that lies outside its limits.
+
+    Those named in may_change may also be Scheduled.
+    """
     for name, limit in limits.items():
         value = getattr(owner, name)
-        if not limit.allows(value):
+        if name in may_change:
+            check_number(value, limit, f"{prefix}{name}")
+        elif not limit.allows(value):
             raise InvalidParameterError(f"{prefix}{name}={value!r} is not allowed; give {limit}.")
+
+
+def check_number(value: Any, limit: Limit, what: str) -> None:
+    """Raise for a number, or a number that changes over time, that lies outside its limit."""
+    if getattr(value, "is_scheduled_number", False):
+        value.check(what)
+        value = value.value
+    if not limit.allows(value):
+        raise InvalidParameterError(
+            f"{what}={value!r} is not allowed; give {limit}, or such a number in a "
+            "skdeep.schedules.Scheduled."
+        )
 
 
 class Component(BaseEstimator):
     """A part with hyperparameters: get_params, set_params, clone and repr come with it.
 
-    A subclass lists the limits of its numeric parameters in `_limits`.
+    A subclass lists the limits of its numeric parameters in `_limits`, and in `_may_change` the
+    names of those that may be Scheduled.
 
     Attributes
     ----------
@@ -101,6 +122,7 @@ class Component(BaseEstimator):
     """
 
     _limits: dict[str, Limit] = {}
+    _may_change: tuple[str, ...] = ()
     compiled_as: str | None = None
 
     def compiled_constants(self) -> tuple[float, ...]:
@@ -113,7 +135,8 @@ class Component(BaseEstimator):
         Called on copies only: it turns NumPy's scalars, as searches draw them, into Python's,
         which leave float32 arrays float32.
         """
-        check_limits(self, self._limits, f"{what}__" if what else f"{type(self).__name__} ")
+        prefix = f"{what}__" if what else f"{type(self).__name__} "
+        check_limits(self, self._limits, prefix, self._may_change)
         for name in self._limits:
             value = getattr(self, name)
             if isinstance(value, np.generic):

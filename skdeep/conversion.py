@@ -15,8 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdeep.activations import Identity, Logistic, ReLU, Tanh
 from skdeep.estimators import MLPClassifier, MLPRegressor
-from skdeep.estimators.base import HISTORY, BaseMLP
+from skdeep.estimators.base import BaseMLP
 from skdeep.layers import Dense
+from skdeep.training.history import COLUMNS
 
 _OURS = {
     neural_network.MLPClassifier: MLPClassifier,
@@ -61,27 +62,28 @@ def from_sklearn(mlp: Any) -> MLPClassifier | MLPRegressor:
     if mlp.solver != "sgd":
         parameters["learning_rate"] = "constant"  # scikit-learn's other solvers ignore it
     model = cls(**parameters)
-    for name in ("n_features_in_", "feature_names_in_"):
-        if hasattr(mlp, name):
-            setattr(model, name, getattr(mlp, name))
-    if isinstance(model, MLPClassifier):
-        model.classes_ = np.arange(mlp.n_outputs_) if _is_multilabel(mlp) else mlp.classes_
-        model.out_activation_ = mlp.out_activation_
-    model._adopt_weights(mlp.coefs_, mlp.intercepts_)
     losses = [float(loss) for loss in getattr(mlp, "loss_curve_", [mlp.loss_])]
-    unknown = [math.nan] * len(losses)
-    model.history_ = {**{name: list(unknown) for name in HISTORY}, "loss": losses}
-    if getattr(mlp, "validation_scores_", None):
-        model.history_["val_score"] = [float(score) for score in mlp.validation_scores_]
-    model.loss_curve_ = model.history_["loss"]
-    model.validation_scores_ = model.history_.get("val_score")
-    for name in ("n_iter_", "t_", "loss_"):
-        setattr(model, name, getattr(mlp, name))
-    for name in ("best_loss_", "best_validation_score_"):
-        setattr(model, name, getattr(mlp, name, None))
-    figures = model.validation_scores_ if mlp.early_stopping else [-loss for loss in losses]
-    model.best_iter_ = int(np.argmax(figures)) + 1 if figures else None
+    history = {name: [math.nan] * len(losses) for name in COLUMNS} | {"loss": losses}
+    scores = getattr(mlp, "validation_scores_", None)
+    if scores:
+        history["val_score"] = [float(score) for score in scores]
+    model._adopt_weights(
+        mlp.coefs_, mlp.intercepts_, history, mlp.t_, **_fitted_attributes(mlp, losses)
+    )
     return model
+
+
+def _fitted_attributes(mlp: Any, losses: list[float]) -> dict[str, Any]:
+    """Return the attributes of a model of scikit-learn that skdeep's model takes over."""
+    names = ("n_features_in_", "feature_names_in_", "n_iter_", "loss_", "best_loss_")
+    fitted = {name: getattr(mlp, name) for name in names if hasattr(mlp, name)}
+    fitted["best_validation_score_"] = getattr(mlp, "best_validation_score_", None)
+    figures = mlp.validation_scores_ if mlp.early_stopping else [-loss for loss in losses]
+    fitted["best_iter_"] = int(np.argmax(figures)) + 1 if figures else None
+    if isinstance(mlp, neural_network.MLPClassifier):
+        classes = np.arange(mlp.n_outputs_) if _is_multilabel(mlp) else mlp.classes_
+        fitted |= {"classes_": classes, "out_activation_": mlp.out_activation_}
+    return fitted
 
 
 def _is_multilabel(mlp: neural_network.MLPClassifier) -> bool:

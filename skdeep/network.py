@@ -13,6 +13,7 @@ from skdeep.layers.base import Chain, Layer, at_most_columns
 from skdeep.layers.dense import Dense
 from skdeep.layers.folding import folded
 from skdeep.parameters import Parameter, ParameterVector
+from skdeep.schedules import Progress
 
 # Rows are predicted in blocks of about so many bytes of the widest layer, which keeps the
 # activations in the cache and the memory small.
@@ -23,7 +24,10 @@ FOLDING_ROWS = 256
 # so many layers.
 MOST_BARE_COLUMNS = 1 << 23
 MOST_LAYERS = 10_000
-TRAINING_ATTRIBUTES = ("_kernels", "_regularized", "_constrained", "_penalizing", "_finishing")
+TRAINING_ATTRIBUTES = (
+    *("_kernels", "_regularized", "_constrained", "_penalizing", "_finishing"),
+    "_following",
+)
 
 
 class Network:
@@ -130,6 +134,7 @@ class Network:
         self._constrained = [p for p in trainable if p.constraint is not None]
         self._penalizing = self._layers_with(Layer.penalty)
         self._finishing = self._layers_with(Layer.finish_backward)
+        self._following = [layer for layer in self.walk() if layer.take_progress()]
 
     def _layers_with(self, method: Callable) -> list[Layer]:
         """Return the layers that have such a method of their own."""
@@ -141,6 +146,16 @@ class Network:
         self.chain.release()
         for name in TRAINING_ATTRIBUTES:
             self.__dict__.pop(name, None)
+
+    @property
+    def follows_progress(self) -> bool:
+        """Whether `begin_step` has something to do."""
+        return bool(self._following)
+
+    def begin_step(self, progress: Progress) -> None:
+        """Tell the layers how far training has come."""
+        for layer in self._following:
+            layer.begin_step(progress)
 
     def forward(self, X) -> np.ndarray:
         """Return the raw outputs for a batch: the training pass."""
@@ -230,11 +245,11 @@ class Network:
             twins[id(layer)] = type(layer)(**arguments)
         if len(twins) < len(layers):
             raise ValueError("a layer is there twice")
-        flags = [(bool(p.frozen), float(p.rate)) for p in self.parameters.parameters]
+        flags = [(bool(p.frozen), float(p.multiplier)) for p in self.parameters.parameters]
 
         def prepare(built: list[Layer]) -> None:
             for parameter, flag in zip(parameters_of(built), flags, strict=True):
-                parameter.frozen, parameter.rate = flag
+                parameter.frozen, parameter.multiplier = flag
 
         left = MOST_BARE_COLUMNS + 4 * values.size - int(self.n_inputs)
         if left < 0:

@@ -1,19 +1,20 @@
 """Optimizers: update rules for one 1-D slice of the parameters, in place.
 
 A rule sees a block of the flat vector, as large as fits the cache: the parameters w, the gradient
-g, which it may overwrite, its slots, and `work`, scratch like w. Rates come from outside, with
-every step.
+g, which it may overwrite, its slots, and `work`, scratch like w. The learning rate comes from
+outside, with every step; a segment of the vector may have a rate of its own.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from skdeep._component import Component, Limit
 from skdeep.kernels import choose
+from skdeep.parameters import Segment
 
 
 class Optimizer(Component):
@@ -34,14 +35,14 @@ class Optimizer(Component):
     _update: Callable | None = None
 
     def start(self, n_parameters: int, dtype: np.dtype) -> None:
-        """Begin anew: make the slots, for so many parameters."""
+        """Make new slots for n_parameters parameters, and forget all steps."""
         self.n_steps_ = 0
         self.slots_ = [np.zeros(n_parameters, dtype=dtype) for _ in self.slots]
         self._update = None
 
     @property
     def started(self) -> bool:
-        """Whether there is a state to go on from."""
+        """Whether the optimizer has a state, which the next step continues."""
         return getattr(self, "slots_", None) is not None
 
     def stop(self) -> None:
@@ -49,7 +50,7 @@ class Optimizer(Component):
         self.slots_ = self._update = None
 
     def suits(self, n_parameters: int, dtype: np.dtype) -> bool:
-        """Whether there is a state, and it is one of so many parameters."""
+        """Whether the optimizer has a state, and it belongs to n_parameters parameters."""
         slots = getattr(self, "slots_", None)
         return (
             isinstance(slots, list)
@@ -63,47 +64,55 @@ class Optimizer(Component):
             )
         )
 
-    def bind(self, kernels, n_parameters: int, dtype: np.dtype) -> None:
-        """Choose the kernels that do the steps, once started.
+    def bind(self, kernels, segments: Sequence[Segment], dtype: np.dtype) -> None:
+        """Choose the kernels that do the steps, and say how each part of the vector is treated.
 
-        Compiled kernels trust sizes, so that no state of another size may get to them.
+        The state has to be there: compiled kernels trust its sizes.
         """
+        n_parameters = segments[-1].stop if segments else 0
         if not self.suits(n_parameters, dtype):
             raise ValueError(
                 f"{self!r} has no state for {n_parameters} parameters in {np.dtype(dtype)}; "
                 "call start first."
             )
-        self._update = kernels.bind_update(self, n_parameters, dtype)
+        self._update = kernels.bind_update(self, segments, dtype)
 
     def step(
-        self,
-        w: np.ndarray,
-        g: np.ndarray,
-        lr: float,
-        n_kernels: int = 0,
-        l2: float = 0.0,
-        keep: float = 1.0,
+        self, w: np.ndarray, g: np.ndarray, lr: float, l2: float = 0.0, decay: float = 0.0
     ) -> float:
         """Update the parameters w with the gradient g, which may be overwritten.
 
-        The first n_kernels of them have a penalty l2 / 2 * w^2 on top, whose value is returned,
-        and are multiplied by `keep` before the rule is applied: decoupled decay.
+        In a segment the learning rate is lr * segment.rate. There is a penalty of
+        segment.l2 * l2 / 2 * w^2 on top, and w is multiplied by
+        1 - lr * segment.rate * segment.decay * decay before the rule is applied.
+
+        Returns the value of the penalty before the step.
         """
         if self._update is None:
-            self.bind(choose(0.0), w.size, w.dtype)
+            self.bind(choose(0.0), [Segment(0, w.size, 1.0, 1.0, 1.0)], w.dtype)
         self.n_steps_ += 1
-        self.begin_step(lr)
-        return self._update(w, g, lr, n_kernels, l2, keep)
+        self.begin_step()
+        self.use_rate(lr)
+        return self._update(w, g, lr, l2, decay)
 
-    def begin_step(self, lr: float) -> None:
-        """Compute what is the same for all blocks of a step; n_steps_ counts it already."""
+    def begin_step(self) -> None:
+        """Compute the numbers of a step that do not depend on the learning rate.
+
+        n_steps_ counts the step already.
+        """
+
+    def use_rate(self, lr: float) -> None:
+        """Compute the numbers that depend on the learning rate; called for every rate of a step."""
 
     def update(self, w, g, lr: float, work, *slots) -> None:
         """Apply the rule to one block; g is not needed afterwards, work is scratch."""
         raise NotImplementedError
 
     def compiled_constants(self, lr: float) -> tuple[float, ...]:
-        """Return the numbers that the compiled rule takes, in a step that has begun."""
+        """Return the numbers that the compiled rule takes, in a step that has begun.
+
+        Those that are proportional to the learning rate come first.
+        """
         return ()
 
     def __getstate__(self):
@@ -178,7 +187,7 @@ class Adam(Optimizer):
         self.beta_2 = beta_2
         self.epsilon = epsilon
 
-    def begin_step(self, lr):
+    def use_rate(self, lr):
         t, root = self.n_steps_, math.sqrt(1 - self.beta_2)
         corrected = lr * math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
         self._rate = corrected * (1 - self.beta_1) / root
@@ -205,7 +214,7 @@ class Adam(Optimizer):
         w -= work
 
     def compiled_constants(self, lr):
-        return self.beta_1, self.beta_2, self._rate, self._epsilon
+        return self._rate, self.beta_1, self.beta_2, self._epsilon
 
 
 class AdamW(Adam):
@@ -276,10 +285,15 @@ class Nadam(Adam):
         super().start(n_parameters, dtype)
         self.mu_product_ = 1.0
 
-    def begin_step(self, lr):
+    def _mu(self, t):
+        return self.beta_1 * (1 - 0.5 * 0.96 ** (t * 0.004))
+
+    def begin_step(self):
+        self.mu_product_ *= self._mu(self.n_steps_)
+
+    def use_rate(self, lr):
         t = self.n_steps_
-        mu, mu_next = (self.beta_1 * (1 - 0.5 * 0.96 ** (k * 0.004)) for k in (t, t + 1))
-        self.mu_product_ *= mu
+        mu, mu_next = self._mu(t), self._mu(t + 1)
         root = math.sqrt((1 - self.beta_2) / (1 - self.beta_2**t))
         self._epsilon = self.epsilon / root
         self._gradient_rate = lr * (1 - mu) / (1 - self.mu_product_) / root
@@ -301,7 +315,7 @@ class Nadam(Adam):
         w -= g
 
     def compiled_constants(self, lr):
-        return self.beta_1, self.beta_2, self._moment_rate, self._gradient_rate, self._epsilon
+        return self._moment_rate, self._gradient_rate, self.beta_1, self.beta_2, self._epsilon
 
 
 class Adamax(Adam):
@@ -321,7 +335,7 @@ class Adamax(Adam):
     compiled_as = "adamax"
     slots = ("m", "u")
 
-    def begin_step(self, lr):
+    def use_rate(self, lr):
         self._rate = lr * (1 - self.beta_1) / (1 - self.beta_1**self.n_steps_)
 
     def update(self, w, g, lr, work, m, u):
@@ -336,7 +350,7 @@ class Adamax(Adam):
         w -= work
 
     def compiled_constants(self, lr):
-        return self.beta_1, self.beta_2, self._rate, self.epsilon
+        return self._rate, self.beta_1, self.beta_2, self.epsilon
 
 
 class AdaGrad(Optimizer):
@@ -487,7 +501,7 @@ class Lion(Optimizer):
         m += g
 
     def compiled_constants(self, lr):
-        return self.beta_1, self.beta_2, lr, 1 - self.beta_2
+        return lr, self.beta_1, self.beta_2, 1 - self.beta_2
 
 
 OPTIMIZERS = {

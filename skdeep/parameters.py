@@ -8,14 +8,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from skdeep._component import InvalidParameterError, Limit
 
 if TYPE_CHECKING:
     from skdeep.constraints import Constraint
     from skdeep.initializers import Initializer
     from skdeep.regularizers import Regularizer
+
+
+_RATE = Limit(0)
+
+
+class Segment(NamedTuple):
+    """Neighbours in the vector that a step treats alike.
+
+    Attributes
+    ----------
+    start, stop : int
+        Their positions in the vector.
+    rate, l2, decay : float
+        Factors of the learning rate, of the penalty on squares, and of the weight decay.
+    """
+
+    start: int
+    stop: int
+    rate: float = 1.0
+    l2: float = 0.0
+    decay: float = 0.0
 
 
 class Parameter:
@@ -24,24 +48,26 @@ class Parameter:
     Parameters
     ----------
     name : str
-        What it is within its layer: "kernel", "bias", "gamma".
+        Its name within the layer: "kernel", "bias", "gamma".
     shape : tuple of int
         A kernel's shape is (fan_in, fan_out).
     initializer : Initializer
         Gives the first values.
     kernel : bool, default=False
-        A kernel is what `alpha` and `weight_decay` act on.
+        Whether `alpha` and `weight_decay` act on it.
+    rate : float, default=1.0
+        A factor of the learning rate, for this parameter alone.
     regularizer : Regularizer or None
     constraint : Constraint or None
     trainable : bool, default=True
-        What never trains has no gradient: a running statistic.
+        False for numbers that have no gradient, such as running statistics.
 
     Attributes
     ----------
     frozen : bool
         Whether it does not train for the time being.
-    rate : float
-        What its steps are multiplied by.
+    multiplier : float
+        Another factor of the learning rate, which the run of training sets.
     value, grad : ndarray of shape `shape`
         Views into the network's vector. `grad` is None outside training and where not trainable.
     """
@@ -53,6 +79,7 @@ class Parameter:
         initializer: Initializer,
         *,
         kernel: bool = False,
+        rate: float = 1.0,
         regularizer: Regularizer | None = None,
         constraint: Constraint | None = None,
         trainable: bool = True,
@@ -65,7 +92,8 @@ class Parameter:
         self.constraint = constraint
         self.learns = trainable
         self.frozen = False
-        self.rate = 1.0
+        self.rate = check_rate(rate, name)
+        self.multiplier = 1.0
         self.value: np.ndarray | None = None
         self.grad: np.ndarray | None = None
 
@@ -84,12 +112,21 @@ class Parameter:
         return math.prod(self.shape)
 
     def __getstate__(self) -> dict:
-        # A pickled view would be a copy that no longer belongs to the vector: the vector, which
-        # is pickled with its parameters, binds them anew.
+        # A pickled view would be a copy that no longer belongs to the vector. The vector is pickled
+        # with its parameters, and binds them again.
         return {**self.__dict__, "value": None, "grad": None}
 
     def __repr__(self) -> str:
         return f"Parameter({self.name!r}, shape={self.shape}, trainable={self.trainable})"
+
+
+def check_rate(rate: Any, name: str) -> float:
+    """Return a factor of the learning rate as a float; raise if it is none."""
+    if not _RATE.allows(rate):
+        raise InvalidParameterError(
+            f"rate={rate!r} of the parameter {name!r} is not allowed; give {_RATE}."
+        )
+    return float(rate)
 
 
 class ParameterVector:
@@ -144,9 +181,9 @@ class ParameterVector:
         }
 
     def order_anew(self) -> Callable[[np.ndarray], np.ndarray]:
-        """Lay the vector out anew, once something was frozen or thawed.
+        """Change the layout of the vector, after something was frozen or thawed.
 
-        Returns a function that lays out copies of the vector in the same way.
+        Returns a function that changes the layout of a copy of the vector likewise.
         """
         stops = np.cumsum([p.size for p in self._ordered]).tolist()
         places = {
@@ -163,14 +200,17 @@ class ParameterVector:
         self._bind()
         return laid_out
 
-    def rates(self) -> np.ndarray | None:
-        """Return what the step of each trainable number is multiplied by; None where by 1."""
-        trainable = [p for p in self._ordered if p.trainable]
-        if all(p.rate == 1 for p in trainable):
-            return None
-        return np.repeat(
-            np.array([p.rate for p in trainable], self.values.dtype), [p.size for p in trainable]
-        )
+    def segments(self) -> list[Segment]:
+        """Return the trainable part of the vector, cut where the treatment in a step changes."""
+        segments, start = [], 0
+        trainable = [p for p in self._ordered if p.trainable and p.size]
+        for (is_kernel, rate), run in groupby(
+            trainable, key=lambda p: (p.kernel, p.rate * p.multiplier)
+        ):
+            stop = start + sum(p.size for p in run)
+            segments.append(Segment(start, stop, rate, float(is_kernel), float(is_kernel)))
+            start = stop
+        return segments
 
     def allocate(self) -> None:
         """Make room for gradients."""

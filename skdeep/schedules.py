@@ -1,7 +1,7 @@
-"""Schedules: how far the training has come -> the learning rate.
+"""Schedules: how far the training has come -> the learning rate, or another number.
 
 A schedule belongs to the trainer, not to an optimizer, so that each works with every solver.
-Where `every_step` is True it is asked before every step, else at the beginning of every epoch.
+If `every_step` is True it is asked before every step, else at the beginning of every epoch.
 """
 
 from __future__ import annotations
@@ -333,6 +333,54 @@ class WarmupCosine(Schedule):
         return initial * _cosine((fraction - self.warmup) / (1 - self.warmup), self.end)
 
 
+class FlatCosine(Schedule):
+    """rate = initial for the first part, then initial * (1 + cos(pi * u)) / 2, u = 0 ... 1.
+
+    Parameters
+    ----------
+    flat : float, default=0.5
+        The share of the epochs at the initial rate.
+    """
+
+    every_step = True
+    ends = True
+    _limits = {"flat": Limit(0, 1, closed="[)")}
+
+    def __init__(self, flat: float = 0.5):
+        self.flat = flat
+
+    def rate(self, initial, progress):
+        u = max(0.0, progress.fraction - self.flat) / (1 - self.flat)
+        return initial * (1 + math.cos(math.pi * u)) / 2
+
+
+class CosineLog(Schedule):
+    """rate = initial * (1 - cos(2 * pi * log2(1 + (2^cycles - 1) * t))) / 2, t = 0 ... 1.
+
+    The rate goes up and down `cycles` times, each time for twice as long.
+
+    Parameters
+    ----------
+    cycles : int, default=4
+
+    References
+    ----------
+    Holzmueller, Grinsztajn and Steinwart (2024), "Better by default: strong pre-tuned MLPs and
+    boosted trees on tabular data".
+    """
+
+    every_step = True
+    ends = True
+    _limits = {"cycles": Limit(1, 60, integer=True)}
+
+    def __init__(self, cycles: int = 4):
+        self.cycles = cycles
+
+    def rate(self, initial, progress):
+        u = math.log2(1 + (2**self.cycles - 1) * progress.fraction)
+        return initial * (1 - math.cos(2 * math.pi * u)) / 2
+
+
 class Piecewise(Schedule):
     """rate = initial * factors[i], i the number of boundaries that epoch has reached.
 
@@ -417,4 +465,66 @@ SCHEDULES = {
     "cosine_restarts": CosineRestarts,
     "one_cycle": OneCycle,
     "warmup_cosine": WarmupCosine,
+    "flat_cosine": FlatCosine,
+    "cosine_log": CosineLog,
 }
+
+
+class Scheduled(Component):
+    """A number that changes over time: dropout, a noise or the weight decay.
+
+    Parameters
+    ----------
+    value : float
+        The number that the schedule starts from, as a schedule of the learning rate starts from
+        `learning_rate_init`.
+    schedule : str or Schedule, default="constant"
+        A name or an instance, as for `learning_rate`; all but "adaptive".
+
+    Examples
+    --------
+    >>> from skdeep import MLPClassifier
+    >>> from skdeep.schedules import Scheduled
+    >>> mlp = MLPClassifier(dropout=Scheduled(0.15, "flat_cosine"))
+    >>> mlp.get_params()["dropout__value"]
+    0.15
+    """
+
+    is_scheduled_number = True
+
+    def __init__(self, value: float, schedule="constant"):
+        self.value = value
+        self.schedule = schedule
+
+    def _resolved(self, what: str = "Scheduled schedule") -> Schedule:
+        schedule = resolve(self.schedule, SCHEDULES, what, Schedule)
+        if isinstance(schedule, Adaptive):
+            raise InvalidParameterError(
+                f"{what}={self.schedule!r} is not allowed: it follows the training loss, and is "
+                "for the learning rate alone. Choose another schedule."
+            )
+        schedule.reset()
+        return schedule
+
+    def check(self, what=""):
+        self._resolved(f"{what}__schedule" if what else "Scheduled schedule")
+
+    def ready(self) -> Scheduled:
+        """Return a copy that can be asked for numbers."""
+        twin = Scheduled(float(self.value), self.schedule)
+        twin._ready = self._resolved()
+        return twin
+
+    def at(self, progress: Progress) -> float:
+        """Return the number for a step; of a copy that is ready."""
+        return float(self._ready.rate(self.value, progress))
+
+
+def value_of(number: float | Scheduled) -> float:
+    """Return the number that a float or a Scheduled begins with."""
+    return float(number.value if isinstance(number, Scheduled) else number)
+
+
+def ready_number(number: float | Scheduled) -> float | Scheduled:
+    """Return a float, or a Scheduled that can be asked for numbers."""
+    return number.ready() if isinstance(number, Scheduled) else float(number)

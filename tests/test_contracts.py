@@ -795,7 +795,8 @@ class TestOptimizers:
             values = w.copy()
             for g in gradients:
                 optimizer.n_steps_ += 1
-                optimizer.begin_step(0.01)
+                optimizer.begin_step()
+                optimizer.use_rate(0.01)
                 work = np.full_like(values, filler)
                 optimizer.update(values, g.copy(), 0.01, work, *optimizer.slots_)
             results.append(values)

@@ -15,7 +15,7 @@ FLOORS = [
     {"_component", "kernels"},
     {
         *{"activations", "initializers", "losses", "regularizers", "constraints", "schedules"},
-        *{"clipping", "parameters"},
+        *{"clipping", "parameters", "averages"},
     },
     {"optimizers", "layers"},
     {"network"},
@@ -112,7 +112,9 @@ BELOW_THE_TOP = [name for name in MODULES if name != "skdeep"]
 
 def test_the_walk_sees_the_modules_and_their_imports():
     assert {"skdeep", "skdeep._component", "skdeep.layers.dense"} <= MODULES.keys()
-    assert {"skdeep.network", "skdeep.callbacks.base"} <= our_imports("skdeep.training.trainer")
+    assert {"skdeep.training.run", "skdeep.callbacks.base"} <= our_imports(
+        "skdeep.training.trainer"
+    )
     assert "skdeep.training.trainer" not in our_imports("skdeep.callbacks.base")
     assert "skdeep.kernels" in our_imports("skdeep.layers.dense")
 

@@ -36,6 +36,9 @@ from skdeep.optimizers import SGD
 from skdeep.regularizers import L1, L1L2, L2
 from skdeep.schedules import Constant
 from skdeep.training.monitor import Monitor
+from skdeep.training.randomness import Streams
+from skdeep.training.run import Run
+from skdeep.training.settings import Settings
 from skdeep.training.trainer import Trainer
 
 N_ROWS, N_INPUTS = 12, 5
@@ -108,17 +111,16 @@ class Problem:
     def __init__(self, estimator, n_outputs, rng, scale=0.6, dtype=np.float64):
         layers, stops = build_layers(estimator, n_outputs)
         self.network = Network(layers, stops, N_INPUTS, np.dtype(dtype), rng)
-        self.trainer = Trainer(
-            self.network,
-            SquaredError(),
-            SGD(),
-            Constant(),
-            Monitor(1e-4, 10, False),
-            {"loss": []},
-            learning_rate_init=0.1,
-            l1=estimator.alpha * estimator.l1_ratio,
-            l2=estimator.alpha * (1 - estimator.l1_ratio),
+        run = Run(
+            Streams(0),
+            network=self.network,
+            loss=SquaredError(),
+            optimizer=SGD(),
+            schedule=Constant(),
+            monitor=Monitor(1e-4, 10, False),
         )
+        alpha, l1_ratio = estimator.alpha, estimator.l1_ratio
+        self.trainer = Trainer(run, Settings(l1=alpha * l1_ratio, l2=alpha * (1 - l1_ratio)))
         n = self.network.parameters.n_trainable
         self.values = self.network.parameters.values[:n]
         self.scale = scale

@@ -8,6 +8,7 @@ import pytest
 from skdeep.kernels import numpy_kernels
 from skdeep.kernels.numpy_kernels import BLOCK
 from skdeep.optimizers import OPTIMIZERS, SGD, Adam, AdamW, Optimizer
+from skdeep.parameters import Segment
 
 SIZES = [1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 2 * BLOCK + 777]
 N_STEPS = 3
@@ -28,14 +29,15 @@ def started(optimizer, n, dtype=float):
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_blocks_give_what_the_rule_gives_on_the_whole(name, n, dtype):
     in_blocks = started(OPTIMIZERS[name](), n, dtype)
-    in_blocks.bind(numpy_kernels, n, np.dtype(dtype))
+    in_blocks.bind(numpy_kernels, [Segment(0, n)], np.dtype(dtype))
     whole = started(OPTIMIZERS[name](), n, dtype)
     w = np.linspace(-1, 1, n, dtype=dtype)
     expected, work = w.copy(), np.empty(n, dtype)
     for g in gradients(n, dtype=dtype):
         in_blocks.step(w, g.copy(), 0.01)
         whole.n_steps_ += 1
-        whole.begin_step(0.01)
+        whole.begin_step()
+        whole.use_rate(0.01)
         whole.update(expected, g.copy(), 0.01, work, *whole.slots_)
     np.testing.assert_array_equal(w, expected)
     for slot, other in zip(in_blocks.slots_, whole.slots_, strict=True):
@@ -55,7 +57,7 @@ class Signs(Optimizer):
 
     slots = ("total",)
 
-    def begin_step(self, lr):
+    def begin_step(self):
         self.begun = getattr(self, "begun", 0) + 1
 
     def update(self, w, g, lr, work, total):
@@ -124,10 +126,10 @@ def test_decay_comes_before_the_step(name, kernels):
         chosen = numpy_kernels
     decayed, plain = (started(OPTIMIZERS[name](), 7) for _ in range(2))
     for optimizer in (decayed, plain):
-        optimizer.bind(chosen, 7, np.dtype(float))
+        optimizer.bind(chosen, [Segment(0, 5, decay=0.5), Segment(5, 7)], np.dtype(float))
     w, other = np.linspace(-1, 1, 7), np.linspace(-1, 1, 7)
     for g in gradients(7):
-        decayed.step(w, g.copy(), 0.1, n_kernels=5, keep=0.8)
+        decayed.step(w, g.copy(), 0.1, decay=4.0)
         other[:5] *= 0.8
         plain.step(other, g.copy(), 0.1)
     np.testing.assert_allclose(w, other, rtol=1e-12)
@@ -167,17 +169,45 @@ def test_kernels_are_not_bound_to_slots_of_another_size(cut):
     kernels = numpy_kernels
     optimizer = Adam()
     optimizer.start(40, np.float64)
-    optimizer.bind(kernels, 40, np.float64)
+    optimizer.bind(kernels, [Segment(0, 40)], np.float64)
     optimizer.slots_ = CUTS[cut](optimizer.slots_)
     with pytest.raises(ValueError, match="has no state for 40 parameters"):
-        optimizer.bind(kernels, 40, np.float64)
+        optimizer.bind(kernels, [Segment(0, 40)], np.float64)
 
 
 def test_a_step_of_compiled_kernels_checks_sizes():
     kernels = pytest.importorskip("skdeep.kernels.numba_kernels")
     optimizer = Adam()
     optimizer.start(40, np.float64)
-    optimizer.bind(kernels, 40, np.float64)
-    for n_weights, n_gradients, n_kernels in [(41, 41, 0), (40, 39, 0), (40, 40, 41)]:
+    optimizer.bind(kernels, [Segment(0, 40)], np.float64)
+    for n_weights, n_gradients in [(41, 41), (40, 39)]:
         with pytest.raises(ValueError, match="40 parameters expected"):
-            optimizer.step(np.ones(n_weights), np.ones(n_gradients), 0.1, n_kernels)
+            optimizer.step(np.ones(n_weights), np.ones(n_gradients), 0.1)
+
+
+# Segments ----------------------------------------------------------------------------------------
+
+
+def chosen_kernels(kernels):
+    if kernels == "numba":
+        return pytest.importorskip("skdeep.kernels.numba_kernels")
+    return numpy_kernels
+
+
+@pytest.mark.parametrize("kernels", ["numpy", "numba"])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_segment_does_what_a_vector_of_its_own_does(name, kernels):
+    cuts = [Segment(0, 5, 0.3, 1.0, 1.0), Segment(5, 6), Segment(6, 11, 7.0, 2.0, 0.5)]
+    together = started(OPTIMIZERS[name](), 11)
+    together.bind(chosen_kernels(kernels), cuts, np.dtype(float))
+    alone = [started(OPTIMIZERS[name](), cut.stop - cut.start) for cut in cuts]
+    w, parts = np.linspace(-1, 1, 11), np.split(np.linspace(-1, 1, 11), [5, 6])
+    for g in gradients(11):
+        penalty, expected = together.step(w, g.copy(), 0.01, l2=0.2, decay=3.0), 0.0
+        for cut, optimizer, part in zip(cuts, alone, parts, strict=True):
+            gradient = g[cut.start : cut.stop] + 0.2 * cut.l2 * part
+            expected += 0.2 * cut.l2 / 2 * (part**2).sum()
+            part *= 1 - 0.01 * cut.rate * cut.decay * 3.0
+            optimizer.step(part, gradient, 0.01 * cut.rate)
+        assert penalty == pytest.approx(expected, rel=1e-12)
+    np.testing.assert_allclose(w, np.concatenate(parts), rtol=1e-10)

@@ -12,6 +12,7 @@ from skdeep._component import (
     InvalidParameterError,
     Limit,
     check_limits,
+    check_number,
     is_per_layer,
     unknown_name,
 )
@@ -58,6 +59,17 @@ PER_LAYER_LIMITS = {
     "weight_noise": _NOT_NEGATIVE,
     "learning_rate_multipliers": _NOT_NEGATIVE,
 }
+MAY_CHANGE = (
+    "dropout",
+    "input_dropout",
+    "input_noise",
+    "pre_activation_noise",
+    "activation_noise",
+    "weight_noise",
+    "gradient_noise",
+    "target_noise",
+    "weight_decay",
+)
 SWITCHES = ("batch_norm_input", "nesterovs_momentum", "shuffle", "early_stopping")
 REGRESSOR_SWITCHES = ("standardize_y",)
 CHOICES = {"batch_norm": (None, "before", "after"), "dtype": ("auto", "float32", "float64")}
@@ -90,9 +102,10 @@ def _default(cls: type, name: str) -> Any:
 
 def check_options(estimator: Any) -> None:
     """Raise InvalidParameterError for the first hyperparameter that is not allowed."""
-    check_limits(estimator, LIMITS)
+    check_limits(estimator, LIMITS, may_change=MAY_CHANGE)
     own = {**CLASSIFIER_LIMITS, **REGRESSOR_LIMITS}
-    check_limits(estimator, {k: v for k, v in own.items() if hasattr(estimator, k)})
+    own = {k: v for k, v in own.items() if hasattr(estimator, k)}
+    check_limits(estimator, own, may_change=MAY_CHANGE)
     for name, limit in PER_LAYER_LIMITS.items():
         _check_per_layer(name, getattr(estimator, name), limit)
     for name in (*SWITCHES, *(name for name in REGRESSOR_SWITCHES if hasattr(estimator, name))):
@@ -119,7 +132,9 @@ def check_options(estimator: Any) -> None:
 
 def _check_per_layer(name: str, value: Any, limit: Limit) -> None:
     for entry in value if is_per_layer(value) else [value]:
-        if not limit.allows(entry):
+        if getattr(entry, "is_scheduled_number", False) and name in MAY_CHANGE:
+            check_number(entry, limit, name)
+        elif not limit.allows(entry):
             raise InvalidParameterError(
                 f"{name}={value!r} is not allowed; give {limit}, or a sequence with one such "
                 "entry a hidden layer."

@@ -82,7 +82,7 @@ def copy_what_trains(source: Network, target: Network) -> None:
     """Let the target train what the source trained in the end, at the same rates."""
     pairs = zip(source.parameters.parameters, target.parameters.parameters, strict=True)
     for old, new in pairs:
-        new.frozen, new.rate = old.frozen, old.rate
+        new.frozen, new.multiplier = old.frozen, old.multiplier
     target.parameters.order_anew()
     target.n_trainable_as_built = source.n_trainable_as_built
 
@@ -128,7 +128,7 @@ def set_rates(layers: list[Layer], stops: list[int], multipliers: Any) -> None:
     of_layers = per_layer_and_output(multipliers, len(groups), "learning_rate_multipliers", 1.0)
     for group, rate in zip([*groups, layers[stops[-1] :]], of_layers, strict=True):
         for parameter in parameters_of(group):
-            parameter.rate = float(rate)
+            parameter.multiplier = float(rate)
 
 
 def _frozen_indices(frozen_layers: Any, n_hidden: int) -> set[int]:

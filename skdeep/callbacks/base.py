@@ -27,12 +27,20 @@ class Callback(Component):
         Whether it needs `trainer.run_id`, which takes a look at all data.
     changes_course : bool
         Whether it has a say in what is learned, beside watching it.
+    every_gradient : bool
+        Whether `on_gradient` is called in every step, which then takes one more pass over the
+        gradient.
     """
 
     runs_last = False
     needs_run_id = False
     writes_files = False
     changes_course = False
+    every_gradient = False
+
+    def gradient_stages(self) -> list:
+        """Return stages that change the gradient in every step: see skdeep.training.stages."""
+        return []
 
     @staticmethod
     def remembers(name: str) -> bool:
@@ -46,10 +54,16 @@ class Callback(Component):
         """Before an epoch."""
 
     def on_batch_end(self, trainer: Trainer) -> None:
-        """After a step; with solver="lbfgs" there are none, only epochs (its iterations)."""
+        """After a step, whose batch of `trainer.batch_rows` rows had the loss `trainer.batch_loss`.
+
+        With solver="lbfgs" there are no steps, only epochs (its iterations).
+        """
 
     def on_gradient(self, trainer: Trainer) -> None:
-        """Before an epoch's last step, when its gradients are in the network's parameters."""
+        """Before an epoch's last step, when its gradients are in the network's parameters.
+
+        With `every_gradient`, before every step.
+        """
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """After an epoch, when its figures are in the history."""

@@ -61,7 +61,7 @@ class GradualUnfreezing(Callback):
         for layer in frozen[::-1][:n_layers]:
             for parameter in layer:
                 parameter.frozen = False
-                parameter.rate *= self.multiplier**times
+                parameter.multiplier *= self.multiplier**times
         trainer.rearrange()
 
     def _plan(self) -> dict[int, int | str]:

@@ -209,7 +209,7 @@ def hold_out(estimator: Any, data: TrainingData, given) -> ValidationSet | None:
     train, val = split_rows(
         data.X.shape[0],
         estimator.validation_fraction,
-        estimator._streams.split_seed,
+        estimator._run.streams.split_seed,
         estimator._stratify(data.encoded),
     )
     data.rows = train

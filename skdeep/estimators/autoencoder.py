@@ -318,6 +318,7 @@ class MLPAutoencoder(BaseMLP):
         warm_start=False,
         pretrained=None,
         frozen_layers=0,
+        weight_averaging=None,
         dtype="auto",
         callbacks=None,
         random_state=None,
@@ -364,7 +365,7 @@ class MLPAutoencoder(BaseMLP):
         -------
         self
         """
-        return self._fit(X, None, sample_weight, incremental=True)
+        return self._fit(X, None, sample_weight, mode="partial")
 
     def transform(self, X):
         """Return the codes.

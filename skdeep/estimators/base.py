@@ -30,21 +30,23 @@ from skdeep.data.training_data import (
     ravel_single_column,
 )
 from skdeep.data.validation import hold_out
-from skdeep.estimators import checkpoints, run, watching
+from skdeep.estimators import checkpoints, watching
 from skdeep.estimators.live import LiveViews, chain_of, write_all
-from skdeep.files.container import check_sizes
+from skdeep.estimators.run import make_trainer, train
+from skdeep.files.checks import check_sizes
 from skdeep.files.plain import NotPlainError, from_plain, to_plain
 from skdeep.layers import Dense, Layer
 from skdeep.losses import Loss
 from skdeep.network import Network
+from skdeep.optimizers import Optimizer
 from skdeep.reports.picture import html_repr
 from skdeep.reports.summary import Summary
-from skdeep.training.history import truncate
+from skdeep.training.history import History
 from skdeep.training.randomness import Streams
+from skdeep.training.run import Run
 from skdeep.training.trainer import Trainer
 
 FLOATS = (np.float64, np.float32)
-HISTORY = ("loss", "learning_rate", "gradient_norm", "seconds")
 PLAIN = "plain_state"
 ASSIGNED = "_assigned_weights"
 
@@ -151,79 +153,61 @@ class BaseMLP(
 
     # Fitting ------------------------------------------------------------------------------------
 
-    def _fit(self, X, y, sample_weight, validation=(None, None, None), **how):
-        """Fit; where anything goes wrong, the estimator is afterwards what it was before."""
-        continues = hasattr(self, "network_") and (
-            how.get("incremental", False)
-            or (bool(self.warm_start) and not is_transfer(self.warm_start))
-        )
+    def _fit(self, X, y, sample_weight, validation=(None, None, None), *, classes=None, mode=None):
+        """Fit; if anything goes wrong, the estimator is afterwards in the state it was before."""
+        mode = mode or self._mode_of_fit()
         # partial_fit is a step of somebody else's loop, which is what has tasks there.
         task = X, y, {"sample_weight": sample_weight}
         check_options(self)
-        context = None if how.get("incremental") else watching.begin(self, *task)
+        context = None if mode == "partial" else watching.begin(self, *task)
         watchers = watching.bridge(self, context, *task)
-        with self._undone_on_error(continues):
-            self._train(X, y, sample_weight, validation, watchers, continues=continues, **how)
+        with self._undone_on_error(mode):
+            self._train(X, y, sample_weight, validation, watchers, mode, classes)
         watching.end(self, context, *task)
         return self
 
-    def _train(
-        self,
-        X,
-        y,
-        sample_weight,
-        validation,
-        watchers,
-        *,
-        continues: bool,
-        incremental=False,
-        classes=None,
-    ) -> None:
-        if incremental and self.early_stopping:
+    def _mode_of_fit(self) -> str:
+        """Return the mode of a call of fit: see Settings."""
+        if not hasattr(self, "network_") or not self.warm_start:
+            return "fresh"
+        return "transfer" if is_transfer(self.warm_start) else "warm"
+
+    def _continues(self, mode: str) -> bool:
+        """Whether a call trains the network of an earlier one further."""
+        return mode in ("warm", "partial") and hasattr(self, "network_")
+
+    def _train(self, X, y, sample_weight, validation, watchers, mode: str, classes) -> None:
+        is_partial, continues = mode == "partial", self._continues(mode)
+        if is_partial and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         X, y = self._check_data(X, y, self._wanted_dtype(continues), reset=not continues)
         sample_weight = checked_weight(sample_weight, X)
         if continues:
-            encoded = self._encode_again(y, incremental)
+            encoded = self._encode_again(y, is_partial)
         else:
             encoded = self._encode_first(y, classes, sample_weight)
-        weight = combine_weights(sample_weight, self._class_weights(y, incremental))
-        run_id = checkpoints.run_id(
-            self,
-            X,
-            y,
-            weight,
-            sample_weight,
-            validation,
-            continues=continues,
-            incremental=incremental,
-        )
-        saved = checkpoints.find(self, run_id)
-        self._loss = self._choose_loss()
+        weight = combine_weights(sample_weight, self._class_weights(y, is_partial))
+        given = X, y, weight, sample_weight, validation
+        run_id = checkpoints.run_id(self, *given, mode=mode)
+        saved = None if is_partial else checkpoints.find(self, run_id)
+        loss = self._choose_loss()
         if saved is not None:
-            checkpoints.take_over(self, saved)
+            self._run, mode, n_kept = saved, "resumed", None
+            saved.loss = loss
         else:
-            if not continues:
-                self._streams = Streams(self.random_state)
-                self.history_ = {key: [] for key in HISTORY}
-                self.t_ = 0
-            n_kept = self._prepare_network(X.shape[1], X.dtype, continues, incremental)
+            run = self._run if continues else Run(Streams(self.random_state))
+            n_kept = self._prepare_network(run, loss, X.shape[1], X.dtype, mode)
         data = TrainingData(X, y, encoded, weight, sample_weight)
         held_out = hold_out(self, data, validation)
-        if saved is None and n_kept is not None:
+        if n_kept is not None:
             self._fit_first_values(data, n_kept)
-        trainer = run.make_trainer(
-            self,
-            data,
-            held_out,
-            continues=continues,
-            incremental=incremental,
-            run_id=run_id,
-            saved=saved,
-            watchers=watchers,
+        trainer = make_trainer(
+            self, self._run, data, held_out, mode=mode, run_id=run_id, watchers=watchers
         )
+        checkpoints.connect(self, trainer)
         was_fitted = "n_iter_" in vars(self)
-        run.train(self, trainer, data, incremental=incremental)
+        train(self, trainer, data)
+        checkpoints.forget(self._run)
         if trainer.interrupted and trainer.epoch == 0 and was_fitted:
             raise _NothingLearned
         if self.early_stopping and trainer.epoch and trainer.monitor.best_epoch is None:
@@ -234,26 +218,17 @@ class BaseMLP(
         self._set_fitted(trainer)
 
     @contextmanager
-    def _undone_on_error(self, continues: bool):
+    def _undone_on_error(self, mode: str):
         before = dict(vars(self))
-        if continues:
-            network, history, n_epochs = self.network_, self.history_, len(self.history_["loss"])
-            vector = network.parameters
-            values, frozen = vector.values.copy(), [(p.frozen, p.rate) for p in vector.parameters]
-            changing = ("optimizer_", "_schedule", "_monitor", "_streams")
-            before |= copy.deepcopy({name: before[name] for name in changing})
+        run = self._run if self._continues(mode) else None
+        snapshot = None if run is None else run.snapshot()
         try:
             yield
         except BaseException as error:
             vars(self).clear()
             vars(self).update(before)
-            if continues:
-                truncate(history, n_epochs)
-                if frozen != [(p.frozen, p.rate) for p in vector.parameters]:
-                    for parameter, (is_frozen, rate) in zip(vector.parameters, frozen, strict=True):
-                        parameter.frozen, parameter.rate = is_frozen, rate
-                    vector.order_anew()
-                np.copyto(vector.values, values)
+            if run is not None:
+                run.restore(snapshot)
             if not isinstance(error, _NothingLearned):
                 raise
 
@@ -264,58 +239,98 @@ class BaseMLP(
         return self.network_.dtype if continues else FLOATS
 
     def _prepare_network(
-        self, n_inputs: int, dtype: np.dtype, continues: bool, incremental: bool
+        self, run: Run, loss: Loss, n_inputs: int, dtype: np.dtype, mode: str
     ) -> int | None:
-        """Build a network, or take over the one that is there.
+        """Give a run its network: a new one, or the one that it has.
 
         Return how many hidden layers have learned something before; None if all layers have.
-        Sets: network_, _settings.
+        Sets: _run.
         """
-        settings = architecture.settings(self._options())
-        if continues:
-            changed = [k for k, v in settings.items() if v != self._settings[k]]
-            structural = [name for name in changed if name in architecture.STRUCTURE]
-            if structural:
-                values = ", ".join(f"{name}={getattr(self, name)!r}" for name in structural)
-                raise InvalidParameterError(
-                    f"{values} would change the architecture of the network, whose weights are to "
-                    "be kept; set warm_start=False and call fit to train a new one, or "
-                    'warm_start="transfer" to keep the hidden layers that are unchanged.'
-                )
-            # A callback may have thawed layers: fit begins with those frozen that it says.
-            is_as_built = incremental or self.network_.is_as_built
-            if not changed and is_as_built and self.network_.dtype == dtype:
+        built_from = architecture.settings(self._options())
+        is_partial, old = mode == "partial", run.network
+        changed = []
+        if old is not None:
+            changed = [name for name, value in built_from.items() if value != run.built_from[name]]
+            self._refuse_structural(changed)
+            # A callback may have thawed layers: fit begins with the frozen_layers that it is given.
+            is_as_built = is_partial or old.is_as_built
+            if not changed and is_as_built and old.dtype == dtype:
+                self._run, run.loss = run, loss
                 return None
-        n_kept = 0
+        network = self._new_network(run, n_inputs, dtype)
+        n_kept = None
+        if old is not None:
+            copy_parameters(old, network)
+            if is_partial and not {"frozen_layers", "learning_rate_multipliers"} & set(changed):
+                copy_what_trains(old, network)  # a callback may have thawed layers
+            elif run.optimizer is not None and ("frozen_layers" in changed or not is_as_built):
+                run.optimizer.stop()  # its state is for the parameters that trained before
+        else:
+            n_kept = self._reuse_hidden_layers(network, mode)
+        run.network, run.loss, run.built_from = network, loss, built_from
+        self._run = run
+        assigned = vars(self).pop(ASSIGNED, {})
+        if is_partial or (self.warm_start and not is_transfer(self.warm_start)):
+            for name, arrays in assigned.items():
+                setattr(self, name, arrays)
+            n_kept = None if assigned else n_kept
+        return n_kept
+
+    def _refuse_structural(self, changed: list[str]) -> None:
+        """Raise if options were changed that the weights to continue from do not go with."""
+        structural = [name for name in changed if name in architecture.STRUCTURE]
+        if structural:
+            values = ", ".join(f"{name}={getattr(self, name)!r}" for name in structural)
+            raise InvalidParameterError(
+                f"{values} would change the architecture of the network, whose weights are to "
+                "be kept; set warm_start=False and call fit to train a new one, or "
+                'warm_start="transfer" to keep the hidden layers that are unchanged.'
+            )
+
+    def _new_network(self, run: Run, n_inputs: int, dtype: np.dtype) -> Network:
+        """Return a network with first values."""
         layers, stops = self._build_layers()
-        network = Network(
+        return Network(
             layers,
             stops,
             n_inputs,
             dtype,
-            self._streams.init,
+            run.streams.init,
             prepare=lambda layers: self._set_up(layers, stops),
         )
-        if continues:
-            copy_parameters(self.network_, network)
-            if incremental and not {"frozen_layers", "learning_rate_multipliers"} & set(changed):
-                copy_what_trains(self.network_, network)  # a callback may have thawed layers
-            elif "frozen_layers" in changed or not is_as_built:
-                self.optimizer_ = None  # its state is for what trained before
-        elif is_transfer(self.warm_start) and "network_" in vars(self):
+
+    def _reuse_hidden_layers(self, network: Network, mode: str) -> int:
+        """Copy hidden layers into a new network, if the estimator asks for it; return how many."""
+        if mode == "transfer":
             n_kept = len(self.network_.hidden_stops)
             copy_hidden_layers(self.network_, network, n_kept, 'warm_start="transfer"')
-        elif self.pretrained is not None:
-            source, n_kept = pretrained_layers(self.pretrained, BaseMLP)
-            copy_hidden_layers(source, network, n_kept, "pretrained")
-        self.network_ = network
-        self._settings = settings
-        assigned = vars(self).pop(ASSIGNED, {})
-        if incremental or (self.warm_start and not is_transfer(self.warm_start)):
-            for name, arrays in assigned.items():
-                setattr(self, name, arrays)
-            continues |= bool(assigned)
-        return None if continues else n_kept
+            return n_kept
+        if self.pretrained is None:
+            return 0
+        source, n_kept = pretrained_layers(self.pretrained, BaseMLP)
+        copy_hidden_layers(source, network, n_kept, "pretrained")
+        return n_kept
+
+    def before_training(self, X, y) -> BaseMLP | None:
+        """Return a copy of a fitted model with the network that its training began with.
+
+        None if the hyperparameters do not say: they were changed since, or weights were given.
+        """
+        start = copy.copy(self)
+        start.random_state = 0 if self.random_state is None else copy.deepcopy(self.random_state)
+        start.warm_start = False
+        start.alpha = 0.0  # so that gradients are those of the loss
+        dtype = self.network_.dtype
+        try:
+            X, y = start._check_data(X, y, dtype, reset=False)
+            run = Run(Streams(start.random_state))
+            n_kept = start._prepare_network(run, self._loss, X.shape[1], dtype, "fresh")
+        except ValueError:
+            return None
+        if _shapes(start.network_) != _shapes(self.network_):
+            return None
+        start._fit_first_values(TrainingData(X, y, start._encode(y), None, None), n_kept)
+        return start
 
     def _fit_first_values(self, data: TrainingData, n_kept: int) -> None:
         """Adapt a network to the data, but for the hidden layers that have learned something.
@@ -348,7 +363,6 @@ class BaseMLP(
         history, monitor = self.history_, trainer.monitor
         losses = history["loss"]
         self.n_iter_ = trainer.epoch
-        self.t_ = trainer.rows_seen
         self.n_layers_ = len(self.coefs_) + 1
         self.out_activation_ = self._out_activation()
         self.loss_curve_ = losses
@@ -366,6 +380,13 @@ class BaseMLP(
             scores = [score for score in self.validation_scores_ or [] if np.isfinite(score)]
             self.best_validation_score_ = max(scores, default=None)
 
+    def as_if_ended(self, trainer: Trainer) -> BaseMLP:
+        """Return a copy without callbacks, with fitted attributes as if training ended now."""
+        model = copy.copy(self)
+        model.callbacks = None
+        model._set_fitted(trainer)
+        return model
+
     def _out_activation(self) -> str:
         link = self._loss.link
         return "exp" if link == "exponential" else link  # scikit-learn's word
@@ -373,16 +394,26 @@ class BaseMLP(
     # Weights without training ---------------------------------------------------------------------
 
     def __sklearn_is_fitted__(self) -> bool:
-        return "network_" in vars(self) or len(vars(self).get(ASSIGNED, {})) == 2
+        return "_run" in vars(self) or len(vars(self).get(ASSIGNED, {})) == 2
 
     def _check_is_fitted(self) -> None:
         """Raise NotFittedError if there is neither a network nor weights for one."""
         check_is_fitted(self)
-        if "network_" not in vars(self):
+        if "_run" not in vars(self):
             self._adopt_weights(self.coefs_, self.intercepts_)
 
-    def _adopt_weights(self, coefs, intercepts) -> None:
-        """Make a network with these weights, ready to predict and to be trained further."""
+    def _adopt_weights(self, coefs, intercepts, history=None, rows_seen=0, **fitted) -> None:
+        """Make a network with these weights, ready to predict and to be trained further.
+
+        Parameters
+        ----------
+        coefs, intercepts : lists of arrays
+        history : dict of lists or None
+            That of the training which the weights come from.
+        rows_seen : int
+        **fitted
+            Fitted attributes that are known.
+        """
         n_inputs, hidden, n_outputs, dtype = chain_of(coefs, intercepts)
         if getattr(self, "n_features_in_", n_inputs) != n_inputs:
             raise ValueError(
@@ -391,26 +422,63 @@ class BaseMLP(
             )
         check_options(self)
         model = copy.copy(self)  # so that an error leaves the estimator as it is
+        vars(model).update(fitted)
         model.n_features_in_, model.n_outputs_ = n_inputs, n_outputs
-        model._streams = Streams(self.random_state)
-        model.history_ = {key: [] for key in HISTORY}
+        run = Run(Streams(self.random_state), history)
+        run.rows_seen = rows_seen
         if getattr(self, "layers", None) is None:  # the weights say which layers there are
             model.hidden_layer_sizes = self._own_sizes(hidden)
         model._know_targets()
-        model._loss = model._choose_loss()
+        loss = model._choose_loss()
         if self.dtype != "auto":
             dtype = np.dtype(self.dtype)
-        model._prepare_network(n_inputs, dtype, continues=False, incremental=False)
+        model._prepare_network(run, loss, n_inputs, dtype, "fresh")
         model.coefs_, model.intercepts_ = coefs, intercepts
         model.hidden_layer_sizes = self.hidden_layer_sizes
-        model.optimizer_ = model._schedule = model._monitor = None
-        model.n_layers_, model.n_iter_, model.t_ = len(coefs) + 1, 0, 0
-        model.out_activation_ = model._out_activation()
-        model.loss_curve_, model.validation_scores_ = model.history_["loss"], None
-        model.loss_ = np.nan
-        model.best_loss_ = model.best_iter_ = model.best_validation_score_ = None
+        nothing = {
+            **{"n_layers_": len(coefs) + 1, "n_iter_": 0, "out_activation_": None, "loss_": np.nan},
+            **dict.fromkeys(("best_loss_", "best_iter_", "best_validation_score_")),
+        }
+        vars(model).update(nothing | fitted)
+        model.out_activation_ = fitted.get("out_activation_") or model._out_activation()
+        model.loss_curve_ = run.history["loss"]
+        model.validation_scores_ = run.history.get("val_score")
         vars(self).pop(ASSIGNED, None)
         vars(self).update(vars(model))
+
+    # The run that the estimator holds -------------------------------------------------------------
+
+    def _part(self, name: str) -> Any:
+        """Return a part of the run; raise AttributeError if there is none."""
+        try:
+            return getattr(vars(self)["_run"], name)
+        except KeyError:
+            message = f"This {type(self).__name__} instance is not fitted yet."
+            raise AttributeError(message) from None
+
+    @property
+    def network_(self) -> Network:
+        """The network."""
+        return self._part("network")
+
+    @property
+    def optimizer_(self) -> Optimizer | None:
+        """The optimizer; None for "lbfgs", and if there was no training."""
+        return self._part("optimizer")
+
+    @property
+    def history_(self) -> History:
+        """One entry an epoch of the model's life, by name."""
+        return self._part("history")
+
+    @property
+    def t_(self) -> int:
+        """The number of rows seen in the model's life."""
+        return self._part("rows_seen")
+
+    @property
+    def _loss(self) -> Loss:
+        return self._part("loss")
 
     # Using what was fitted ------------------------------------------------------------------------
 
@@ -489,7 +557,7 @@ class BaseMLP(
     @property
     def coefs_(self) -> LiveViews:
         """The kernels of the dense layers, of shape (fan_in, fan_out): live views."""
-        if "network_" not in vars(self):
+        if "_run" not in vars(self):
             return self._assigned("coefs_")
         return LiveViews(layer.weights for layer in self._dense_layers())
 
@@ -500,7 +568,7 @@ class BaseMLP(
     @property
     def intercepts_(self) -> LiveViews:
         """The biases of the dense layers: live views; read-only zeros if a layer has none."""
-        if "network_" not in vars(self):
+        if "_run" not in vars(self):
             return self._assigned("intercepts_")
         return LiveViews(
             _constant_zeros(layer.weights) if layer.bias_ is None else layer.bias_.value
@@ -513,7 +581,7 @@ class BaseMLP(
 
     def _write_or_assign(self, name: str, arrays) -> None:
         """Write into the network; if there is none yet, remember the arrays for it."""
-        if "network_" in vars(self):
+        if "_run" in vars(self):
             write_all(getattr(self, name), arrays, name)
         else:
             vars(self).setdefault(ASSIGNED, {})[name] = list(arrays)
@@ -585,3 +653,7 @@ def _constant_zeros(kernel: np.ndarray) -> np.ndarray:
     zeros = np.zeros(kernel.shape[1], kernel.dtype)
     zeros.flags.writeable = False
     return zeros
+
+
+def _shapes(network: Network) -> list[tuple[str, tuple]]:
+    return [(name, p.shape) for name, p in network.named_parameters()]

@@ -1,9 +1,7 @@
-"""Runs that are written to files while they train, and go on from there."""
+"""Runs that are written to files while they train, and continue from there."""
 
 from __future__ import annotations
 
-import copy
-from functools import partial
 from typing import Any
 
 import joblib
@@ -13,25 +11,15 @@ from skdeep.building.options import check_callbacks
 from skdeep.callbacks import Callback, ModelCheckpoint
 from skdeep.files.container import InvalidFileError, read_file, write_file
 from skdeep.files.plain import InvalidStateError, NotPlainError, to_plain
+from skdeep.training.run import Run
 from skdeep.training.trainer import Trainer
 
-# What a run consists of, beside what it is started from; a resumed run takes them from the file.
-PARTS_OF_A_RUN = (
-    "network_",
-    "optimizer_",
-    "_schedule",
-    "_monitor",
-    "_streams",
-    "_settings",
-    "history_",
-    "t_",
-)
 
+def run_id(estimator: Any, *data: Any, mode: str) -> str | None:
+    """Return a name of the run that is about to begin, if a callback asks for one.
 
-def run_id(estimator: Any, *data: Any, continues: bool, incremental: bool) -> str | None:
-    """Return a name of the run that is about to begin, where a callback asks for one.
-
-    It is made of what decides what the run will do: parameters, data, and what was learned before.
+    The name is made of everything that decides what the run will do: parameters, data, and the
+    weights that it starts from.
     """
     e, callbacks = estimator, check_callbacks(estimator.callbacks)
     if not any(callback.needs_run_id for callback in callbacks):
@@ -40,7 +28,8 @@ def run_id(estimator: Any, *data: Any, continues: bool, incremental: bool) -> st
     for name in ("verbose", "callbacks", "pretrained"):
         parameters.pop(name)
     others = [c for c in _own(callbacks) if c.changes_course]
-    learned = [getattr(e, "network_", None) if continues else None]
+    continues = e._continues(mode)
+    learned = [e.network_ if continues else None]
     if e.pretrained is not None:
         learned.append(getattr(getattr(e.pretrained, "estimator", None), "network_", None))
     weights = [None if network is None else network.parameters.values for network in learned]
@@ -49,11 +38,12 @@ def run_id(estimator: Any, *data: Any, continues: bool, incremental: bool) -> st
         plain = to_plain([parameters, others], {}, type(e).__name__)
     except NotPlainError as error:
         raise _has_no_files(error) from error
-    return joblib.hash((type(e).__name__, plain, weights, losses, data, incremental))[:12]
+    is_partial = mode == "partial"
+    return joblib.hash((type(e).__name__, plain, weights, losses, data, is_partial))[:12]
 
 
-def find(estimator: Any, name: str | None) -> Any | None:
-    """Return the model of the file that this run goes on from, None where there is none."""
+def find(estimator: Any, name: str | None) -> Run | None:
+    """Return the run in the file that this one continues, None if there is no such file."""
     for callback in check_callbacks(estimator.callbacks):
         if not isinstance(callback, ModelCheckpoint) or name is None:
             continue
@@ -68,52 +58,42 @@ def find(estimator: Any, name: str | None) -> Any | None:
         if not path.exists():
             continue
         saved = read_file(path, type(estimator).models())
-        run = getattr(saved, "_run", None)
-        if type(saved) is not type(estimator) or run is None or run["id"] != name:
+        if type(saved) is not type(estimator) or saved._run.name != name:
             raise InvalidFileError(
                 f"{str(path)!r} is not the checkpoint of this run; move it away, or give "
                 "ModelCheckpoint another path."
             )
-        return saved
+        return saved._run
     return None
 
 
-def take_over(estimator: Any, saved: Any) -> None:
-    """Be where the run was."""
-    for name in PARTS_OF_A_RUN:
-        setattr(estimator, name, getattr(saved, name))
+def connect(estimator: Any, trainer: Trainer) -> None:
+    """Let the trainer's callbacks write the model, and remember what they did before."""
 
+    def save(path: str) -> None:
+        _save(estimator, trainer, path)
 
-def resume(trainer: Trainer, saved: Any) -> None:
-    """Set a trainer and its callbacks to where the run was."""
-    run = saved._run
-    trainer.resume(run["epoch"], run["learning_rate"], run["stops"])
-    states = list(run["callbacks"])
+    trainer.save = save
+    memories = list(trainer.run.memories)
     for callback in _own(trainer.callbacks):
-        for entry in states:
+        for entry in memories:
             if entry[0] == repr(callback):
                 vars(callback).update(entry[1])
-                states.remove(entry)
+                memories.remove(entry)
                 break
 
 
-def allow_saving(estimator: Any, trainer: Trainer) -> None:
-    """Let the trainer's callbacks write the model."""
-    trainer.save = partial(_save, estimator, trainer)
+def forget(run: Run) -> None:
+    """Drop the parts of a run that are for checkpoints alone."""
+    run.name, run.memories = None, []
 
 
 def _save(estimator: Any, trainer: Trainer, path: str) -> None:
-    """Write the model as if training ended now, and where the run is."""
-    model = copy.copy(estimator)
-    model.callbacks = None
-    model._set_fitted(trainer)
-    model._run = {
-        "id": trainer.run_id,
-        "epoch": trainer.epoch,
-        "learning_rate": trainer.learning_rate,
-        "stops": bool(trainer.stop_training),
-        "callbacks": [[repr(c), _memory_of(c)] for c in _own(trainer.callbacks)],
-    }
+    """Write the model as if training ended now, with everything that a resumed run needs."""
+    run = trainer.run
+    run.name = trainer.run_id
+    run.memories = [[repr(c), _memory_of(c)] for c in _own(trainer.callbacks)]
+    model = estimator.as_if_ended(trainer)
     try:
         write_file(model, type(model).models(), path)
     except NotPlainError as error:
@@ -134,5 +114,5 @@ def _memory_of(callback: Callback) -> dict[str, Any]:
 
 
 def _own(callbacks: list[Callback]) -> list[Callback]:
-    """Return those whose state is known to be plain data: skdeep's own."""
+    """Return skdeep's own callbacks, whose state is known to be plain data."""
     return [c for c in callbacks if type(c).__module__.startswith("skdeep.")]

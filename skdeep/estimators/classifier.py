@@ -321,6 +321,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         warm_start=False,
         pretrained=None,
         frozen_layers=0,
+        weight_averaging=None,
         dtype="auto",
         callbacks=None,
         random_state=None,
@@ -377,7 +378,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, "
                 f"was: {self.classes_!r}"
             )
-        return self._fit(X, y, sample_weight, incremental=True, classes=classes)
+        return self._fit(X, y, sample_weight, mode="partial", classes=classes)
 
     def predict(self, X):
         """Predict classes.

@@ -304,6 +304,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         warm_start=False,
         pretrained=None,
         frozen_layers=0,
+        weight_averaging=None,
         dtype="auto",
         callbacks=None,
         random_state=None,
@@ -350,7 +351,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         -------
         self
         """
-        return self._fit(X, y, sample_weight, incremental=True)
+        return self._fit(X, y, sample_weight, mode="partial")
 
     def predict(self, X):
         """Predict numbers.

@@ -77,9 +77,7 @@ class _Bridge(Callback):
 
     def _attributes(self, trainer) -> dict[str, Any]:
         """Return the fitted attributes, as if training ended now."""
-        model = copy.copy(self.estimator)
-        model._set_fitted(trainer)
-        return _fitted_attributes(model)
+        return _fitted_attributes(self.estimator.as_if_ended(trainer))
 
 
 def _fitted_attributes(estimator: Any) -> dict[str, Any]:

@@ -35,19 +35,13 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-from skdeep.callbacks import Callback
+from skdeep.files.checks import check_model
 from skdeep.files.plain import (
     KINDS_OF_ARRAYS,
     InvalidStateError,
     from_plain,
     to_plain,
 )
-from skdeep.losses import Loss
-from skdeep.network import Network
-from skdeep.optimizers import Optimizer
-from skdeep.schedules import Schedule
-from skdeep.training.monitor import Monitor
-from skdeep.training.randomness import Streams
 
 MARK = b"\x93skdeep\n"
 FORMAT = 1
@@ -290,89 +284,3 @@ def _with_arrays(data: Any, arrays: _Arrays | _Copies) -> Any:
             return arrays.next(data["$array"])
         return {key: _with_arrays(entry, arrays) for key, entry in data.items()}
     return data
-
-
-# What comes out of a file ---------------------------------------------------------------------
-
-_KINDS_OF_PARTS = {
-    "network_": Network,
-    "_loss": Loss,
-    "_streams": Streams,
-    "optimizer_": (Optimizer, type(None)),
-    "_schedule": (Schedule, type(None)),
-    "_monitor": (Monitor, type(None)),
-    "history_": dict,
-    "n_iter_": int,
-    "t_": int,
-    "n_outputs_": int,
-    "n_features_in_": int,
-}
-
-
-def check_model(model: Any, models: Mapping[str, type]) -> None:
-    """Raise where something does not fit together."""
-    if type(model) not in models.values():
-        raise InvalidStateError(f"{type(model).__name__} is no model")
-    model.get_params()
-    check_sizes(model)
-    if not np.isfinite(model.network_.parameters.values).all():
-        raise InvalidStateError("weights are not finite")
-    if model.optimizer_ is not None:
-        model.optimizer_.check()
-    streams = model._streams
-    for name in ("init", "shuffle", "noise"):
-        if not isinstance(getattr(streams, name), np.random.Generator):
-            raise InvalidStateError(f"{name} is no generator")
-    if len({len(column) for column in model.history_.values()}) > 1:
-        raise InvalidStateError("the history has columns of several lengths")
-    _try_out(model)
-    run = getattr(model, "_run", None)
-    if run is not None:
-        _check_run(run)
-
-
-def check_sizes(model: Any) -> None:
-    """Raise where arrays are not of the sizes that compiled code is told: it would write past them.
-
-    Sets: network_, built from nothing but numbers and parameters.
-    """
-    for name, kind in _KINDS_OF_PARTS.items():
-        if not isinstance(vars(model)[name], kind):
-            raise InvalidStateError(f"{name} is a {type(vars(model)[name]).__name__}")
-    network = model.network_ = model.network_.rebuilt()
-    if (network.n_inputs, network.n_outputs) != (model.n_features_in_, model.n_outputs_):
-        raise InvalidStateError("the network's inputs and outputs are not the model's")
-    vector, optimizer, monitor = network.parameters, model.optimizer_, model._monitor
-    if optimizer is not None and optimizer.started:
-        _check_arrays(optimizer.slots_, len(optimizer.slots), vector.n_trainable, vector.values)
-    if monitor is not None and monitor.best_values is not None:
-        _check_arrays([monitor.best_values], 1, vector.values.size, vector.values)
-    model.check_targets()
-
-
-def _check_arrays(arrays: Any, n_arrays: int, size: int, like: np.ndarray) -> None:
-    is_right = len(arrays) == n_arrays and all(
-        isinstance(a, np.ndarray) and a.shape == (size,) and a.dtype == like.dtype for a in arrays
-    )
-    if not is_right:
-        raise InvalidStateError("arrays of the optimizer or the monitor have other sizes")
-
-
-def _try_out(model: Any) -> None:
-    nothing = np.zeros((1, model.n_features_in_), model.network_.dtype)
-    model = model._without_feature_names()
-    vars(model).pop("_sklearn_output_config", None)
-    for method in ("predict", "predict_proba", "transform", "score"):
-        if hasattr(model, method) and not (method == "score" and hasattr(model, "predict")):
-            getattr(model, method)(nothing)
-
-
-def _check_run(run: Any) -> None:
-    """Raise where it is not what a checkpoint says about its run."""
-    numbers = type(run["learning_rate"]) is float and type(run["epoch"]) is int
-    if not numbers or type(run["id"]) not in (str, type(None)) or type(run["stops"]) is not bool:
-        raise InvalidStateError("what it says of its run is of the wrong types")
-    for described, state in run["callbacks"]:
-        names = [name for name in state if Callback.remembers(name)]
-        if type(described) is not str or len(names) < len(state):
-            raise InvalidStateError("what it says of callbacks is nothing that they remember")

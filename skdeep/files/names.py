@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from skdeep import (
     activations,
+    averages,
     callbacks,
     constraints,
     initializers,
@@ -26,6 +27,7 @@ from skdeep.network import Network
 from skdeep.parameters import Parameter, ParameterVector
 from skdeep.training.monitor import Monitor
 from skdeep.training.randomness import Streams
+from skdeep.training.run import Run
 
 #: The classes that a file may hold objects of, beside the estimators, by name.
 CLASSES: Mapping[str, type] = {
@@ -46,6 +48,8 @@ CLASSES: Mapping[str, type] = {
     "activations.Swish": activations.Swish,
     "activations.Tanh": activations.Tanh,
     "activations.ThresholdedReLU": activations.ThresholdedReLU,
+    "averages.EMA": averages.EMA,
+    "averages.SWA": averages.SWA,
     "callbacks.CSVLogger": callbacks.CSVLogger,
     "callbacks.EarlyStopping": callbacks.EarlyStopping,
     "callbacks.GradualUnfreezing": callbacks.GradualUnfreezing,
@@ -108,6 +112,9 @@ CLASSES: Mapping[str, type] = {
     "regularizers.L2": regularizers.L2,
     "schedules.Adaptive": schedules.Adaptive,
     "schedules.Constant": schedules.Constant,
+    "schedules.CosineLog": schedules.CosineLog,
+    "schedules.FlatCosine": schedules.FlatCosine,
+    "schedules.Scheduled": schedules.Scheduled,
     "schedules.Cosine": schedules.Cosine,
     "schedules.CosineRestarts": schedules.CosineRestarts,
     "schedules.Exponential": schedules.Exponential,
@@ -121,5 +128,6 @@ CLASSES: Mapping[str, type] = {
     "schedules.Warmup": schedules.Warmup,
     "schedules.WarmupCosine": schedules.WarmupCosine,
     "training.Monitor": Monitor,
+    "training.Run": Run,
     "training.Streams": Streams,
 }

@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep.data.training_data import TrainingData
 from skdeep.estimators.base import BaseMLP
 from skdeep.kernels import numpy_kernels
-from skdeep.training.randomness import Streams
 
 # So many rows say enough about gradients and activations.
 MOST_ROWS = 2000
@@ -72,31 +70,3 @@ def _some_rows(n_rows: int, most: int) -> np.ndarray:
     if n_rows <= most:
         return np.arange(n_rows)
     return np.sort(np.random.default_rng(0).choice(n_rows, most, replace=False))
-
-
-def as_it_started(model: Any, X: Any, y: Any) -> Any | None:
-    """Return a copy of a model with the network that its training began with.
-
-    None if the hyperparameters do not say: they were changed since, or the weights were given.
-    """
-    if not model.history_["loss"]:
-        return None
-    start = copy.copy(model)
-    start.random_state = 0 if model.random_state is None else copy.deepcopy(model.random_state)
-    start.warm_start = False
-    start.alpha = 0.0  # so that gradients are those of the loss
-    dtype = model.network_.dtype
-    try:
-        X, y = start._check_data(X, y, dtype, reset=False)
-        start._streams = Streams(start.random_state)
-        n_kept = start._prepare_network(X.shape[1], dtype, continues=False, incremental=False)
-    except ValueError:
-        return None
-    if _shapes(start) != _shapes(model):
-        return None
-    start._fit_first_values(TrainingData(X, y, start._encode(y), None, None), n_kept)
-    return start
-
-
-def _shapes(model: Any) -> list[tuple[str, tuple]]:
-    return [(name, p.value.shape) for name, p in model.network_.named_parameters()]

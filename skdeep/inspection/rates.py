@@ -66,18 +66,13 @@ class _Record(Callback):
 
     def on_train_begin(self, trainer):
         self.rates_, self.losses_ = [], []
-        train_batch = trainer.train_batch
 
-        def recorded(X, Y, weight):
-            loss = train_batch(X, Y, weight)
-            self.rates_.append(trainer.learning_rate)
-            self.losses_.append(loss)
-            runs_away = math.isfinite(loss) and loss > 4 * abs(self.losses_[0]) + 1
-            if runs_away or len(self.losses_) >= self.n_steps:
-                raise _EndOfSweepError
-            return loss
-
-        trainer.train_batch = recorded
+    def on_batch_end(self, trainer):
+        self.rates_.append(trainer.learning_rate)
+        self.losses_.append(trainer.batch_loss)
+        runs_away = trainer.batch_loss > 4 * abs(self.losses_[0]) + 1
+        if runs_away or len(self.losses_) >= self.n_steps:
+            raise _EndOfSweepError
 
 
 class _EndOfSweepError(Exception):

@@ -318,28 +318,42 @@ def bind_loss(loss, dtype):
     return loss.value_and_grad
 
 
-def bind_update(optimizer, n_parameters: int, dtype):
-    """Return update(w, g, lr, n_kernels, l2, keep), which does one step of an optimizer.
+def move_towards(average: np.ndarray, values: np.ndarray, share: float) -> None:
+    """Do average <- average + share * (values - average)."""
+    work = np.empty(min(BLOCK, values.size), values.dtype)
+    for start in range(0, values.size, BLOCK):
+        part = slice(start, start + BLOCK)
+        step = np.subtract(values[part], average[part], out=work[: values[part].size])
+        step *= share
+        average[part] += step
 
-    For the first n_kernels parameters it adds the penalty l2 / 2 * w^2, whose value it returns, and
-    multiplies them by `keep` before the step.
+
+def bind_update(optimizer, segments, dtype):
+    """Return update(w, g, lr, l2, decay), which does one step of an optimizer.
+
+    It returns the value of the penalty that it adds: see Optimizer.step.
     """
-    work = np.empty(min(BLOCK, n_parameters), dtype)
+    work = np.empty(min(BLOCK, max((s.stop - s.start for s in segments), default=0)), dtype)
+    blocks = [
+        (slice(start, min(start + BLOCK, s.stop)), s)
+        for s in segments
+        for start in range(s.start, s.stop, BLOCK)
+    ]
 
-    def update(w, g, lr, n_kernels, l2, keep):
-        value, start = 0.0, 0
-        while start < w.size:
-            are_kernels = start < n_kernels
-            stop = min(start + BLOCK, n_kernels if are_kernels else w.size)
-            block, gradient = w[start:stop], g[start:stop]
-            if are_kernels and l2:
-                value += add_l2_penalty(block, gradient, l2 / 2)
-            if are_kernels and keep != 1:
-                block *= keep
-            slots = [slot[start:stop] for slot in optimizer.slots_]
-            optimizer.update(block, gradient, lr, work[: stop - start], *slots)
-            start = stop
-        return value
+    def update(w, g, lr, l2, decay):
+        penalty, rate_in_use = 0.0, 1.0
+        for piece, segment in blocks:
+            block, gradient, rate = w[piece], g[piece], segment.rate
+            if rate != rate_in_use:
+                optimizer.use_rate(lr * rate)
+                rate_in_use = rate
+            if l2 * segment.l2:
+                penalty += add_l2_penalty(block, gradient, l2 * segment.l2 / 2)
+            if decay * segment.decay:
+                block *= 1.0 - lr * rate * decay * segment.decay
+            slots = [slot[piece] for slot in optimizer.slots_]
+            optimizer.update(block, gradient, lr * rate, work[: block.size], *slots)
+        return penalty
 
     return update
 

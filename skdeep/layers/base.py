@@ -22,6 +22,7 @@ import numpy as np
 from skdeep._component import Component, InvalidParameterError
 from skdeep.kernels import choose, numpy_kernels
 from skdeep.parameters import Parameter
+from skdeep.schedules import Progress, Scheduled
 
 # So wide that a single row is half a gigabyte.
 MOST_COLUMNS = 1 << 26
@@ -52,6 +53,20 @@ class Layer(Component):
         self, n_rows: int, dtype: np.dtype, rng: np.random.Generator | None, needs_dX: bool
     ) -> None:
         """Make buffers for training with at most so many rows; rng is for dropout and noise."""
+
+    def begin_step(self, progress: Progress) -> None:
+        """Take note of how far training has come, before a step.
+
+        Sets: `_rate` for a parameter `rate` that is Scheduled, and so for all in `_may_change`.
+        """
+        for name, number in self._scheduled.items():
+            value = number.at(progress)
+            if not self._limits[name].allows(value):
+                raise InvalidParameterError(
+                    f"{type(self).__name__} {name}={getattr(self, name)!r} became {value:g}; give "
+                    f"it a schedule whose values are {self._limits[name]}."
+                )
+            setattr(self, f"_{name}", value)
 
     def forward(self, X: np.ndarray) -> np.ndarray:
         """Return Y: the training pass."""
@@ -104,6 +119,12 @@ class Layer(Component):
         self._kept = None
         self._kept = frozenset(vars(self))
         return self.n_outputs_
+
+    def take_progress(self) -> bool:
+        """Get ready for `begin_step`; return whether there is something for it to do."""
+        numbers = {name: getattr(self, name) for name in self._may_change}
+        self._scheduled = {k: v.ready() for k, v in numbers.items() if isinstance(v, Scheduled)}
+        return bool(self._scheduled) or type(self).begin_step is not Layer.begin_step
 
     @property
     def is_trainable(self) -> bool:

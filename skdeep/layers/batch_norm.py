@@ -59,8 +59,7 @@ class BatchNorm(Layer):
         self._normalize = self.kernels.batch_norm_forward
         self._differentiate = self.kernels.batch_norm_backward
         self._epsilon = float(self.epsilon)
-        # What stored statistics keep of their own at each batch; `measure` sets it to 0.
-        self._keep = float(self.momentum)
+        self.measure(None)
 
     def forward(self, X):
         n_rows = len(X)
@@ -105,6 +104,6 @@ class BatchNorm(Layer):
         Y += self.beta_.value
         return Y
 
-    def measure(self, active: bool) -> None:
-        """Switch to taking over a batch's statistics as they are, or back."""
-        self._keep = 0.0 if active else float(self.momentum)
+    def measure(self, keep: float | None) -> None:
+        """Let running statistics keep this share of their own at a batch; None is `momentum`."""
+        self._keep = float(self.momentum if keep is None else keep)

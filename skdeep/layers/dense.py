@@ -12,6 +12,7 @@ from skdeep.kernels import draw_seed, numpy_kernels
 from skdeep.layers.base import Layer, rows
 from skdeep.parameters import Parameter
 from skdeep.regularizers import REGULARIZERS, Regularizer
+from skdeep.schedules import value_of
 
 
 class Dense(Layer):
@@ -32,12 +33,13 @@ class Dense(Layer):
         Of b; "auto" is zeros, which the estimators replace too.
     kernel_regularizer, bias_regularizer : str, Regularizer or None, default=None
     kernel_constraint, bias_constraint : str, Constraint or None, default=None
-    weight_noise : float, default=0.0
+    weight_noise : float or Scheduled, default=0.0
         The standard deviation of Gaussian noise on W, anew for each batch, in training only.
     """
 
     accepts_sparse = True
     _limits = {"units": Limit(1, integer=True), "weight_noise": Limit(0)}
+    _may_change = ("weight_noise",)
 
     def __init__(
         self,
@@ -130,7 +132,7 @@ class Dense(Layer):
         self._run_forward, self._run_backward = self.kernels.bind_dense(
             f, n_rows, self.n_inputs_, self.units, dtype
         )
-        self._weight_noise = float(self.weight_noise)
+        self._weight_noise = value_of(self.weight_noise)
         self._rng = rng if self.weight_noise else None
         if self._rng is not None:
             self._noise_forward = self.kernels.noise_forward

@@ -7,6 +7,7 @@ import numpy as np
 from skdeep._component import Limit
 from skdeep.kernels import draw_seed
 from skdeep.layers.base import Layer, rows
+from skdeep.schedules import value_of
 
 
 class Dropout(Layer):
@@ -14,7 +15,7 @@ class Dropout(Layer):
 
     Parameters
     ----------
-    rate : float, default=0.5
+    rate : float or Scheduled, default=0.5
 
     References
     ----------
@@ -23,6 +24,7 @@ class Dropout(Layer):
 
     is_random = True
     _limits = {"rate": Limit(0, 1, closed="[)")}
+    _may_change = ("rate",)
 
     def __init__(self, rate: float = 0.5):
         self.rate = rate
@@ -34,7 +36,7 @@ class Dropout(Layer):
     def allocate(self, n_rows, dtype, rng, needs_dX):
         # An output of its own: masking X in place would break the derivative of the layer below.
         self._Y, self._mask = (np.empty((n_rows, self.n_inputs_), dtype) for _ in range(2))
-        self._rng, self._rate = rng, float(self.rate)
+        self._rng, self._rate = rng, value_of(self.rate)
         self._drop, self._multiply_by = self.kernels.dropout_forward, self.kernels.multiply_by
 
     def forward(self, X):

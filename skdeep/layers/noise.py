@@ -7,6 +7,7 @@ import numpy as np
 from skdeep._component import Limit
 from skdeep.kernels import draw_seed
 from skdeep.layers.base import Layer, rows
+from skdeep.schedules import value_of
 
 
 class GaussianNoise(Layer):
@@ -14,11 +15,12 @@ class GaussianNoise(Layer):
 
     Parameters
     ----------
-    std : float, default=0.1
+    std : float or Scheduled, default=0.1
     """
 
     is_random = True
     _limits = {"std": Limit(0)}
+    _may_change = ("std",)
 
     def __init__(self, std: float = 0.1):
         self.std = std
@@ -29,7 +31,7 @@ class GaussianNoise(Layer):
 
     def allocate(self, n_rows, dtype, rng, needs_dX):
         self._Y = np.empty((n_rows, self.n_inputs_), dtype)
-        self._rng, self._std = rng, float(self.std)
+        self._rng, self._std = rng, value_of(self.std)
         self._noise_forward = self.kernels.noise_forward
 
     def forward(self, X):

@@ -7,23 +7,36 @@ from collections.abc import Iterator
 import numpy as np
 
 from skdeep.kernels import draw_seed, numpy_kernels
+from skdeep.schedules import Progress, Scheduled, ready_number, value_of
 
 
 class DenseTargets:
     """Targets that are numbers already: an array of shape (n_rows, n_outputs).
 
-    `noise` is the standard deviation of Gaussian noise, anew in every batch.
+    `noise` is the standard deviation of Gaussian noise, drawn for every batch.
     """
 
-    def __init__(self, Y: np.ndarray, noise: float = 0.0, rng: np.random.Generator | None = None):
+    def __init__(
+        self, Y: np.ndarray, noise: float | Scheduled = 0.0, rng: np.random.Generator | None = None
+    ):
         self.Y = np.ascontiguousarray(Y)
-        self.noise = float(noise)
+        self.noise = value_of(noise)
+        self._changing = ready_number(noise)
         self.rng = rng
         self._clean = np.empty((0, Y.shape[1]), Y.dtype)
 
     @property
     def shape(self) -> tuple[int, int]:
         return self.Y.shape
+
+    @property
+    def follows_progress(self) -> bool:
+        """Whether `begin_step` has something to do."""
+        return isinstance(self._changing, Scheduled)
+
+    def begin_step(self, progress: Progress) -> None:
+        """Take the noise of a step."""
+        self.noise = self._changing.at(progress)
 
     def gather(self, rows: np.ndarray | slice, out: np.ndarray, kernels=numpy_kernels):
         """Return those rows, in `out` where they have to be moved or changed."""
@@ -75,7 +88,46 @@ class ClassTargets:
         return out
 
 
-class Batches:
+class BatchSource:
+    """Where a trainer gets its batches from: base class of rows in memory, and of streams.
+
+    A subclass implements `__len__` and `__iter__`.
+
+    Attributes
+    ----------
+    batch_size : int
+        The most rows of a batch.
+    follows_progress : bool
+        Whether `begin_step` has something to do.
+    """
+
+    batch_size: int
+    follows_progress = False
+
+    def bind(self, kernels) -> None:
+        """Take the kernels that a run of training has chosen."""
+
+    def begin_step(self, progress: Progress) -> None:
+        """Take note of how far training has come, before the batch of a step is gathered."""
+
+    def __len__(self) -> int:
+        """Return the number of batches in an epoch."""
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[tuple]:
+        """Yield (X, Y, weight) for every batch of an epoch; they are good until the next.
+
+        X and Y are arrays of the network's dtype, of at most batch_size rows; weight is None or an
+        array with a number for each row.
+        """
+        raise NotImplementedError
+
+    def inputs(self) -> Iterator:
+        """Yield the X of every batch, without drawing random numbers."""
+        return (X for X, _, _ in self)
+
+
+class Batches(BatchSource):
     """An endless supply of epochs, each one pass over all rows.
 
     Parameters
@@ -133,11 +185,23 @@ class Batches:
     def __len__(self) -> int:
         return -(-self.n_rows // self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple]:
-        """Yield (X, Y, weight) for every batch; they are good until the next."""
+    @property
+    def follows_progress(self):
+        return getattr(self.targets, "follows_progress", False)
+
+    def begin_step(self, progress):
+        self.targets.begin_step(progress)
+
+    def __iter__(self):
         order = self.rows
         if self.rng is not None:
             order = self.rng.permutation(self.n_rows if order is None else order)
+        return self._gathered(order)
+
+    def inputs(self):
+        return (X for X, _, _ in self._gathered(self.rows))
+
+    def _gathered(self, order: np.ndarray | None) -> Iterator[tuple]:
         gather_X, gather_Y = self._gather_X, self.targets.gather
         kernels = self._kernels
         for start in range(0, self.n_rows, self.batch_size):

@@ -5,6 +5,12 @@ from __future__ import annotations
 import math
 
 History = dict[str, list[float]]
+COLUMNS = ("loss", "learning_rate", "gradient_norm", "seconds")
+
+
+def new_history() -> History:
+    """Return the history of a model that has not been trained."""
+    return {name: [] for name in COLUMNS}
 
 
 def record(history: History, **values: float) -> None:

@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skdeep._component import warn_user
 from skdeep.clipping import gradient_norm
 from skdeep.kernels import choose
-from skdeep.layers import BatchNorm
+from skdeep.training.statistics import batch_norms
 from skdeep.training.trainer import Trainer
 
 # SciPy's own tolerance of the objective's relative change; tol=0 asks for none at all.
@@ -93,11 +93,11 @@ def _end_iteration(trainer: Trainer, loss: float, X) -> bool:
 
 def _measure_batch_norm(trainer: Trainer, X) -> None:
     """Set all running statistics to those of the whole batch at the present weights."""
-    layers = [layer for layer in trainer.network.walk() if isinstance(layer, BatchNorm)]
+    layers = batch_norms(trainer.network)
     if not layers:
         return
     for layer in layers:
-        layer.measure(True)
+        layer.measure(0.0)
     trainer.network.forward(X)
     for layer in layers:
-        layer.measure(False)
+        layer.measure(None)

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from skdeep.parameters import ParameterVector
-
 
 class Monitor:
     """Watch the training loss of each epoch, or with early stopping the validation score.
@@ -40,30 +38,30 @@ class Monitor:
         self.heeds_loss = heeds_loss
         self.best = -math.inf if watches_score else math.inf
         self.best_epoch: int | None = None
-        self.best_values: np.ndarray | None = None
+        self.best_vectors: list[np.ndarray] | None = None
         self.loss_of_best = math.inf
         self.lowest_loss = math.inf
         self.n_without_improvement = 0
         self.n_without_better_score = 0
 
-    def watches_the_same(self, other: Monitor) -> bool:
-        """Whether another monitor has the same settings."""
+    def watches_like(self, other: Monitor) -> bool:
+        """Whether another monitor has the settings of this one."""
         names = ("tol", "n_iter_no_change", "watches_score", "heeds_loss")
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
     def start_from(
-        self, val_loss: float, score: float, epoch: int | None, parameters: ParameterVector
+        self, val_loss: float, score: float, epoch: int | None, vectors: list[np.ndarray]
     ) -> None:
-        """Take weights that were there before as the best so far."""
+        """Take the weights of an earlier run as the best so far."""
         if self.watches_score and math.isfinite(score):
             self.best, self.best_epoch = score, epoch
             self.loss_of_best = self.lowest_loss = val_loss
-            self._keep(parameters)
+            self._keep(vectors)
 
-    def update(self, figures: Mapping[str, float], epoch: int, p: ParameterVector) -> None:
-        """Take note of the figures of an epoch that has ended."""
+    def update(self, figures: Mapping[str, float], epoch: int, vectors: list[np.ndarray]) -> None:
+        """Take note of the figures of an epoch that has ended, and of its weights."""
         if self.watches_score:
-            improved = self._take_score(figures, epoch, p)
+            improved = self._take_score(figures, epoch, vectors)
         else:
             improved = self._take_loss(figures["loss"], epoch)
         self.n_without_improvement = 0 if improved else self.n_without_improvement + 1
@@ -75,7 +73,9 @@ class Monitor:
             self.best, self.best_epoch = loss, epoch
         return improved
 
-    def _take_score(self, figures: Mapping[str, float], epoch: int, p: ParameterVector) -> bool:
+    def _take_score(
+        self, figures: Mapping[str, float], epoch: int, vectors: list[np.ndarray]
+    ) -> bool:
         """Return whether the score is an improvement; keep the weights if they are the best."""
         score = figures["val_score"]
         improved, better = score >= self.best + self.tol, score > self.best
@@ -89,7 +89,7 @@ class Monitor:
                 self.loss_of_best = loss
         if better:
             self.best, self.best_epoch = score, epoch
-            self._keep(p)
+            self._keep(vectors)
         return improved
 
     @property
@@ -114,15 +114,13 @@ class Monitor:
             f"{self.n_iter_no_change} consecutive epochs."
         )
 
-    def _keep(self, parameters: ParameterVector) -> None:
-        if self.best_values is None:
-            self.best_values = np.empty_like(parameters.values)
-        np.copyto(self.best_values, parameters.values)
+    def _keep(self, vectors: list[np.ndarray]) -> None:
+        if self.best_vectors is None or len(self.best_vectors) != len(vectors):
+            self.best_vectors = [np.empty_like(vector) for vector in vectors]
+        for best, vector in zip(self.best_vectors, vectors, strict=True):
+            np.copyto(best, vector)
 
-    def restore(self, parameters: ParameterVector) -> bool:
-        """Put the best weights back, if some were kept."""
-        if self.best_values is None:
-            return False
-        np.copyto(parameters.values, self.best_values)
-        self.best_values = None
-        return True
+    def take_best(self) -> list[np.ndarray] | None:
+        """Return the vectors of the best epoch, which the monitor forgets; None if it has none."""
+        best, self.best_vectors = self.best_vectors, None
+        return best

@@ -6,22 +6,21 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skdeep._component import InvalidParameterError, warn_user
 from skdeep.callbacks.base import Callback
-from skdeep.clipping import clip_gradient, gradient_norm
-from skdeep.kernels import choose, draw_seed, numpy_kernels
-from skdeep.losses import Loss
-from skdeep.network import Network
-from skdeep.optimizers import Optimizer
-from skdeep.schedules import Progress, Schedule
-from skdeep.training.batches import Batches
-from skdeep.training.history import History, even_out, record
-from skdeep.training.monitor import Monitor
+from skdeep.clipping import gradient_norm
+from skdeep.kernels import choose, numpy_kernels
+from skdeep.schedules import Progress, Scheduled, ready_number, value_of
+from skdeep.training.batches import BatchSource
+from skdeep.training.history import even_out, record
+from skdeep.training.run import Run
+from skdeep.training.settings import Settings
+from skdeep.training.stages import Clip, GradientStage, Noise, Step
+from skdeep.training.statistics import measure_statistics
 from skdeep.training.threads import threads_for
 
 
@@ -30,252 +29,267 @@ class DivergenceError(ValueError):
 
 
 class Trainer:
-    """Train one network.
+    """Train the network of a run.
 
     Parameters
     ----------
-    network : Network
-    loss : Loss
-    optimizer : Optimizer or None
-        Started already where it goes on from an earlier run; None for L-BFGS.
-    schedule : Schedule
-    monitor : Monitor
-    history : dict of lists
-        Epochs are appended to it.
-    learning_rate_init : float
-    horizon : int
-        The number of epochs that the schedule is laid out for.
-    l1, l2 : float
-        The penalty l1 * sum |W| + l2 / 2 * sum W^2 over the dense kernels, which is divided by
-        the number of rows of a batch.
-    weight_decay : float
-        Decoupled.
-    gradient_noise : float
-    clip_value, clip_norm : float or None
-    rng : numpy.random.Generator
-        For dropout and noise.
+    run : Run
+        Its optimizer has been started if it continues an earlier run; it is None for L-BFGS.
+    settings : Settings
     validate : callable or None
         Returns (val_loss, val_score) of the network as it is.
     callbacks : sequence of Callback
-    verbose : bool
-        Whether to print what is done about a plateau; the rest is for callbacks.
-    rows_seen : int
-        In the model's whole life, before this run.
-    first_of_fit : bool
-        Whether the next epoch is the first of a call of fit.
-    epochs_before : int
-        Epochs of earlier runs that count for the schedule.
-    warns_not_converged : bool
-        Whether running into the last epoch is worth a warning.
-    run_id : str or None
-        What tells this run from others, where a callback asked for it.
-    hyperparameters : dict
-        Those of the estimator, for callbacks that write them down.
+    stages : sequence of GradientStage
+        They come before gradient noise and clipping. Callbacks may have stages too.
 
     Attributes
     ----------
+    network, loss, optimizer, schedule, monitor, history
+        Those of the run.
     epoch : int
         Epochs done in this run.
     learning_rate : float
         The rate of the last step.
+    batch_loss : float
+        The loss of the last batch before its step, penalties included.
+    batch_rows : int
+        The number of rows of that batch.
+    gradient_norm : float
+        Of the last gradient that was measured, before noise and clipping.
     between_epochs : bool
         Whether none is under way.
     figures : dict of float
-        What the last epoch has added to the history.
+        The entries of the last epoch in the history.
     interrupted : bool
         Whether Ctrl-C ended the run.
     stop_training : bool
         A callback may set it to True: training stops when the epoch ends.
+    horizon : int
+        The number of epochs that schedules are laid out for.
     save : callable
-        save(path) writes the model as it is to a file, with what a resumed run needs.
+        save(path) writes the model as it is to a file, with everything that a resumed run needs.
     """
 
     def __init__(
         self,
-        network: Network,
-        loss: Loss,
-        optimizer: Optimizer | None,
-        schedule: Schedule,
-        monitor: Monitor,
-        history: History,
+        run: Run,
+        settings: Settings,
         *,
-        learning_rate_init: float,
-        horizon: int = 1,
-        l1: float = 0.0,
-        l2: float = 0.0,
-        weight_decay: float = 0.0,
-        gradient_noise: float = 0.0,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
-        rng: np.random.Generator | None = None,
         validate: Callable[[], tuple[float, float]] | None = None,
         callbacks: Sequence[Callback] = (),
-        verbose: bool = False,
-        rows_seen: int = 0,
-        first_of_fit: bool = True,
-        epochs_before: int = 0,
-        warns_not_converged: bool = True,
-        run_id: str | None = None,
-        hyperparameters: dict[str, Any] | None = None,
+        stages: Sequence[GradientStage] = (),
     ):
-        self.network = network
-        self.loss = loss
-        self.optimizer = optimizer
-        self.schedule = schedule
-        self.monitor = monitor
-        self.history = history
-        self.learning_rate_init = float(learning_rate_init)
-        self.horizon = horizon
-        self.n_batches = 1
-        self.l1 = float(l1)
-        self.l2 = float(l2)
-        self.weight_decay = float(weight_decay)
-        self.gradient_noise = float(gradient_noise)
-        self.clip_value = None if clip_value is None else float(clip_value)
-        self.clip_norm = None if clip_norm is None else float(clip_norm)
-        self.rng = rng
+        self.run = run
+        self.settings = settings
         self.validate = validate
         self.callbacks = sorted(callbacks, key=lambda callback: callback.runs_last)
-        self.verbose = verbose
-        self.rows_seen = rows_seen
-        self.first_of_fit = first_of_fit
-        self.epochs_before = epochs_before
-        self.warns_not_converged = warns_not_converged
-        self.run_id = run_id
-        self.hyperparameters = hyperparameters or {}
+        self.network, self.loss, self.optimizer = run.network, run.loss, run.optimizer
+        self.schedule, self.monitor, self.history = run.schedule, run.monitor, run.history
+        self.rng = run.streams.noise
+        self.horizon = settings.horizon
+        self.n_batches = 1
+        # In partial_fit, schedules count the epochs of all calls.
+        self.epochs_before = len(run.history["loss"]) if settings.is_partial else 0
+        self._begins_fit = settings.begins_fit or (settings.is_partial and not self.epochs_before)
+        self._batches: BatchSource | None = None
         self.save: Callable[[str], None] | None = None
-        self.epoch = 0
-        self._is_resumed = False
-        self.learning_rate = self.learning_rate_init
-        self.stop_training = False
         self.between_epochs = True
         self.figures: dict[str, float] = {}
-        self.gradient_norm = math.nan
+        self.batch_loss = self.gradient_norm = math.nan
+        self.batch_rows = 0
         self.interrupted = False
+        self._decay = ready_number(settings.weight_decay)
+        self._numbers = {name: number.ready() for name, number in settings.numbers.items()}
+        self._first_averaged = 0
+        if run.average is not None:
+            self._first_averaged = run.average.first_epoch(settings.horizon)
+        self._stages = [*stages, *self._stages_of_callbacks(), *self._own_stages()]
+        if settings.mode == "resumed":
+            self.figures = {name: column[-1] for name, column in self.history.items() if column}
+        else:
+            run.begin_call()
+            run.learning_rate = settings.learning_rate_init
+
+    def _stages_of_callbacks(self) -> list[GradientStage]:
+        return [stage for callback in self.callbacks for stage in callback.gradient_stages()]
+
+    def _own_stages(self) -> list[GradientStage]:
+        settings, stages = self.settings, []
+        if settings.gradient_noise:
+            stages.append(Noise(ready_number(settings.gradient_noise), self.rng))
+        if settings.clip_value is not None or settings.clip_norm is not None:
+            stages.append(Clip(settings.clip_value, settings.clip_norm))
+        return stages
+
+    @property
+    def epoch(self) -> int:
+        return self.run.epoch
+
+    @property
+    def learning_rate(self) -> float:
+        return self.run.learning_rate
+
+    @property
+    def stop_training(self) -> bool:
+        return self.run.stops
+
+    @stop_training.setter
+    def stop_training(self, value: bool) -> None:
+        self.run.stops = bool(value)
+
+    @property
+    def run_id(self) -> str | None:
+        """The name of this run, if a callback asked for it."""
+        return self.settings.run_id
+
+    @property
+    def hyperparameters(self):
+        """Those of the estimator."""
+        return self.settings.hyperparameters
+
+    @property
+    def is_incremental(self) -> bool:
+        """Whether this run is one epoch in a loop of the user's own: partial_fit."""
+        return self.settings.is_partial
+
+    @property
+    def first_of_fit(self) -> bool:
+        """Whether the next epoch is the first of a call of fit."""
+        return self._begins_fit and self.epoch == 0
 
     # One step, one epoch, one run ---------------------------------------------------------------
 
     def objective(self, X, Y: np.ndarray, weight: np.ndarray | None) -> float:
         """Return the loss with all penalties, and fill the gradient."""
-        return self._objective(X, Y, weight, self.l2 / len(Y))
+        step = self._backward(X, Y, weight)
+        n_rows, settings = step.n_rows, self.settings
+        return step.loss + self.network.add_penalties(settings.l1 / n_rows, settings.l2 / n_rows)
 
-    def _objective(self, X, Y: np.ndarray, weight: np.ndarray | None, l2: float) -> float:
-        network, n_rows = self.network, len(Y)
+    def _backward(self, X, Y: np.ndarray, weight: np.ndarray | None) -> Step:
+        """Compute the loss of a batch, and its gradient without penalties."""
+        network, step, n_rows = self.network, self._step, len(Y)
         Z = network.forward(X)
-        loss = self._value_and_grad(Y, Z, weight, self._work[:n_rows])
+        step.n_rows = n_rows
+        step.loss = self._value_and_grad(Y, Z, weight, self._work[:n_rows])
         network.backward(Z)
-        return loss + network.add_penalties(self.l1 / n_rows, l2)
+        for stage in self._reducing:
+            stage.apply(self._g, step)
+        return step
 
     def train_batch(self, X, Y: np.ndarray, weight: np.ndarray | None) -> float:
         """Do one step; return the objective before it."""
-        network, g = self.network, self._g
-        l2 = self.l2 / len(Y)
-        if self._treats_gradient or self._measures_norm:
-            loss = self._objective(X, Y, weight, l2)
-            self._treat_gradient(g)
+        g, network, settings = self._g, self.network, self.settings
+        step = self._backward(X, Y, weight)
+        l1, l2 = settings.l1 / step.n_rows, settings.l2 / step.n_rows
+        if self._treating or self._measures:
+            step.loss += network.add_penalties(l1, l2)
+            if self._measures:
+                self._measure(g)
+            for stage in self._treating:
+                stage.apply(g, step)
             l2 = 0.0
         else:  # nothing looks at the whole gradient: the optimizer adds the penalty as it goes
-            loss = self._objective(X, Y, weight, 0.0)
-        keep = 1.0 - self.learning_rate * self.weight_decay
-        w, rates = self._w, self._rates
-        if rates is not None:
-            np.copyto(self._before, w)
-        loss += self.optimizer.step(w, g, self.learning_rate, self._n_kernels, l2, keep)
-        if rates is not None:  # of the step, so much is done
-            w -= self._before
-            w *= rates
-            w += self._before
+            step.loss += network.add_penalties(l1, 0.0)
+        step.loss += self.optimizer.step(self._w, g, self.run.learning_rate, l2, self._decay_now)
         network.apply_constraints()
-        return loss
+        if self._averages_steps:
+            self.run.average.update(network.parameters.values, self._kernels)
+        return step.loss
 
-    def _treat_gradient(self, g: np.ndarray) -> None:
-        if self._measures_norm:
-            self.gradient_norm = gradient_norm(g, self._kernels)
-            self.tell("on_gradient")
-        if self.gradient_noise:
-            seed = draw_seed(self.rng)
-            self._kernels.noise_forward(seed, self.gradient_noise, g, self._noise)
-            np.copyto(g, self._noise)
-        clip_gradient(g, self.clip_value, self.clip_norm, self._kernels)
+    def _measure(self, g: np.ndarray) -> None:
+        self.gradient_norm = gradient_norm(g, self._kernels)
+        self.tell("on_gradient")
 
-    def train_epoch(self, batches: Batches) -> float:
+    def train_epoch(self, batches: BatchSource) -> float:
         """Do one step a batch; return the mean objective. Raise DivergenceError at once."""
-        n_batches, total = len(batches), 0.0
-        progress = Progress(self.epoch, self.horizon, self.rows_seen, self.first_of_fit)
-        for i, (X, Y, weight) in enumerate(batches):
-            if i == 0 or self.schedule.every_step:
-                progress.epoch = self.epochs_before + self.epoch + i / n_batches
-                self.learning_rate = float(self.schedule.rate(self.learning_rate_init, progress))
+        n_batches, total, n_rows = len(batches), 0.0, 0
+        average = self.run.average
+        is_averaging = average is not None and self._epochs_done >= self._first_averaged
+        self._averages_steps = is_averaging and average.every_step
+        self._progress = Progress(self.epoch, self.horizon, self.run.rows_seen, self.first_of_fit)
+        supply = iter(batches)
+        for i in range(n_batches):
+            self._begin_step(i, n_batches)
+            X, Y, weight = next(supply)
             # The norm costs a pass over the gradient: an epoch's last stands for all.
-            self._measures_norm = i == n_batches - 1
+            self._measures = self._measures_all or i == n_batches - 1
             loss = self.train_batch(X, Y, weight)
+            self.batch_loss, self.batch_rows = loss, len(Y)
             if not math.isfinite(loss):
-                self.epoch += 1
+                self.run.epoch += 1
                 record(self.history, loss=math.nan, learning_rate=self.learning_rate)
                 raise self.divergence(f"the loss became {loss}", self.epoch)
             total += loss * len(Y)
+            n_rows += len(Y)
             if self._batch_listeners:
                 self._call(self._batch_listeners, "on_batch_end")
-        return total / batches.n_rows
+        self.run.rows_seen += n_rows
+        if is_averaging and not average.every_step:
+            n_averaging = self._epochs_done + 1 - self._first_averaged
+            if average.takes_epoch(n_averaging):
+                average.update(self.network.parameters.values, self._kernels)
+        return total / n_rows
 
-    def fit(self, batches: Batches, n_epochs: int) -> None:
-        """Train for at most so many epochs; the best weights are in the network afterwards."""
+    @property
+    def _epochs_done(self) -> int:
+        """Epochs that count for schedules."""
+        return self.epochs_before + self.epoch
+
+    def _begin_step(self, i: int, n_batches: int) -> None:
+        """Set the numbers that change over time."""
+        if i and not self._changes_by_step:
+            return
+        progress, initial = self._progress, self.settings.learning_rate_init
+        progress.epoch = self._epochs_done + i / n_batches
+        if i == 0 or self.schedule.every_step:
+            self.run.learning_rate = float(self.schedule.rate(initial, progress))
+        if isinstance(self._decay, Scheduled):
+            self._decay_now = self._decay.at(progress)
+        for follower in self._following:
+            follower.begin_step(progress)
+
+    def fit(self, batches: BatchSource, n_epochs: int) -> None:
+        """Train for at most n_epochs epochs; the network then has the best weights, if kept."""
         seconds = n_epochs * len(batches) * self.network.seconds_a_step(batches.batch_size)
         kernels = choose(seconds)
+        self._batches, self.n_batches = batches, len(batches)
         with self.session(batches.batch_size, self.rng, kernels):
             batches.bind(kernels)
             self.begin_training()
-            n_trainable, dtype = self.network.parameters.n_trainable, self.network.dtype
-            # A state of another size is about parameters that no longer train.
-            if not self.optimizer.suits(n_trainable, dtype):
-                self.optimizer.start(n_trainable, dtype)
-            self.optimizer.bind(kernels, n_trainable, dtype)
-            self.n_batches = len(batches)
-            if self._is_resumed and self._ends_after_epoch():
+            self._start_optimizer()
+            if self.settings.mode == "resumed" and self._ends_after_epoch():
                 return
             while self.epoch < n_epochs:
                 self.begin_epoch()
-                loss = self.train_epoch(batches)
-                self.rows_seen += batches.n_rows
-                self.first_of_fit = False
-                if self.end_epoch(loss):
+                if self.end_epoch(self.train_epoch(batches)):
                     return
             is_done = self.schedule.ends or self.monitor.score_is_settled
-            if self.warns_not_converged and not is_done:
+            if not self.settings.is_partial and not is_done:
                 self._warn_not_converged(n_epochs)
 
-    def resume(self, epoch: int, learning_rate: float, stops: bool) -> None:
-        """Go on behind an epoch that was the last of an earlier session of this run.
-
-        All else that the run is at comes with the network, the optimizer and the other parts.
-        """
-        self.epoch = epoch
-        self.learning_rate = learning_rate
-        self.stop_training = stops
-        self.first_of_fit = False
-        self.figures = {name: column[-1] for name, column in self.history.items() if column}
-        self._is_resumed = True
+    def _start_optimizer(self) -> None:
+        """Bind the optimizer to the parameters that train."""
+        parameters, dtype = self.network.parameters, self.network.dtype
+        # A state of another size is about parameters that no longer train.
+        if not self.optimizer.suits(parameters.n_trainable, dtype):
+            self.optimizer.start(parameters.n_trainable, dtype)
+        self.optimizer.bind(self._kernels, parameters.segments(), dtype)
 
     def rearrange(self) -> None:
         """Take up what a callback has changed about what trains, and how fast.
 
-        The optimizer starts anew: what it knew was about other parameters.
+        The optimizer starts again: what it knew was about other parameters.
         """
         if self.optimizer is None:
             raise InvalidParameterError(
                 "solver='lbfgs' trains the same parameters from its start to its end; to freeze or "
                 "thaw layers meanwhile, choose another solver."
             )
-        parameters, monitor = self.network.parameters, self.monitor
         self.network.release()
-        # Meanwhile nobody restores the best weights, which are laid out in the old way.
-        best, monitor.best_values = monitor.best_values, None
-        laid_out = parameters.order_anew()
-        if best is not None:
-            monitor.best_values = laid_out(best)
+        self.run.rearrange()
         self._begin_session(*self._session)
-        self.optimizer.start(parameters.n_trainable, self.network.dtype)
-        self.optimizer.bind(self._kernels, parameters.n_trainable, self.network.dtype)
+        self.optimizer.stop()
+        self._start_optimizer()
 
     # What happens around it ---------------------------------------------------------------------
 
@@ -306,14 +320,14 @@ class Trainer:
                 yield
                 if not np.isfinite(parameters.values).all():
                     raise self.divergence("the weights became infinite or NaN", self.epoch)
-                self.monitor.restore(parameters)
+                self._settle()
             except KeyboardInterrupt:
                 self.interrupted = True
                 even_out(self.history)
-                self.monitor.restore(parameters)
+                self._settle()
                 warn_user("Training interrupted by user.")
             except DivergenceError:
-                if not self.monitor.restore(parameters):
+                if not self.run.restore_best():
                     raise
                 warn_user(
                     f"Training diverged in epoch {self.epoch} and was stopped; the weights of the "
@@ -327,28 +341,57 @@ class Trainer:
             except KeyboardInterrupt:
                 warn_user("Training interrupted by user.")
 
+    def _settle(self) -> None:
+        """Leave the best weights in the network, or the averaged ones."""
+        if not self.run.restore_best():
+            self._show_average()
+
+    def _show_average(self) -> None:
+        """Let the network hold the average, with running statistics that go with it."""
+        average, network = self.run.average, self.network
+        if average is None or average.raw_ is not None or average.values_ is None:
+            return
+        self.run.show_average()
+        if not average.averages_statistics:
+            measure_statistics(network, self._batches, self._kernels)
+            np.copyto(average.values_, network.parameters.values)
+
     def _begin_session(self, n_rows: int, rng: np.random.Generator | None, kernels) -> None:
         network, parameters = self.network, self.network.parameters
         self._kernels = kernels
         network.allocate(n_rows, rng, kernels)
         self._value_and_grad = kernels.bind_loss(self.loss, network.dtype)
-        self._g, self._n_kernels = parameters.grads, parameters.n_kernels
+        self._g = parameters.grads
         self._w = parameters.values[: parameters.n_trainable]
         self._work = np.empty((n_rows, network.n_outputs), network.dtype)
-        self._noise = np.empty_like(self._g) if self.gradient_noise else None
-        self._rates = parameters.rates()
-        self._before = None if self._rates is None else np.empty_like(self._w)
         self._session = n_rows, rng, kernels
-        self._treats_gradient = bool(self.gradient_noise) or not (
-            self.clip_value is None and self.clip_norm is None
+        self._begin_stages(kernels)
+        self._batch_listeners = [c for c in self.callbacks if _overrides(c, "on_batch_end")]
+
+    def _begin_stages(self, kernels) -> None:
+        """Prepare everything that is asked in every step."""
+        for stage in self._stages:
+            stage.begin(self._g, kernels)
+        self._reducing = [stage for stage in self._stages if stage.before_penalties]
+        self._treating = [stage for stage in self._stages if not stage.before_penalties]
+        followers = [self.network, *self._stages, *([self._batches] if self._batches else [])]
+        self._following = [follower for follower in followers if follower.follows_progress]
+        self._decay_now = value_of(self._decay)
+        self._step = Step()
+        self._measures_all = any(c.every_gradient for c in self.callbacks)
+        self._measures = True
+        self._averages_steps = False
+        self._changes_by_step = (
+            bool(self._following)
+            or isinstance(self._decay, Scheduled)
+            or (self.schedule is not None and self.schedule.every_step)
         )
-        self._measures_norm = True
-        self._batch_listeners = [c for c in self.callbacks if _listens_to_batches(c)]
 
     def _end_session(self) -> None:
         self.network.release()
-        self._work = self._noise = self._w = self._g = self._kernels = None
-        self._rates = self._before = self._session = None
+        self._work = self._w = self._g = self._kernels = self._session = None
+        self._batches = None
+        self._following = []
 
     def begin_training(self) -> None:
         """Tell the callbacks."""
@@ -358,15 +401,20 @@ class Trainer:
         """Start the clock, and tell the callbacks."""
         self.between_epochs = False
         self._epoch_start = time.perf_counter()
+        self.run.show_raw()
         self.tell("on_epoch_begin")
 
     def end_epoch(self, loss: float) -> bool:
-        """Validate, record, tell the callbacks; return whether to stop."""
-        self.epoch += 1
+        """Validate, record, tell the callbacks; return whether to stop.
+
+        From here until the next epoch the network holds the weights to evaluate.
+        """
+        self.run.epoch += 1
         self.between_epochs = True
+        if self.validate is not None or self.callbacks:  # else nobody looks before the end
+            self._show_average()
         self._record(loss)
-        n_epochs_in_life = len(self.history["loss"])
-        self.monitor.update(self.figures, n_epochs_in_life, self.network.parameters)
+        self.monitor.update(self.figures, len(self.history["loss"]), self.run.vectors())
         self.tell("on_epoch_end")
         return self._ends_after_epoch()
 
@@ -377,8 +425,8 @@ class Trainer:
         if not self.monitor.plateau:
             return False
         # Without an optimizer, under lbfgs, there is no learning rate to change.
-        action = self.optimizer and self.schedule.on_plateau(self.learning_rate_init)
-        if self.verbose:
+        action = self.optimizer and self.schedule.on_plateau(self.settings.learning_rate_init)
+        if self.settings.verbose:
             print(f"{self.monitor.message()} {action or 'Stopping.'}")
         if action is None:
             return True
@@ -392,6 +440,8 @@ class Trainer:
             "learning_rate": self.learning_rate,
             "gradient_norm": self.gradient_norm,
         }
+        if self.optimizer is not None:
+            values |= {name: number.at(self._progress) for name, number in self._numbers.items()}
         if self.validate is not None:
             values["val_loss"], values["val_score"] = self.validate()
         values["seconds"] = time.perf_counter() - self._epoch_start
@@ -402,7 +452,7 @@ class Trainer:
         """Return the error to raise: what happened, and what helps."""
         advice = "scale the inputs (StandardScaler) or the targets (standardize_y=True)"
         if self.optimizer is not None:
-            rate = f"learning_rate_init={self.learning_rate_init!r}"
+            rate = f"learning_rate_init={self.settings.learning_rate_init!r}"
             advice += f", lower {rate}, or set clip_norm=1"
         return DivergenceError(
             "Solver produced non-finite parameter weights. The input data may contain large "
@@ -420,11 +470,6 @@ class Trainer:
         """Call a hook of all callbacks."""
         self._call(self.callbacks, hook)
 
-    @property
-    def is_incremental(self) -> bool:
-        """Whether this run is one epoch of somebody else's loop: partial_fit."""
-        return not self.warns_not_converged
-
     def _call(self, listeners: Sequence[Callback], hook: str) -> None:
         for callback in listeners:
             call = getattr(callback, hook)
@@ -432,6 +477,7 @@ class Trainer:
                 call(self)
 
 
-def _listens_to_batches(callback: Callback) -> bool:
-    hook = callback.on_batch_end
-    return hook is not None and getattr(hook, "__func__", hook) is not Callback.on_batch_end
+def _overrides(callback: Callback, hook: str) -> bool:
+    """Whether a callback does something in a hook."""
+    own = getattr(callback, hook)
+    return own is not None and getattr(own, "__func__", own) is not getattr(Callback, hook)

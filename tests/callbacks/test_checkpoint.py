@@ -379,20 +379,20 @@ def test_a_disk_that_is_full_does_not_end_training(tmp_path):
 def test_a_file_that_was_changed_can_not_redirect_what_is_written(tmp_path, save_anything):
     first = model(tmp_path / "a").fit(X, y)
     saved = load(first.callbacks[0].path_)
-    saved._run["callbacks"][0][1]["path"] = str(tmp_path / "victim")
+    saved._run.memories[0][1]["path"] = str(tmp_path / "victim")
     save_anything(saved, first.callbacks[0].path_)
-    with pytest.raises(InvalidFileError, match="nothing that they remember"):
+    with pytest.raises(InvalidFileError, match="remember something that they do not"):
         model(tmp_path / "a").fit(X, y)
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"epoch": "x"}, {"epoch": None}, {"id": 3}, {"callbacks": 3}, {"learning_rate": None}],
+    [{"epoch": "x"}, {"epoch": None}, {"name": 3}, {"memories": 3}, {"learning_rate": None}],
 )
 def test_a_file_that_says_nonsense_of_its_run(change, tmp_path, save_anything):
     first = model(tmp_path / "a").fit(X, y)
     saved = load(first.callbacks[0].path_)
-    saved._run.update(change)
+    vars(saved._run).update(change)
     save_anything(saved, first.callbacks[0].path_)
     with pytest.raises(InvalidFileError, match="does not hold a model"):
         model(tmp_path / "a").fit(X, y)

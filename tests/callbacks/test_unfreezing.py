@@ -92,9 +92,9 @@ def test_layers_of_the_users_stack():
 def test_the_rate_is_lower_every_time():
     model, _ = fitted([1, 2, 3], 0.5, frozen_layers=3)
     dense = [layer for layer in model.network_.layers if isinstance(layer, Dense)]
-    assert [layer.kernel_.rate for layer in dense] == [0.125, 0.25, 0.5, 1.0]
+    assert [layer.kernel_.multiplier for layer in dense] == [0.125, 0.25, 0.5, 1.0]
     model, _ = fitted({1: "all"}, 0.1, frozen_layers=3)
-    assert model.network_.layers[0].bias_.rate == 0.1
+    assert model.network_.layers[0].bias_.multiplier == 0.1
 
 
 def test_what_trains_is_what_would_train_without_freezing():

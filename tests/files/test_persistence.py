@@ -507,8 +507,8 @@ HOSTILE = {
     "objects in a shape": of(
         "estimators.MLPClassifier", alpha={"$objects": [1], "shape": [10**9, 10**9]}
     ),
-    "no network": lambda model: model["state"].pop("network_"),
-    "a network that is a number": of("estimators.MLPClassifier", network_=3),
+    "no network": lambda model: find(model, "training.Run")["state"].pop("network"),
+    "a network that is a number": of("training.Run", network=3),
     "more units": of("layers.Dense", units=10**12),
     "other units": of("layers.Dense", units=5),
     "another number of inputs": of("network.Network", n_inputs=10**12),
@@ -526,8 +526,8 @@ HOSTILE = {
     "an encoder without classes": of("data.ClassEncoder", classes=None),
     "features that do not fit": of("estimators.MLPClassifier", n_features_in_=7),
     "a method that is a number": of("estimators.MLPClassifier", predict=3),
-    "a loss that is none": of("estimators.MLPClassifier", _loss=None),
-    "a generator that is a model": lambda model: model["state"]["_streams"]["state"]["init"][
+    "a loss that is none": of("training.Run", loss=None),
+    "a generator that is a model": lambda model: find(model, "training.Streams")["state"]["init"][
         "$generator"
     ].update(bit_generator={"$same": 0}),
     "a generator that reads elsewhere": lambda model: model["state"].update(
@@ -537,8 +537,10 @@ HOSTILE = {
         random_state=generator(np.random.MT19937(), pos=2**31 - 1)
     ),
     "classes without outputs": of("data.ClassEncoder", classes=list(range(1000))),
-    "a history of several lengths": of(
-        "estimators.MLPClassifier", history_={"loss": [1.0], "seconds": []}
+    "a history of several lengths": of("training.Run", history={"loss": [1.0], "seconds": []}),
+    "no run": lambda model: model["state"].pop("_run"),
+    "a run that is a network": of(
+        "estimators.MLPClassifier", _run={"$object": "network.Network", "number": 99, "state": {}}
     ),
     "layers within layers without end": lambda model: find(model, "layers.Chain")["state"].update(
         layers=[bush(40)]
@@ -663,9 +665,9 @@ def test_hostile_files_are_refused(kind, good, tmp_path):
         lambda m: setattr(m.optimizer_, "slots_", [[0.0] * 10] * 2),
         lambda m: setattr(m.optimizer_, "slots_", [s.astype("f4") for s in m.optimizer_.slots_]),
         lambda m: setattr(m.optimizer_, "beta_1", "a"),
-        lambda m: setattr(m._monitor, "best_values", np.zeros(3)),
-        lambda m: setattr(m, "_streams", None),
-        lambda m: setattr(m, "optimizer_", m._schedule),
+        lambda m: setattr(m._run.monitor, "best_vectors", [np.zeros(3)]),
+        lambda m: setattr(m._run, "streams", None),
+        lambda m: setattr(m._run, "optimizer", m._run.schedule),
     ],
 )
 def test_arrays_that_compiled_code_would_write_past_are_refused(change, tmp_path, save_anything):
@@ -839,7 +841,7 @@ def unsorted_classes(model):
 
 DAMAGES = {
     "slots": lambda m: setattr(m.optimizer_, "slots_", [s[:1] for s in m.optimizer_.slots_]),
-    "best weights": lambda m: setattr(m._monitor, "best_values", np.zeros(3)),
+    "best weights": lambda m: setattr(m._run.monitor, "best_vectors", [np.zeros(3)]),
     "a shape": lambda m: setattr(m.network_.layers[0].kernel_, "shape", (4, 5000)),
     "units": lambda m: setattr(m.network_.layers[0], "units", 5000),
     "classes": unsorted_classes,

@@ -16,7 +16,7 @@ from skdeep.losses import (
     REGRESSION_LOSSES,
 )
 from skdeep.optimizers import OPTIMIZERS
-from skdeep.parameters import ParameterVector
+from skdeep.parameters import ParameterVector, Segment
 
 numba_kernels = pytest.importorskip("skdeep.kernels.numba_kernels")
 DTYPES = [np.float32, np.float64]
@@ -244,34 +244,43 @@ OPTIMIZER_CASES = {
 }
 
 
-def steps(kernels, make, dtype, n, n_kernels, l2, keep):
+SEGMENTS = [
+    [Segment(0, 1)],
+    [Segment(0, 7, 1.0, 1.0, 1.0)],
+    [Segment(0, 4500, 0.5, 1.0, 1.0), Segment(4500, 5000)],
+    [Segment(0, 20000, 1.0, 1.0, 1.0), Segment(20000, 39000, 3.0, 1.0, 1.0), Segment(39000, 40000)],
+]
+
+
+def steps(kernels, make, dtype, segments, l2, decay):
     """Return the weights, slots and penalties of a few steps."""
+    n = segments[-1].stop
     rng = np.random.default_rng(n)
     optimizer = make()
     optimizer.start(n, np.dtype(dtype))
-    optimizer.bind(kernels, n, np.dtype(dtype))
+    optimizer.bind(kernels, segments, np.dtype(dtype))
     w = rng.standard_normal(n).astype(dtype)
     values = []
     for i in range(4):
         g = rng.standard_normal(n).astype(dtype)
         g[i % n] = 0
-        values.append(optimizer.step(w, g, 0.01, n_kernels, l2, keep))
+        values.append(optimizer.step(w, g, 0.01, l2, decay))
     return w, optimizer.slots_, values
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("make", OPTIMIZER_CASES.values(), ids=OPTIMIZER_CASES)
 def test_optimizers(make, dtype):
-    for n, n_kernels in [(1, 0), (7, 7), (5000, 4500), (40000, 39000)]:
-        for l2, keep in [(0.0, 1.0), (0.01, 0.9)]:
-            how = (make, dtype, n, n_kernels, l2, keep)
+    for segments in SEGMENTS:
+        for l2, decay in [(0.0, 0.0), (0.01, 10.0)]:
+            how = (make, dtype, segments, l2, decay)
             w, slots, values = steps(numba_kernels, *how)
             expected_w, expected_slots, expected_values = steps(numpy_kernels, *how)
             close(w, expected_w, dtype, scale=10)
             for slot, expected in zip(slots, expected_slots, strict=True):
                 close(slot, expected, dtype, scale=10)
             np.testing.assert_allclose(values, expected_values, rtol=1e-4)
-            if not (l2 and n_kernels):
+            if not (l2 and segments[0].l2):
                 assert values == [0.0] * 4
 
 
@@ -279,7 +288,7 @@ def test_optimizers(make, dtype):
 def test_optimizers_pass_nan_on(name):
     optimizer = OPTIMIZERS[name]()
     optimizer.start(20, np.dtype(np.float32))
-    optimizer.bind(numba_kernels, 20, np.dtype(np.float32))
+    optimizer.bind(numba_kernels, [Segment(0, 20)], np.dtype(np.float32))
     w, g = np.ones(20, np.float32), np.ones(20, np.float32)
     g[3] = np.nan
     optimizer.step(w, g, 0.01)
@@ -295,7 +304,7 @@ def test_an_epsilon_that_tells_tiny_gradients_apart(name, epsilon, dtype):
     for kernels in (numba_kernels, numpy_kernels):
         optimizer = OPTIMIZERS[name](epsilon=epsilon)
         optimizer.start(3, np.dtype(dtype))
-        optimizer.bind(kernels, 3, np.dtype(dtype))
+        optimizer.bind(kernels, [Segment(0, 3)], np.dtype(dtype))
         w = np.ones(3, dtype)
         for _ in range(3):
             optimizer.step(w, np.array([1e-18, 1e-14, 1e-3], dtype), 0.01)

@@ -15,6 +15,9 @@ from skdeep.network import Network
 from skdeep.schedules import Constant
 from skdeep.training.lbfgs import fit_lbfgs
 from skdeep.training.monitor import Monitor
+from skdeep.training.randomness import Streams
+from skdeep.training.run import Run
+from skdeep.training.settings import Settings
 from skdeep.training.trainer import DivergenceError, Trainer
 
 
@@ -25,19 +28,17 @@ def problem(n_outputs=2):
     return X, Y, rng.gamma(2.0, 0.5, 40)
 
 
-def make(layers, *, loss=None, monitor=None, dtype=float, **options):
+def make(layers, *, loss=None, monitor=None, dtype=float, validate=None, callbacks=(), **options):
     network = Network(layers, [len(layers)], 3, np.dtype(dtype), np.random.default_rng(0))
-    return Trainer(
-        network,
-        loss or SquaredError(),
-        None,
-        Constant(),
-        monitor or Monitor(1e-8, math.inf, False),
+    run = Run(
+        Streams(0),
         {"loss": []},
-        learning_rate_init=0.001,
-        rng=np.random.default_rng(0),
-        **options,
+        network=network,
+        loss=loss or SquaredError(),
+        schedule=Constant(),
+        monitor=monitor or Monitor(1e-8, math.inf, False),
     )
+    return Trainer(run, Settings(**options), validate=validate, callbacks=callbacks)
 
 
 def coarse():

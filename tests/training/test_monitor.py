@@ -32,7 +32,7 @@ def watch(monitor, figures, weights):
     plateaus = []
     for epoch, figure in enumerate(figures, 1):
         weights.values[:] = epoch
-        monitor.update(as_figures(monitor, figure), epoch, weights)
+        monitor.update(as_figures(monitor, figure), epoch, [weights.values])
         plateaus.append(monitor.plateau)
     return plateaus
 
@@ -60,7 +60,7 @@ def test_watches_the_loss(tol, patience, losses, plateaus, best, best_epoch, wei
     monitor = Monitor(tol, patience, watches_score=False)
     assert watch(monitor, losses, weights) == [bool(p) for p in plateaus]
     assert (monitor.best, monitor.best_epoch) == (best, best_epoch)
-    assert not monitor.restore(weights)  # weights are kept by their score only
+    assert monitor.take_best() is None  # weights are kept by their score only
     assert (weights.values == len(losses)).all()
 
 
@@ -74,9 +74,9 @@ def test_watches_the_score_upside_down_and_keeps_the_best_weights(
     scores = [-loss for loss in losses]
     assert watch(monitor, scores, weights) == [bool(p) for p in plateaus]
     assert (monitor.best, monitor.best_epoch) == (-best, best_epoch)
-    assert monitor.restore(weights)
-    assert (weights.values == best_epoch).all()
-    assert not monitor.restore(weights)  # once
+    (best_values,) = monitor.take_best()
+    assert (best_values == best_epoch).all()
+    assert monitor.take_best() is None  # once
 
 
 # (score, validation loss) an epoch -> plateaus, the best epoch: tol 0.1, patience 1
@@ -98,8 +98,8 @@ def test_heeds_the_loss_beside_the_score(figures, plateaus, best_epoch, weights)
     monitor = Monitor(0.1, 1, watches_score=True, heeds_loss=True)
     assert watch(monitor, figures, weights) == [bool(p) for p in plateaus]
     assert (monitor.best_epoch, monitor.best) == (best_epoch, figures[best_epoch - 1][0])
-    assert monitor.restore(weights)
-    assert (weights.values == best_epoch).all()
+    (best_values,) = monitor.take_best()
+    assert (best_values == best_epoch).all()
 
 
 def test_says_that_the_score_is_settled_while_the_loss_still_falls(weights):
@@ -128,7 +128,7 @@ def test_nothing_was_kept_where_no_score_was_a_number(weights):
     monitor = Monitor(0.0, 1, watches_score=True)
     assert watch(monitor, [NAN, NAN], weights) == [False, True]
     assert monitor.best_epoch is None
-    assert not monitor.restore(weights)
+    assert monitor.take_best() is None
 
 
 def test_forgive_begins_to_count_anew(weights):
@@ -146,18 +146,18 @@ def test_forgive_begins_to_count_anew(weights):
 def test_weights_from_before_count_as_the_best_so_far(score, later, best_epoch, weights):
     monitor = Monitor(0.0, 5, watches_score=True)
     weights.values[:] = 7
-    monitor.start_from(0.0, score, 7, weights)
+    monitor.start_from(0.0, score, 7, [weights.values])
     watch(monitor, [later], weights)
     assert monitor.best_epoch == best_epoch
-    assert monitor.restore(weights)
-    assert (weights.values == best_epoch).all()
+    (best_values,) = monitor.take_best()
+    assert (best_values == best_epoch).all()
 
 
 def test_a_monitor_of_the_loss_does_not_start_from_a_score(weights):
     monitor = Monitor(0.0, 5, watches_score=False)
-    monitor.start_from(0.1, 0.9, 7, weights)
+    monitor.start_from(0.1, 0.9, 7, [weights.values])
     assert monitor.best == INF
-    assert not monitor.restore(weights)
+    assert monitor.take_best() is None
 
 
 @pytest.mark.parametrize(
@@ -168,18 +168,27 @@ def test_message_says_what_the_plateau_is(watches_score, what):
     assert message == f"{what} did not improve more than tol=0.000100 for 10 consecutive epochs."
 
 
-def test_watches_the_same():
+def test_watches_like_another_with_the_same_settings():
     monitor = Monitor(0.1, 5, False)
-    assert monitor.watches_the_same(Monitor(0.1, 5, False))
+    assert monitor.watches_like(Monitor(0.1, 5, False))
     others = (0.2, 5, False), (0.1, 6, False), (0.1, 5, True), (0.1, 5, False, True)
     for other in others:
-        assert not monitor.watches_the_same(Monitor(*other))
+        assert not monitor.watches_like(Monitor(*other))
 
 
 def test_the_kept_weights_are_a_copy(weights):
     monitor = Monitor(0.0, 5, watches_score=True)
     watch(monitor, [0.9, 0.1, 0.2], weights)
-    kept = monitor.best_values
+    (kept,) = monitor.best_vectors
     assert not np.shares_memory(kept, weights.values)
     watch(monitor, [0.95], weights)
-    assert monitor.best_values is kept  # one copy, made once
+    assert monitor.best_vectors[0] is kept  # one copy, made once
+
+
+def test_all_vectors_of_the_best_epoch_are_kept():
+    monitor = Monitor(0.0, 5, watches_score=True)
+    shown, raw = np.zeros(2), np.zeros(2)
+    for epoch, score in enumerate([0.1, 0.9, 0.2], 1):
+        shown[:], raw[:] = epoch, -epoch
+        monitor.update({"val_score": score, "val_loss": 0.0}, epoch, [shown, raw][:epoch])
+    assert [vector.tolist() for vector in monitor.take_best()] == [[2, 2], [-2, -2]]

@@ -15,6 +15,9 @@ from skdeep.optimizers import OPTIMIZERS, Adam
 from skdeep.schedules import Constant
 from skdeep.training.batches import Batches, ClassTargets, DenseTargets
 from skdeep.training.monitor import Monitor
+from skdeep.training.randomness import Streams
+from skdeep.training.run import Run
+from skdeep.training.settings import Settings
 from skdeep.training.trainer import Trainer
 
 N_OUTPUTS = 3
@@ -32,18 +35,16 @@ def a_trainer(estimator, loss, optimizer=None, **options):
     layers, stops = build_layers(estimator, N_OUTPUTS)
     rng = np.random.default_rng(0)
     network = Network(layers, stops, 10, FLOAT32, rng)
-    return Trainer(
-        network,
-        loss,
-        optimizer or Adam(),
-        Constant(),
-        Monitor(1e-4, 10, False),
+    run = Run(
+        Streams(0),
         {"loss": []},
-        learning_rate_init=1e-3,
-        l2=1e-4,
-        rng=rng,
-        **options,
+        network=network,
+        loss=loss,
+        optimizer=optimizer or Adam(),
+        schedule=Constant(),
+        monitor=Monitor(1e-4, 10, False),
     )
+    return Trainer(run, Settings(l2=1e-4, **options))
 
 
 def log_loss():
@@ -72,8 +73,8 @@ def peak_of_a_step(trainer, batches, kernels):
         batches.bind(kernels)
         n_trainable = trainer.network.parameters.n_trainable
         trainer.optimizer.start(n_trainable, FLOAT32)
-        trainer.optimizer.bind(kernels, n_trainable, FLOAT32)
-        trainer._measures_norm = False
+        trainer.optimizer.bind(kernels, trainer.network.parameters.segments(), FLOAT32)
+        trainer._measures = False
         supply = iter(batches)
         for _ in range(3):
             trainer.train_batch(*next(supply))
@@ -180,8 +181,8 @@ def calls_of_a_step(estimator, kernels, **options):
         batches.bind(counting)
         n_trainable = trainer.network.parameters.n_trainable
         trainer.optimizer.start(n_trainable, FLOAT32)
-        trainer.optimizer.bind(counting, n_trainable, FLOAT32)
-        trainer._measures_norm = False
+        trainer.optimizer.bind(counting, trainer.network.parameters.segments(), FLOAT32)
+        trainer._measures = False
         counting.calls.clear()
         trainer.train_batch(*next(iter(batches)))
     return dict(counting.calls)

@@ -20,6 +20,9 @@ from skdeep.regularizers import L1, L2
 from skdeep.schedules import Adaptive, Constant, Exponential, Linear, Schedule, Step
 from skdeep.training.batches import Batches, DenseTargets
 from skdeep.training.monitor import Monitor
+from skdeep.training.randomness import Streams
+from skdeep.training.run import Run
+from skdeep.training.settings import Settings
 from skdeep.training.trainer import DivergenceError, Trainer
 
 N_ROWS, N_INPUTS, N_OUTPUTS = 22, 4, 2
@@ -36,7 +39,22 @@ def layers(**options):
     return [Dense(5, "tanh", **options), Dense(N_OUTPUTS, **options)]
 
 
-def make(stack=None, *, optimizer=None, schedule=None, monitor=None, history=None, **options):
+def make(
+    stack=None,
+    *,
+    optimizer=None,
+    schedule=None,
+    monitor=None,
+    history=None,
+    loss=None,
+    rows_seen=0,
+    rng=None,
+    average=None,
+    validate=None,
+    callbacks=(),
+    stages=(),
+    **options,
+):
     """Return a trainer; by default of plain gradient descent, without any early stop."""
     network = Network(
         layers() if stack is None else stack,
@@ -47,20 +65,21 @@ def make(stack=None, *, optimizer=None, schedule=None, monitor=None, history=Non
     )
     schedule = Constant() if schedule is None else schedule
     schedule.reset()
-    return Trainer(
-        network,
-        options.pop("loss", None) or SquaredError(),
-        SGD(momentum=0.0) if optimizer is None else optimizer,
-        schedule,
-        Monitor(0.0, math.inf, False) if monitor is None else monitor,
+    streams = Streams(0)
+    streams.noise = np.random.default_rng(7) if rng is None else rng
+    run = Run(
+        streams,
         {"loss": []} if history is None else history,
-        **{
-            "learning_rate_init": 0.1,
-            "rng": np.random.default_rng(7),
-            "warns_not_converged": False,
-            **options,
-        },
+        network=network,
+        loss=SquaredError() if loss is None else loss,
+        optimizer=SGD(momentum=0.0) if optimizer is None else optimizer,
+        schedule=schedule,
+        monitor=Monitor(0.0, math.inf, False) if monitor is None else monitor,
+        average=average,
     )
+    run.rows_seen = rows_seen
+    settings = Settings(**{"mode": "partial", "learning_rate_init": 0.1, **options})
+    return Trainer(run, settings, validate=validate, callbacks=callbacks, stages=stages)
 
 
 def batches(batch_size=8, weighted=False, shuffle=False):
@@ -74,7 +93,7 @@ def values(trainer):
 
 
 def start_optimizer(trainer):
-    trainer.optimizer.start(trainer.network.parameters.n_trainable, trainer.network.dtype)
+    trainer._start_optimizer()
 
 
 # The objective --------------------------------------------------------------------------------
@@ -303,7 +322,9 @@ class Asks(Schedule):
 @pytest.mark.parametrize("every_step", [False, True])
 def test_a_schedule_is_asked_before_every_step_or_every_epoch(every_step):
     asked = []
-    trainer = make(schedule=Asks(every_step, asked), rows_seen=100, epochs_before=5)
+    trainer = make(schedule=Asks(every_step, asked), rows_seen=100, mode="warm")
+    trainer.schedule.ends = True  # no warning of too few epochs
+    trainer.epochs_before = 5
     trainer.fit(batches(8), 2)
     at = [(5, 100, True), (6, 100 + N_ROWS, False)]
     if not every_step:
@@ -313,7 +334,7 @@ def test_a_schedule_is_asked_before_every_step_or_every_epoch(every_step):
         np.testing.assert_allclose(np.array(asked, float), np.array(expected, float))
     assert trainer.history["learning_rate"] == ([0.03, 0.06] if every_step else [0.01, 0.02])
     assert trainer.learning_rate == trainer.history["learning_rate"][-1]
-    assert trainer.rows_seen == 100 + 2 * N_ROWS
+    assert trainer.run.rows_seen == 100 + 2 * N_ROWS
 
 
 @pytest.mark.parametrize("optimizer", [SGD(0.0), SGD(0.9), Adam()], ids=str)
@@ -328,7 +349,7 @@ def test_a_plateau_lowers_an_adaptive_rate_and_then_stops():
         learning_rate_init=1e-9,
         schedule=Adaptive(10, 5e-11),
         monitor=Monitor(0.1, 1, False),
-        warns_not_converged=True,
+        mode="fresh",
     )
     trainer.fit(batches(), 100)
     # the first epoch improves on nothing; then two more a plateau
@@ -337,7 +358,8 @@ def test_a_plateau_lowers_an_adaptive_rate_and_then_stops():
 
 @pytest.mark.parametrize("n_epochs", [1, 4])
 def test_a_schedule_is_laid_out_for_its_horizon_whatever_this_run_has(n_epochs):
-    trainer = make(schedule=Linear(), horizon=10, epochs_before=2)
+    trainer = make(schedule=Linear(), horizon=10)
+    trainer.epochs_before = 2
     trainer.fit(batches(N_ROWS), n_epochs)
     expected = [0.08, 0.07, 0.06, 0.05][:n_epochs]
     assert trainer.history["learning_rate"] == pytest.approx(expected)
@@ -416,8 +438,8 @@ def test_best_weights_include_the_running_statistics():
 
 def test_a_run_that_comes_to_its_last_epoch_may_warn():
     with pytest.warns(ConvergenceWarning, match=r"Maximum iterations \(2\) reached"):
-        make(warns_not_converged=True).fit(batches(), 2)
-    make(warns_not_converged=False).fit(batches(), 2)
+        make(mode="fresh").fit(batches(), 2)
+    make(mode="partial").fit(batches(), 2)
 
 
 def test_the_same_seeds_give_the_same_weights():
@@ -565,17 +587,15 @@ def test_a_classifier_learns_a_table():
     network = Network(
         [Dense(8, "tanh"), Dense(1)], [1], 4, np.dtype(float), np.random.default_rng(0)
     )
-    trainer = Trainer(
-        network,
-        LogLoss(),
-        Adam(),
-        Linear(),
-        Monitor(0.0, math.inf, False),
-        {"loss": []},
-        learning_rate_init=0.1,
-        horizon=100,
-        warns_not_converged=False,
+    run = Run(
+        Streams(0),
+        network=network,
+        loss=LogLoss(),
+        optimizer=Adam(),
+        schedule=Linear(),
+        monitor=Monitor(0.0, math.inf, False),
     )
+    trainer = Trainer(run, Settings(learning_rate_init=0.1, horizon=100))
     trainer.fit(Batches(X, DenseTargets(Y), None, 10, None, X.dtype), 100)
     assert ((network.infer(X) > 0) == (Y == 1)).all()
     assert trainer.history["loss"][-1] < 0.01

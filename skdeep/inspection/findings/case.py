@@ -10,7 +10,7 @@ import numpy as np
 
 from skdeep.building.options import uses_lbfgs
 from skdeep.inspection.findings.errors import relative_error
-from skdeep.inspection.probing import Probe, as_it_started
+from skdeep.inspection.probing import Probe
 from skdeep.inspection.statistics import LayerReport, layer_statistics
 from skdeep.layers import Dense
 
@@ -126,7 +126,9 @@ class Case:
     @cached_property
     def start(self) -> Any | None:
         """The model as it was before training; None if that is not known."""
-        return as_it_started(self.model, self.X, self.y)
+        if not self.model.history_["loss"]:
+            return None
+        return self.model.before_training(self.X, self.y)
 
     @cached_property
     def layers_at_start(self) -> LayerReport | None:

@@ -28,6 +28,7 @@ from skdeep.kernels.numba_kernels.vectors import (
     add_l1_penalty,
     add_l2_penalty,
     clip_values,
+    move_towards,
     scale,
     sum_of_squares,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "fill_normal",
     "fill_uniform",
     "gather_one_hot",
+    "move_towards",
     "multiply_by",
     "noise_forward",
     "scale",
@@ -229,22 +231,26 @@ def bind_loss(loss, dtype):
     return value_and_grad
 
 
-def bind_update(optimizer, n_parameters: int, dtype):
-    """Return update(w, g, lr, n_kernels, l2, keep); see numpy_kernels.bind_update."""
+def bind_update(optimizer, segments, dtype):
+    """Return update(w, g, lr, l2, decay); see numpy_kernels.bind_update."""
     name = _rule_of(optimizer)
     epsilon = getattr(optimizer, "epsilon", 1.0)
     if name is None or epsilon < optimizers.SMALLEST_EPSILON[np.dtype(dtype).name]:
-        return numpy_kernels.bind_update(optimizer, n_parameters, dtype)
+        return numpy_kernels.bind_update(optimizer, segments, dtype)
+    n_parameters = segments[-1].stop if segments else 0
+    bounds = np.array([s[:2] for s in segments], np.int64).reshape(-1, 2)
+    factors = np.array([s[2:] for s in segments], np.float64).reshape(-1, 3)
     slots = optimizer.slots_
     run = _update(name, len(slots))
     p, q, r = [*slots, *[np.empty(0, dtype)] * (3 - len(slots))]
 
-    def update(w, g, lr, n_kernels, l2, keep):
+    def update(w, g, lr, l2, decay):
         constants = (*map(float, optimizer.compiled_constants(lr)), 0.0, 0.0, 0.0)[:5]
-        if not w.size == g.size == n_parameters >= n_kernels:
+        if not w.size == g.size == n_parameters:
             raise ValueError(f"{n_parameters} parameters expected, {w.size} and {g.size} given")
-        squares = run(w, g, p, q, r, n_kernels, l2, keep, constants)
-        return l2 / 2 * squares if l2 else 0.0  # 0 * infinity would be NaN
+        if not n_parameters:
+            return 0.0
+        return run(w, g, p, q, r, bounds, factors, l2, lr * decay, constants)
 
     return update
 

@@ -1,9 +1,10 @@
 """Update rules, each one pass over the parameters.
 
 A rule is a function of one parameter w, its gradient g, its slots p, q and r, of which it may need
-none, and the constants of the step; it returns the new w, p, q and r. The loop around it adds the
-gradient of the penalty l2 / 2 * w^2 to g, and hands the rule w multiplied by `keep`, which is what
-decoupled decay leaves of it.
+none, and the constants of the step; it returns the new w, p, q and r. Constants that are
+proportional to the learning rate come first, so that a segment of the vector may have a rate of
+its own. The loop around the rule adds the gradient of the penalty l2 / 2 * w^2 to g, and multiplies
+w by `keep` beforehand: decoupled decay.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def _momentum(w, g, v, q, r, constants):
 
 @inlined
 def _adam(w, g, m, v, r, constants):
-    beta_1, beta_2, rate, epsilon, _ = constants
+    rate, beta_1, beta_2, epsilon, _ = constants
     m = beta_1 * m + g
     v = beta_2 * v + _square(g)
     return w - rate * m / (_root(v) + epsilon), m, v, r
@@ -71,7 +72,7 @@ def _adam(w, g, m, v, r, constants):
 
 @inlined
 def _amsgrad(w, g, m, v, v_max, constants):
-    beta_1, beta_2, rate, epsilon, _ = constants
+    rate, beta_1, beta_2, epsilon, _ = constants
     m = beta_1 * m + g
     v = beta_2 * v + _square(g)
     v_max = _larger(v_max, v)
@@ -80,7 +81,7 @@ def _amsgrad(w, g, m, v, v_max, constants):
 
 @inlined
 def _nadam(w, g, m, v, r, constants):
-    beta_1, beta_2, moment_rate, gradient_rate, epsilon = constants
+    moment_rate, gradient_rate, beta_1, beta_2, epsilon = constants
     m = beta_1 * m + g
     v = beta_2 * v + _square(g)
     return w - (moment_rate * m + gradient_rate * g) / (_root(v) + epsilon), m, v, r
@@ -88,7 +89,7 @@ def _nadam(w, g, m, v, r, constants):
 
 @inlined
 def _adamax(w, g, m, u, r, constants):
-    beta_1, beta_2, rate, epsilon, _ = constants
+    rate, beta_1, beta_2, epsilon, _ = constants
     m = beta_1 * m + g
     u = _larger(beta_2 * u, absolute(g) + epsilon)
     return w - rate * m / u, m, u, r
@@ -119,12 +120,14 @@ def _adadelta(w, g, s, a, r, constants):
 
 @inlined
 def _lion(w, g, m, q, r, constants):
-    beta_1, beta_2, rate, rest, _ = constants
+    rate, beta_1, beta_2, rest, _ = constants
     mix = beta_1 * (m - g) + g
     step = rate if mix > like(w, 0.0) else (-rate if mix < like(w, 0.0) else mix)
     return w - step, beta_2 * m + rest * g, q, r
 
 
+# How many of a rule's constants are proportional to the learning rate, if more than one.
+N_RATES = {"nadam": 2}
 # by name and number of slots
 RULES = {
     ("sgd", 0): _sgd,
@@ -141,7 +144,7 @@ RULES = {
 
 
 # What `specialized` puts other values in the place of.
-rule = n_slots = update_slice = None
+rule = n_slots = n_rates = update_slice = None
 
 
 def _update_slice(w, g, p, q, r, l2, keep, constants):
@@ -164,26 +167,33 @@ def _update_slice(w, g, p, q, r, l2, keep, constants):
     return total
 
 
-def _update_all(w, g, p, q, r, n_kernels, l2, keep, constants):
+def _update_all(w, g, p, q, r, bounds, factors, l2, decay, constants):
     one = like(w[0], 1.0)
     a, b, c, d, e = constants
-    typed = (like(one, a), like(one, b), like(one, c), like(one, d), like(one, e))
-    total = 0.0
-    for start in range(0, n_kernels, BLOCK):
-        s = slice(start, min(start + BLOCK, n_kernels))
-        total += update_slice(w[s], g[s], p[s], q[s], r[s], like(one, l2), like(one, keep), typed)
-    if n_kernels < w.size:
-        s = slice(n_kernels, w.size)
-        update_slice(w[s], g[s], p[s], q[s], r[s], like(one, 0.0), one, typed)
-    return total
+    penalty = 0.0
+    for k in range(bounds.shape[0]):
+        rate, own_l2 = factors[k, 0], l2 * factors[k, 1]
+        keep = 1.0 - decay * rate * factors[k, 2]
+        second = b * rate if n_rates > 1 else b
+        typed = (like(one, a * rate), like(one, second), like(one, c), like(one, d), like(one, e))
+        squares = 0.0
+        for start in range(bounds[k, 0], bounds[k, 1], BLOCK):
+            s = slice(start, min(start + BLOCK, bounds[k, 1]))
+            squares += update_slice(
+                w[s], g[s], p[s], q[s], r[s], like(one, own_l2), like(one, keep), typed
+            )
+        if own_l2 > 0.0:  # 0 * infinity would be NaN
+            penalty += own_l2 / 2 * squares
+    return penalty
 
 
 def update(name: str, n_slots: int):
-    """Return a function that does one step, and returns the sum of w^2 before it.
+    """Return a function that does one step, and returns the value of the penalty before it.
 
-    The penalty, the decay and the sum are for the first n_kernels parameters.
+    `bounds` holds start and stop of every segment, `factors` its rate, l2 and decay.
     """
     named = f"{name}_{n_slots}"
     rule = RULES[name, n_slots]
     on_slice = specialized(_update_slice, named, reorders=True, rule=rule, n_slots=n_slots)
-    return specialized(_update_all, named, update_slice=on_slice)
+    n_rates = N_RATES.get(name, 1)
+    return specialized(_update_all, named, update_slice=on_slice, n_rates=n_rates)

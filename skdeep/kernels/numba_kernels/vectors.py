@@ -63,6 +63,20 @@ def clip_values(g, limit):
 
 
 @compiled
+def _move(average, values, share):
+    share = average.dtype.type(share)
+    for i in range(average.size):
+        average[i] += share * (values[i] - average[i])
+
+
+def move_towards(average, values, share):
+    """Do average <- average + share * (values - average)."""
+    if average.shape != values.shape:
+        raise ValueError(f"vectors of {average.shape} and {values.shape} do not go together")
+    _move(average, values, share)
+
+
+@compiled
 def scale(g, factor):
     """Do g <- factor * g."""
     factor = g.dtype.type(factor)

@@ -1,0 +1,177 @@
+"""From hyperparameters to the parts of a run: optimizer, schedule, monitor, average, settings."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from skdeep._component import described, is_per_layer, resolve, warn_user
+from skdeep.averages import AVERAGES, WeightAverage
+from skdeep.building.options import MAY_CHANGE, uses_lbfgs
+from skdeep.network import Network
+from skdeep.optimizers import OPTIMIZERS, Optimizer
+from skdeep.schedules import SCHEDULES, Schedule, Scheduled
+from skdeep.training.monitor import Monitor
+from skdeep.training.run import Run
+from skdeep.training.settings import Settings
+
+# Settings that a deterministic full-batch solver can't honour, beside the learning-rate schedule.
+_NOT_FOR_LBFGS = (
+    "dropout",
+    "input_dropout",
+    "input_noise",
+    "pre_activation_noise",
+    "activation_noise",
+    "weight_noise",
+    "gradient_noise",
+    "target_noise",
+    "clip_norm",
+    "clip_value",
+    "weight_decay",
+    "kernel_constraint",
+    "bias_constraint",
+    "weight_averaging",
+)
+
+
+def take_parts(run: Run, e: Any, *, keeps: bool) -> None:
+    """Give a run the parts that an estimator's hyperparameters ask for.
+
+    With keeps=True, parts of an earlier call stay if they were not changed.
+    """
+    is_lbfgs = uses_lbfgs(e)
+    run.optimizer = None if is_lbfgs else _optimizer(e, run.optimizer if keeps else None)
+    run.schedule = _schedule(e, run.schedule if keeps else None)
+    run.monitor = _monitor(e, run.monitor if keeps else None, is_lbfgs)
+    average = None if is_lbfgs else _average(e, run.average if keeps else None)
+    if average is not run.average:
+        run.show_raw()
+        run.average = average
+
+
+def settings(e: Any, run: Run, *, mode: str, weight: float, run_id: str | None) -> Settings:
+    """Return the settings of a run; weight is the number of rows that a row stands for."""
+    # A weight acts as repetition, and the penalty of a batch is divided by its number of rows.
+    alpha = e.alpha / weight
+    return Settings(
+        mode=mode,
+        learning_rate_init=float(e.learning_rate_init),
+        horizon=e.max_iter,
+        l1=float(alpha * e.l1_ratio),
+        l2=float(alpha * (1 - e.l1_ratio)),
+        weight_decay=_weight_decay(e, run.optimizer),
+        gradient_noise=e.gradient_noise,
+        clip_value=e.clip_value,
+        clip_norm=e.clip_norm,
+        verbose=bool(e.verbose),
+        run_id=run_id,
+        hyperparameters=e.get_params(deep=False),
+        numbers=numbers_over_time(e, run.network),
+    )
+
+
+def _weight_decay(e: Any, optimizer: Optimizer | None) -> float | Scheduled:
+    """Return the estimator's weight decay with the optimizer's own added to it."""
+    if optimizer is None:
+        return 0.0
+    decay = e.weight_decay
+    if isinstance(decay, Scheduled):
+        return Scheduled(decay.value + optimizer.weight_decay, decay.schedule)
+    return float(decay + optimizer.weight_decay)
+
+
+def numbers_over_time(e: Any, network: Network) -> dict[str, Scheduled]:
+    """Return the numbers that change over time, by the names that they have in the history."""
+    numbers = {}
+    for name in MAY_CHANGE:
+        value = getattr(e, name, None)
+        entries = {f"{name}_{i}": v for i, v in enumerate(value)} if is_per_layer(value) else {}
+        numbers |= entries or {name: value}
+    if getattr(e, "layers", None) is not None:
+        for i, layer in enumerate(network.walk()):
+            kind = f"{type(layer).__name__}_{i}"
+            numbers |= {f"{kind}_{name}": getattr(layer, name) for name in layer._may_change}
+    return {name: value for name, value in numbers.items() if isinstance(value, Scheduled)}
+
+
+def _optimizer(e: Any, old: Optimizer | None) -> Optimizer:
+    """Return a new optimizer, or the old one with its state if that is of the same kind."""
+    constants = ("momentum", "nesterovs_momentum", "beta_1", "beta_2", "rho", "epsilon")
+    defaults = {name: getattr(e, name) for name in constants} | {"weight_decay": 0.0}
+    choices = {**OPTIMIZERS, "lbfgs": None}
+    new = resolve(e.solver, choices, "solver", Optimizer, defaults)
+    fits = type(old) is type(new) and old.started and old.slots == new.slots
+    return old.set_params(**new.get_params(deep=False)) if fits else new
+
+
+def _schedule(e: Any, old: Schedule | None) -> Schedule:
+    """Return a new schedule, or the old one if it was not changed."""
+    spec = e.learning_rate
+    if _is_named(spec, "invscaling") and _is_named(e.solver, "adam"):
+        # Many programs have it, for scikit-learn ignores it; it would stop them from learning.
+        spec = "constant"
+        if old is None:
+            warn_user(
+                "learning_rate='invscaling' has no effect with solver='adam', as in scikit-learn: "
+                "the rate falls too fast for it. For this schedule with every solver, give an "
+                "instance: learning_rate=skdeep.schedules.InverseScaling(power_t=0.5). Else "
+                "leave learning_rate at 'constant'."
+            )
+    new = resolve(spec, SCHEDULES, "learning_rate", Schedule, {"power_t": e.power_t})
+    if old is not None and described(old) == described(new):
+        return old
+    new.reset()
+    return new
+
+
+def _monitor(e: Any, old: Monitor | None, is_lbfgs: bool) -> Monitor:
+    """Return a new monitor, or the old one if its settings were not changed."""
+    # lbfgs itself knows when the training loss is at its minimum.
+    patience = math.inf if is_lbfgs and not e.early_stopping else e.n_iter_no_change
+    # A scorer that the user names counts alone.
+    new = Monitor(e.tol, patience, bool(e.early_stopping), heeds_loss=e.scoring is None)
+    return old if old is not None and old.watches_like(new) else new
+
+
+def _average(e: Any, old: WeightAverage | None) -> WeightAverage | None:
+    """Return a new average, or the old one if its settings were not changed."""
+    new = resolve(
+        e.weight_averaging,
+        AVERAGES,
+        "weight_averaging",
+        WeightAverage,
+        optional=True,
+    )
+    if new is None or (old is not None and described(old) == described(new)):
+        return new and old
+    new.reset()
+    return new
+
+
+def _is_named(spec: Any, name: str) -> bool:
+    return isinstance(spec, str) and spec == name
+
+
+def _is_set(value: Any) -> bool:
+    """Whether an option is neither None nor 0, nor a sequence of such."""
+    entries = value if is_per_layer(value) else [value]
+    return any(entry is not None and entry != 0 for entry in entries)
+
+
+def warn_about_ignored(e: Any, network: Network) -> None:
+    """Warn of the options that L-BFGS can't honour."""
+    ignored = [
+        f"{name}={getattr(e, name)!r}" for name in _NOT_FOR_LBFGS if _is_set(getattr(e, name, None))
+    ]
+    if not _is_named(e.learning_rate, "constant"):
+        ignored.append(f"learning_rate={e.learning_rate!r}")
+    multipliers = e.learning_rate_multipliers
+    if any(m != 1 for m in (multipliers if is_per_layer(multipliers) else [multipliers])):
+        ignored.append(f"learning_rate_multipliers={multipliers!r}")
+    if getattr(e, "layers", None) is not None:
+        ignored += [repr(layer) for layer in network.walk() if layer.is_random]
+    if ignored:
+        warn_user(
+            f"solver='lbfgs' can't honour {', '.join(ignored)}: it goes on without. Choose "
+            "another solver, or leave them at their defaults."
+        )

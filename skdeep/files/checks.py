@@ -1,0 +1,117 @@
+"""Do the parts of a model that was read go together?
+
+Compiled code trusts sizes, so nothing that was read gets to it unchecked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from skdeep.averages import WeightAverage
+from skdeep.callbacks import Callback
+from skdeep.files.plain import InvalidStateError
+from skdeep.losses import Loss
+from skdeep.network import Network
+from skdeep.optimizers import Optimizer
+from skdeep.schedules import Schedule
+from skdeep.training.monitor import Monitor
+from skdeep.training.randomness import Streams
+from skdeep.training.run import Run
+
+_NONE = type(None)
+_KINDS_IN_A_MODEL = {"_run": Run, "n_iter_": int, "n_outputs_": int, "n_features_in_": int}
+_KINDS_IN_A_RUN = {
+    "network": Network,
+    "loss": Loss,
+    "streams": Streams,
+    "optimizer": (Optimizer, _NONE),
+    "schedule": (Schedule, _NONE),
+    "monitor": (Monitor, _NONE),
+    "average": (WeightAverage, _NONE),
+    "history": dict,
+    "built_from": dict,
+    "rows_seen": int,
+    "epoch": int,
+    "learning_rate": float,
+    "stops": bool,
+    "name": (str, _NONE),
+    "memories": list,
+}
+
+
+def check_model(model: Any, models: Mapping[str, type]) -> None:
+    """Raise if something does not fit together."""
+    if type(model) not in models.values():
+        raise InvalidStateError(f"{type(model).__name__} is no model")
+    model.get_params()
+    check_sizes(model)
+    run = model._run
+    if not np.isfinite(run.network.parameters.values).all():
+        raise InvalidStateError("weights are not finite")
+    for part in (run.optimizer, run.average):
+        if part is not None:
+            part.check()
+    for name in ("init", "shuffle", "noise"):
+        if not isinstance(getattr(run.streams, name), np.random.Generator):
+            raise InvalidStateError(f"{name} is no generator")
+    if len({len(column) for column in run.history.values()}) > 1:
+        raise InvalidStateError("the history has columns of several lengths")
+    _try_out(model)
+    _check_memories(run.memories)
+
+
+def check_sizes(model: Any) -> None:
+    """Raise if arrays are not of the sizes that compiled code is told: it would write past them.
+
+    Sets: the run's network, built from nothing but numbers and parameters.
+    """
+    _check_kinds(model, _KINDS_IN_A_MODEL)
+    run = model._run
+    _check_kinds(run, _KINDS_IN_A_RUN)
+    network = run.network = run.network.rebuilt()
+    if (network.n_inputs, network.n_outputs) != (model.n_features_in_, model.n_outputs_):
+        raise InvalidStateError("the network's inputs and outputs are not the model's")
+    vector, optimizer = network.parameters, run.optimizer
+    if optimizer is not None and optimizer.started:
+        if len(optimizer.slots_) != len(optimizer.slots):
+            raise InvalidStateError("the optimizer's state is not of its kind")
+        _check_vectors(optimizer.slots_, vector.n_trainable, vector.values)
+    best = None if run.monitor is None else run.monitor.best_vectors
+    _check_vectors(best or [], vector.values.size, vector.values)
+    if run.average is not None:
+        averages = [v for v in (run.average.values_, run.average.raw_) if v is not None]
+        _check_vectors(averages, vector.values.size, vector.values)
+    model.check_targets()
+
+
+def _check_kinds(owner: Any, kinds: Mapping[str, Any]) -> None:
+    for name, kind in kinds.items():
+        if not isinstance(vars(owner)[name], kind):
+            raise InvalidStateError(f"{name} is a {type(vars(owner)[name]).__name__}")
+
+
+def _check_vectors(arrays: Any, size: int, like: np.ndarray) -> None:
+    if not all(
+        isinstance(a, np.ndarray) and a.shape == (size,) and a.dtype == like.dtype for a in arrays
+    ):
+        raise InvalidStateError("arrays of the optimizer, monitor or average have other sizes")
+
+
+def _try_out(model: Any) -> None:
+    nothing = np.zeros((1, model.n_features_in_), model.network_.dtype)
+    model = model._without_feature_names()
+    vars(model).pop("_sklearn_output_config", None)
+    for method in ("predict", "predict_proba", "transform", "score"):
+        if hasattr(model, method) and not (method == "score" and hasattr(model, "predict")):
+            getattr(model, method)(nothing)
+
+
+def _check_memories(memories: list) -> None:
+    """Raise if they are not what callbacks remember."""
+    for described, state in memories:
+        names = [name for name in state if Callback.remembers(name)]
+        if type(described) is not str or len(names) < len(state):
+            raise InvalidStateError("its callbacks would remember something that they do not")

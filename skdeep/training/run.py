@@ -1,0 +1,157 @@
+"""One model's training life: everything that training changes, and that a later call continues."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skdeep.averages import WeightAverage
+from skdeep.losses import Loss
+from skdeep.network import Network
+from skdeep.optimizers import Optimizer
+from skdeep.schedules import Schedule
+from skdeep.training.history import History, new_history, truncate
+from skdeep.training.monitor import Monitor
+from skdeep.training.randomness import Streams
+
+# The parts of a run that training changes in place, beside the network.
+_CHANGING = ("optimizer", "schedule", "monitor", "average", "streams")
+
+
+class Snapshot(NamedTuple):
+    """What `Run.restore` needs to bring a run back to where it was."""
+
+    state: dict[str, Any]
+    values: np.ndarray
+    flags: list[tuple[bool, float]]
+    n_epochs: int
+
+
+class Run:
+    """A network, and everything that goes with it through all calls of fit and partial_fit.
+
+    Attributes
+    ----------
+    network : Network
+    loss : Loss
+    streams : Streams
+        The random numbers.
+    optimizer : Optimizer or None
+        None for L-BFGS, and before any training.
+    schedule : Schedule or None
+    monitor : Monitor or None
+    average : WeightAverage or None
+    history : dict of lists
+        One entry an epoch of the model's life.
+    rows_seen : int
+        In the model's life.
+    built_from : dict
+        The options that the network was built from, in a form that compares.
+    epoch : int
+        Epochs done in the last call of fit or partial_fit.
+    learning_rate : float
+        The rate of the last step.
+    stops : bool
+        Whether the last epoch was to be the last one of its call.
+    name : str or None
+        In a checkpoint: the name of the run that it is of.
+    memories : list
+        In a checkpoint: what callbacks remember, as [repr, dict].
+    """
+
+    def __init__(
+        self,
+        streams: Streams,
+        history: History | None = None,
+        *,
+        network: Network | None = None,
+        loss: Loss | None = None,
+        optimizer: Optimizer | None = None,
+        schedule: Schedule | None = None,
+        monitor: Monitor | None = None,
+        average: WeightAverage | None = None,
+    ):
+        self.streams = streams
+        self.history = new_history() if history is None else history
+        self.network = network
+        self.loss = loss
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.monitor = monitor
+        self.average = average
+        self.rows_seen = 0
+        self.built_from: dict[str, Any] = {}
+        self.begin_call()
+        self.name: str | None = None
+        self.memories: list = []
+
+    def begin_call(self) -> None:
+        """Count epochs from 0, in a new call of fit or partial_fit."""
+        self.epoch = 0
+        self.learning_rate = math.nan
+        self.stops = False
+
+    # The weights to train, and those to evaluate --------------------------------------------------
+
+    def show_average(self) -> None:
+        """Let the network hold the weights to evaluate: the average, if there is one."""
+        if self.average is not None:
+            self.average.show(self.network.parameters.values)
+
+    def show_raw(self) -> None:
+        """Let the network hold the weights that training continues with."""
+        if self.average is not None:
+            self.average.hide(self.network.parameters.values)
+
+    def vectors(self) -> list[np.ndarray]:
+        """Return the network's vector and, while it holds an average, that of the raw weights."""
+        raw = None if self.average is None else self.average.raw_
+        return [self.network.parameters.values, *([] if raw is None else [raw])]
+
+    def restore_best(self) -> bool:
+        """Put the weights of the best epoch into the network, if they were kept."""
+        best = self.monitor.take_best()
+        if best is None:
+            return False
+        values, *raw = best
+        np.copyto(self.network.parameters.values, values)
+        if self.average is not None:
+            self.average.raw_ = raw[0] if raw else None
+            self.average.values_ = values if raw else None
+        return True
+
+    def rearrange(self) -> None:
+        """Lay out all vectors again, after something was frozen or thawed."""
+        # While the layout changes nobody may restore the best weights, which have the old one.
+        best = self.monitor.take_best()
+        laid_out = self.network.parameters.order_anew()
+        if best is not None:
+            self.monitor.best_vectors = [laid_out(vector) for vector in best]
+        average = self.average
+        if average is not None and average.values_ is not None:
+            average.values_ = laid_out(average.values_)
+            average.raw_ = None if average.raw_ is None else laid_out(average.raw_)
+
+    # Undo -----------------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """Return what `restore` needs."""
+        vector = self.network.parameters
+        state = dict(vars(self))
+        state |= copy.deepcopy({name: state[name] for name in _CHANGING})
+        flags = [(p.frozen, p.multiplier) for p in vector.parameters]
+        return Snapshot(state, vector.values.copy(), flags, len(self.history["loss"]))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Bring everything back to where it was, in the arrays and lists that users may hold."""
+        vars(self).update(snapshot.state)
+        truncate(self.history, snapshot.n_epochs)
+        vector = self.network.parameters
+        if snapshot.flags != [(p.frozen, p.multiplier) for p in vector.parameters]:
+            for parameter, flag in zip(vector.parameters, snapshot.flags, strict=True):
+                parameter.frozen, parameter.multiplier = flag
+            vector.order_anew()
+        np.copyto(vector.values, snapshot.values)

@@ -1,0 +1,97 @@
+"""What happens to the whole gradient between `backward` and the optimizer.
+
+Without a stage, the optimizer adds the penalty on squares as it updates the weights: one pass over
+them. With stages the gradient is complete before they see it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skdeep.clipping import clip_gradient
+from skdeep.kernels import draw_seed
+from skdeep.schedules import Progress, Scheduled, value_of
+
+
+@dataclass
+class Step:
+    """The step that is being done.
+
+    Attributes
+    ----------
+    n_rows : int
+        The rows that the gradient is the mean over.
+    loss : float
+        Their loss; penalties included once they have been added.
+    """
+
+    n_rows: int = 0
+    loss: float = 0.0
+
+
+class GradientStage:
+    """Base class: a subclass implements `apply`.
+
+    Attributes
+    ----------
+    before_penalties : bool
+        Whether the stage sees the gradient of the loss alone, and may change `step.n_rows` and
+        `step.loss`: penalties are divided by step.n_rows. A stage that averages the gradients of
+        several processes is one.
+    """
+
+    before_penalties = False
+    follows_progress = False
+
+    def begin_step(self, progress: Progress) -> None:
+        """Take note of how far training has come; called if follows_progress is True."""
+
+    def begin(self, gradient: np.ndarray, kernels: Any) -> None:
+        """Prepare for gradients like this one; called again when other parameters train."""
+
+    def apply(self, gradient: np.ndarray, step: Step) -> None:
+        """Change the gradient in place."""
+        raise NotImplementedError
+
+
+class Noise(GradientStage):
+    """g <- g + N(0, std^2)."""
+
+    def __init__(self, std: float | Scheduled, rng: np.random.Generator):
+        self.std = std
+        self.rng = rng
+        self._std = value_of(std)
+
+    @property
+    def follows_progress(self) -> bool:
+        """Whether `begin_step` has something to do."""
+        return isinstance(self.std, Scheduled)
+
+    def begin_step(self, progress: Progress) -> None:
+        """Take the standard deviation of this step."""
+        self._std = self.std.at(progress)
+
+    def begin(self, gradient, kernels):
+        self._kernels = kernels
+        self._noisy = np.empty_like(gradient)
+
+    def apply(self, gradient, step):
+        self._kernels.noise_forward(draw_seed(self.rng), self._std, gradient, self._noisy)
+        np.copyto(gradient, self._noisy)
+
+
+class Clip(GradientStage):
+    """Limit every component of the gradient, then its norm."""
+
+    def __init__(self, clip_value: float | None, clip_norm: float | None):
+        self.clip_value = None if clip_value is None else float(clip_value)
+        self.clip_norm = None if clip_norm is None else float(clip_norm)
+
+    def begin(self, gradient, kernels):
+        self._kernels = kernels
+
+    def apply(self, gradient, step):
+        clip_gradient(gradient, self.clip_value, self.clip_norm, self._kernels)
