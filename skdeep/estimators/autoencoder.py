@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,7 +17,8 @@ from skdeep._component import (
     resolve,
     store_parameters,
 )
-from skdeep.building.options import check_hidden_layer_sizes, check_output_activation
+from skdeep.building.checks import check_hidden_layer_sizes
+from skdeep.building.options import OPTIONS, ByLayer
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.watching import with_callbacks
@@ -26,20 +28,6 @@ from skdeep.losses import REGRESSION_LOSSES, LogLoss, Loss, RegressionLoss
 from skdeep.training.batches import DenseTargets, SparseTargets
 
 AUTOENCODER_LOSSES = {**REGRESSION_LOSSES, "log_loss": LogLoss}
-PER_LAYER = (
-    "activation",
-    "initializer",
-    "dropout",
-    "pre_activation_noise",
-    "activation_noise",
-    "weight_noise",
-    "kernel_regularizer",
-    "bias_regularizer",
-    "activity_regularizer",
-    "kernel_constraint",
-    "bias_constraint",
-    "learning_rate_multipliers",
-)
 
 
 class MLPAutoencoder(BaseMLP):
@@ -467,7 +455,6 @@ class MLPAutoencoder(BaseMLP):
                 f"loss={self.loss!r} is not for reconstructions; "
                 f"choose from {sorted(AUTOENCODER_LOSSES)}."
             )
-        check_output_activation(self.output_activation)
         if isinstance(loss, RegressionLoss):
             loss.use_output_activation(self.output_activation)
         elif type(loss) is LogLoss and self.output_activation not in ("auto", "logistic"):
@@ -514,10 +501,6 @@ class MLPAutoencoder(BaseMLP):
 
     def _options(self) -> SimpleNamespace:
         """Return the options of a network with the encoder's layers and the decoder's."""
-        if not isinstance(self.tied_weights, (bool, np.bool_)):
-            raise InvalidParameterError(
-                f"tied_weights={self.tied_weights!r} is not allowed; give True or False."
-            )
         sizes = self._encoder_sizes()
         n = len(sizes)
         options = SimpleNamespace(**self.get_params(deep=False), layers=None)
@@ -526,18 +509,10 @@ class MLPAutoencoder(BaseMLP):
             of_code = [None] * n
             of_code[-1] = self.activity_regularizer
             options.activity_regularizer = of_code
-        for name in PER_LAYER:
-            value = getattr(options, name)
-            if not is_per_layer(value):
-                continue
-            if len(value) == n:
-                setattr(options, name, [*value, *list(value)[-2::-1]])
-            elif len(value) not in (2 * n - 1, 2 * n):
-                raise InvalidParameterError(
-                    f"{name}={value!r} has {len(value)} entries; give one value for all, one entry "
-                    f"for each of the encoder's {n} layers, or one for each of the {2 * n - 1} "
-                    "hidden layers."
-                )
+        for option in OPTIONS:
+            if option.by_layer is not ByLayer.NO:
+                value = getattr(options, option.name)
+                setattr(options, option.name, _mirrored(value, n, option.name))
         return options
 
     def _build_layers(self):
@@ -548,6 +523,18 @@ class MLPAutoencoder(BaseMLP):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = False
         return tags
+
+
+def _mirrored(value: Any, n: int, name: str) -> Any:
+    """Return an option's value; if it has an entry for each of n layers, with the decoder's."""
+    if not is_per_layer(value) or len(value) in (2 * n - 1, 2 * n):
+        return value
+    if len(value) != n:
+        raise InvalidParameterError(
+            f"{name}={value!r} has {len(value)} entries; give one value for all, one entry for "
+            f"each of the encoder's {n} layers, or one for each of the {2 * n - 1} hidden layers."
+        )
+    return [*value, *list(value)[-2::-1]]
 
 
 def _tied(layers):

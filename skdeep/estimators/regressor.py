@@ -8,7 +8,6 @@ from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 
 from skdeep._component import InvalidParameterError, named_parameters, resolve, store_parameters
-from skdeep.building.options import check_output_activation
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.watching import with_callbacks
@@ -420,7 +419,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
                 f"loss={self.loss!r} is not for regression; "
                 f"choose from {sorted(REGRESSION_LOSSES)}."
             )
-        check_output_activation(self.output_activation)
         if isinstance(loss, RegressionLoss):
             loss.use_output_activation(self.output_activation)
         if self.standardize_y and loss.link != "identity":

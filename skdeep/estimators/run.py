@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from skdeep._component import described, is_per_layer, resolve, warn_user
-from skdeep.building.options import check_callbacks, uses_lbfgs
+from skdeep.building.checks import check_callbacks, uses_lbfgs
+from skdeep.building.options import names
 from skdeep.callbacks import Callback
 from skdeep.callbacks.progress import PrintEpochs, ProgressBar
 from skdeep.data.training_data import TrainingData
@@ -21,22 +22,9 @@ from skdeep.training.lbfgs import fit_lbfgs
 from skdeep.training.monitor import Monitor
 from skdeep.training.trainer import Trainer
 
-# Settings that a deterministic full-batch solver can't honour, beside the learning-rate schedule.
-_NOT_FOR_LBFGS = (
-    "dropout",
-    "input_dropout",
-    "input_noise",
-    "pre_activation_noise",
-    "activation_noise",
-    "weight_noise",
-    "gradient_noise",
-    "target_noise",
-    "clip_norm",
-    "clip_value",
-    "weight_decay",
-    "kernel_constraint",
-    "bias_constraint",
-)
+# Settings that a deterministic full-batch solver can't honour. Those of the learning rate are
+# apart: their values without an effect are neither None nor 0.
+_NOT_FOR_LBFGS = [n for n in names(not_for_lbfgs=True) if not n.startswith("learning_rate")]
 
 
 # The trainer ----------------------------------------------------------------------------------
