@@ -9,14 +9,12 @@ from sklearn.base import clone
 from skdeep._component import (
     InvalidParameterError,
     described,
-    is_per_layer,
     per_layer,
-    per_layer_and_output,
     resolve,
 )
 from skdeep.activations import ACTIVATIONS, Activation
 from skdeep.building.checks import check_hidden_layer_sizes, is_set
-from skdeep.building.options import OPTIONS, ByLayer, Option, WarmStart, WithLayers, names
+from skdeep.building.options import OPTIONS, WarmStart, WithLayers, names
 from skdeep.layers import Activation as ActivationLayer
 from skdeep.layers import (
     ActivityRegularization,
@@ -35,8 +33,8 @@ _REPLACED_BY_LAYERS = names(with_layers=WithLayers.REFUSED)
 # Options that hidden layers are made of, one value a layer.
 _OF_HIDDEN_LAYERS = [
     option
-    for option in OPTIONS
-    if option.by_layer is not ByLayer.NO and option.with_layers is not WithLayers.KEPT
+    for option in OPTIONS.values()
+    if option.goes_by_layer and option.with_layers is not WithLayers.KEPT
 ]
 
 
@@ -73,19 +71,10 @@ def _input_layers(e: Any) -> list[Layer]:
 def _of_output_layer(e: Any) -> dict[str, Any]:
     """Return the output layer's options where the hidden ones are spelled out."""
     return {
-        option.name: _spread(e, option, 0)[-1]
+        option.name: option.spread(getattr(e, option.name), 0)[-1]
         for option in _OF_HIDDEN_LAYERS
         if option.with_layers is WithLayers.OUTPUT
     }
-
-
-def _spread(e: Any, option: Option, n_hidden: int) -> list:
-    """Return an option's value for each hidden layer, and for the output layer if it has one."""
-    name, value = option.name, getattr(e, option.name)
-    if option.by_layer is ByLayer.HIDDEN:
-        return per_layer(value, n_hidden, name)
-    is_for_all = option.by_layer is ByLayer.EVERY and not is_per_layer(value)
-    return per_layer_and_output(value, n_hidden, name, value if is_for_all else option.of_output)
 
 
 def _add_custom_layers(e: Any, layers: list[Layer]) -> list[int]:
@@ -105,7 +94,9 @@ def _add_hidden_layers(e: Any, layers: list[Layer]) -> tuple[list[int], dict[str
     """Append the hidden layers; return where each ends, and the output layer's own options."""
     sizes = check_hidden_layer_sizes(e.hidden_layer_sizes)
     n = len(sizes)
-    spread = {option.name: _spread(e, option, n) for option in _OF_HIDDEN_LAYERS}
+    spread = {
+        option.name: option.spread(getattr(e, option.name), n) for option in _OF_HIDDEN_LAYERS
+    }
     stops = []
     for i, units in enumerate(sizes):
         layers += _hidden_layer(e, units, **{name: values[i] for name, values in spread.items()})

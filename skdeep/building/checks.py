@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from skdeep._component import InvalidParameterError, Limit, is_per_layer, unknown_name
-from skdeep.building.options import OPTIONS, ByLayer, Option
+from skdeep.building.options import OPTIONS, Option
 from skdeep.callbacks import Callback
 
 
@@ -39,9 +39,9 @@ def _default(cls: type, name: str) -> Any:
 
 def check_options(estimator: Any) -> None:
     """Raise InvalidParameterError for the first hyperparameter that is not allowed."""
-    for option in OPTIONS:
-        if hasattr(estimator, option.name):
-            _check_option(option, getattr(estimator, option.name))
+    for name, option in OPTIONS.items():
+        if hasattr(estimator, name):
+            _check_option(option, getattr(estimator, name))
     _check_warm_start(estimator.warm_start)
     _check_verbose(estimator.verbose)
     check_callbacks(estimator.callbacks)
@@ -57,13 +57,13 @@ def _check_option(option: Option, value: Any) -> None:
 
 
 def _check_limit(option: Option, limit: Limit, value: Any) -> None:
-    goes_by_layer = option.by_layer is not ByLayer.NO
-    entries = value if goes_by_layer and is_per_layer(value) else [value]
+    allowed = str(limit)
+    entries = [value]
+    if option.goes_by_layer:
+        allowed += ", or a sequence with one such entry a hidden layer"
+        entries = value if is_per_layer(value) else entries
     if not all(limit.allows(entry) for entry in entries):
-        or_sequence = ", or a sequence with one such entry a hidden layer" if goes_by_layer else ""
-        raise InvalidParameterError(
-            f"{option.name}={value!r} is not allowed; give {limit}{or_sequence}."
-        )
+        raise InvalidParameterError(f"{option.name}={value!r} is not allowed; give {allowed}.")
 
 
 def _is_bool(value: Any) -> bool:

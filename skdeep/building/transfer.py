@@ -13,10 +13,9 @@ from skdeep._component import (
     InvalidParameterError,
     Limit,
     is_per_layer,
-    per_layer_and_output,
 )
 from skdeep.building.checks import check_hidden_layer_sizes, is_set
-from skdeep.building.options import names
+from skdeep.building.options import OPTIONS, names
 from skdeep.layers import Layer
 from skdeep.network import Network, hidden_groups, parameters_of
 
@@ -126,7 +125,7 @@ def freeze(layers: list[Layer], stops: list[int], frozen_layers: Any) -> None:
 def set_rates(layers: list[Layer], stops: list[int], multipliers: Any) -> None:
     """Set what the steps of each hidden layer, and of the output layer, are multiplied by."""
     groups = hidden_groups(layers, stops)
-    of_layers = per_layer_and_output(multipliers, len(groups), "learning_rate_multipliers", 1.0)
+    of_layers = OPTIONS["learning_rate_multipliers"].spread(multipliers, len(groups))
     for group, rate in zip([*groups, layers[stops[-1] :]], of_layers, strict=True):
         for parameter in parameters_of(group):
             parameter.rate = float(rate)

@@ -24,13 +24,13 @@ GROUPS: dict[str, tuple[Option, ...]] = {
     "Stopping": STOPPING,
     "The run": THE_RUN,
 }
-OPTIONS = tuple(option for rows in GROUPS.values() for option in rows)
+OPTIONS = {option.name: option for rows in GROUPS.values() for option in rows}
 
 
 def names(**facts: Any) -> tuple[str, ...]:
     """Return the names of the options with these facts: names(not_for_lbfgs=True)."""
     return tuple(
-        option.name
-        for option in OPTIONS
+        name
+        for name, option in OPTIONS.items()
         if all(getattr(option, fact) == value for fact, value in facts.items())
     )

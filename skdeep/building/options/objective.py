@@ -19,7 +19,6 @@ from skdeep.constraints import CONSTRAINTS
 from skdeep.losses import CLASSIFICATION_LOSSES, OUTPUT_ACTIVATIONS, REGRESSION_LOSSES
 from skdeep.regularizers import REGULARIZERS
 
-_LOSS = "The loss that training minimizes: a name, or an instance from `skdeep.losses`."
 _EXPONENTIAL = 'the exponential for "poisson" and "gamma"'
 _REGULARIZER = "str, Regularizer, None or sequence"
 _CONSTRAINT = "str, Constraint, None or sequence"
@@ -27,7 +26,7 @@ _CONSTRAINT = "str, Constraint, None or sequence"
 OBJECTIVE = (
     Option(
         name="output_activation",
-        text="The function that turns the raw outputs of the network into predictions: "
+        text="The function at the end of the network, which is applied to the raw outputs: "
         f"{listed(OUTPUT_ACTIVATIONS)}.",
         also={
             REGRESSOR: f'"auto" follows the loss: {_EXPONENTIAL}, the identity for other losses.',
@@ -40,7 +39,7 @@ OBJECTIVE = (
     ),
     Option(
         name="loss",
-        text=_LOSS,
+        text="The loss that training minimizes: a name, or an instance from `skdeep.losses`.",
         also={
             CLASSIFIER: f"Names: {listed(CLASSIFICATION_LOSSES)}. "
             '"log_loss" follows the targets: a sigmoid for two classes and for every column of '

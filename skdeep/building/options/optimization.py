@@ -42,8 +42,8 @@ OPTIMIZATION = (
     ),
     Option(
         name="learning_rate_multipliers",
-        text="The factor of the learning rate of the hidden layers. Layers that were trained "
-        "before can so have smaller steps.",
+        text="The factor of the learning rate of the hidden layers. Factors below 1 make smaller "
+        "steps, for layers that were trained before.",
         limit=NOT_NEGATIVE,
         by_layer=ByLayer.AND_OUTPUT,
         of_output=1.0,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from skdeep._component import Limit
+from skdeep._component import Limit, is_per_layer, per_layer, per_layer_and_output
 
 CLASSIFIER, REGRESSOR, AUTOENCODER = "MLPClassifier", "MLPRegressor", "MLPAutoencoder"
 ESTIMATORS = (CLASSIFIER, REGRESSOR, AUTOENCODER)
@@ -101,6 +101,19 @@ class Option:
     not_for_lbfgs: bool = False
     scheduled: bool = False
     is_handling: bool = False
+
+    @property
+    def goes_by_layer(self) -> bool:
+        """Whether it may be a sequence with one entry a layer."""
+        return self.by_layer is not ByLayer.NO
+
+    def spread(self, value: Any, n_hidden: int) -> list:
+        """Return the values for the hidden layers, and for the output layer if it has one."""
+        if self.by_layer is ByLayer.HIDDEN:
+            return per_layer(value, n_hidden, self.name)
+        is_for_all = self.by_layer is ByLayer.EVERY and not is_per_layer(value)
+        output = value if is_for_all else self.of_output
+        return per_layer_and_output(value, n_hidden, self.name, output)
 
 
 def listed(names: Iterable[str]) -> str:

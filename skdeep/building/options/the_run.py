@@ -25,7 +25,7 @@ STOPPING = (
     Option(
         name="n_iter_no_change",
         text="Training stops after more than this number of epochs in a row without an "
-        "improvement. `math.inf` is for never.",
+        "improvement. With `math.inf` it never stops for this reason.",
         limit=Limit(1, integer=True, special=(math.inf,)),
     ),
     Option(
@@ -54,11 +54,11 @@ STOPPING = (
 THE_RUN = (
     Option(
         name="warm_start",
-        text="Whether `fit` starts from the weights of the fit before. "
+        text="Whether `fit` starts from the weights of the previous fit. "
         '"transfer" keeps the weights of the hidden layers, and makes a new output layer.',
         also={
-            CLASSIFIER: "The classes may then be others.",
-            REGRESSOR: "The number of outputs may then be another.",
+            CLASSIFIER: "The classes may differ from those of the previous fit.",
+            REGRESSOR: "The number of outputs may differ from that of the previous fit.",
         },
         page="See [reuse](reuse.md).",
         type='bool or "transfer"',
@@ -100,8 +100,8 @@ THE_RUN = (
     ),
     Option(
         name="random_state",
-        text="The source of random numbers: for first weights, the order of rows, splits, dropout "
-        "and noise. An int makes them repeatable.",
+        text="The source of random numbers for first weights, the order of rows, splits, dropout "
+        "and noise. Give an int for results that can be repeated.",
         type="int, RandomState, Generator or None",
     ),
     Option(
