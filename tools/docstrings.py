@@ -100,9 +100,7 @@ def kind(option: Option) -> str:
     if option.choices is not None:
         return f"{{{', '.join(map(shown, option.choices))}}}"
     if option.limit is None:
-        raise ValueError(
-            f"{option.name}: the table has no type, and no values that it follows from"
-        )
+        raise ValueError(f"{option.name} needs a type, as its row has no limit")
     number = "int" if option.limit.integer else "float"
     kinds = [number, *map(shown, option.limit.special)]
     return " or ".join([*kinds, f"sequence of {number}"] if option.goes_by_layer else kinds)
