@@ -66,7 +66,7 @@ class Option:
         The values that are allowed.
     switch : bool
         Whether True and False are the values that are allowed. An option with neither limit nor
-        choices nor switch is checked by who uses it.
+        choices nor switch is checked by the code that uses it.
     by_layer : ByLayer
     of_output : object
         If the option goes by layer, the value for the output layer where none is given.
