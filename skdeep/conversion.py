@@ -14,6 +14,7 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep.activations import Identity, Logistic, ReLU, Tanh
+from skdeep.building.options import names
 from skdeep.estimators import MLPClassifier, MLPRegressor
 from skdeep.estimators.base import BaseMLP
 from skdeep.layers import Dense
@@ -28,8 +29,8 @@ _ACTIVATIONS = {Identity: "identity", Logistic: "logistic", Tanh: "tanh", ReLU: 
 _SOLVERS = ("sgd", "adam", "lbfgs")
 _LEARNING_RATES = ("constant", "invscaling", "adaptive")
 _LOSSES = {MLPClassifier: ("log_loss",), MLPRegressor: ("squared_error", "poisson")}
-# What says how a model is handled, not what it is.
-_OF_NO_CONSEQUENCE = ("dtype", "verbose", "callbacks", "pretrained", "standardize_y")
+# Parameters that say how a model is handled, not what it is.
+_OF_NO_CONSEQUENCE = names(is_handling=True)
 
 
 # From scikit-learn ----------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import re
 import pytest
 
 import skdeep
-from skdeep import MLPClassifier, MLPRegressor
+from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor
 from skdeep._component import Component
 
 # What modules of extras can't be imported without.
@@ -51,7 +51,7 @@ def test_every_class_has_a_docstring_with_its_parameters(cls):
         assert list(documented(cls)) == list(arguments(cls))
 
 
-@pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor, MLPAutoencoder])
 def test_estimators_document_every_parameter_with_its_default(cls):
     docs = documented(cls)
     assert list(docs) == list(arguments(cls))

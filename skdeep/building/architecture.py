@@ -9,13 +9,12 @@ from sklearn.base import clone
 from skdeep._component import (
     InvalidParameterError,
     described,
-    is_per_layer,
     per_layer,
-    per_layer_and_output,
     resolve,
 )
 from skdeep.activations import ACTIVATIONS, Activation
-from skdeep.building.options import check_hidden_layer_sizes, is_set
+from skdeep.building.checks import check_hidden_layer_sizes, is_set
+from skdeep.building.options import OPTIONS, WarmStart, WithLayers, names
 from skdeep.layers import Activation as ActivationLayer
 from skdeep.layers import (
     ActivityRegularization,
@@ -27,47 +26,16 @@ from skdeep.layers import (
 )
 from skdeep.layers.base import check_layers
 
-# Changing these between two warm starts would need other weights ...
-STRUCTURE = (
-    "hidden_layer_sizes",
-    "activation",
-    "layers",
-    "batch_norm",
-    "batch_norm_input",
-    "tied_weights",
-    "standardize_y",
-)
-# ... and these take effect on the weights that are there.
-LAYER_OPTIONS = (
-    "batch_norm_momentum",
-    "batch_norm_epsilon",
-    "dropout",
-    "input_dropout",
-    "input_noise",
-    "pre_activation_noise",
-    "activation_noise",
-    "weight_noise",
-    "kernel_regularizer",
-    "bias_regularizer",
-    "activity_regularizer",
-    "kernel_constraint",
-    "bias_constraint",
-    "frozen_layers",
-    "learning_rate_multipliers",
-)
-# With layers=[...], these belong into the layers.
-_REPLACED_BY_LAYERS = (
-    "hidden_layer_sizes",
-    "activation",
-    "initializer",
-    "batch_norm",
-    "dropout",
-    "pre_activation_noise",
-    "activation_noise",
-    "weight_noise",
-    "kernel_regularizer",
-    "activity_regularizer",
-)
+# Changing these between two warm starts would need other weights.
+STRUCTURE = names(warm_start=WarmStart.STRUCTURE)
+_SETTINGS = STRUCTURE + names(warm_start=WarmStart.LAYERS)
+_REPLACED_BY_LAYERS = names(with_layers=WithLayers.REFUSED)
+# Options that hidden layers are made of, one value a layer.
+_OF_HIDDEN_LAYERS = [
+    option
+    for option in OPTIONS.values()
+    if option.goes_by_layer and option.with_layers is not WithLayers.KEPT
+]
 
 
 def build_layers(estimator: Any, n_outputs: int) -> tuple[list[Layer], list[int]]:
@@ -100,13 +68,13 @@ def _input_layers(e: Any) -> list[Layer]:
     return layers
 
 
-# Options of dense layers that go by layer, and that are the output layer's beside layers=[...].
-_OF_DENSE_LAYERS = ("bias_regularizer", "kernel_constraint", "bias_constraint")
-
-
 def _of_output_layer(e: Any) -> dict[str, Any]:
     """Return the output layer's options where the hidden ones are spelled out."""
-    return {name: per_layer_and_output(getattr(e, name), 0, name)[-1] for name in _OF_DENSE_LAYERS}
+    return {
+        option.name: option.spread(getattr(e, option.name), 0)[-1]
+        for option in _OF_HIDDEN_LAYERS
+        if option.with_layers is WithLayers.OUTPUT
+    }
 
 
 def _add_custom_layers(e: Any, layers: list[Layer]) -> list[int]:
@@ -126,28 +94,14 @@ def _add_hidden_layers(e: Any, layers: list[Layer]) -> tuple[list[int], dict[str
     """Append the hidden layers; return where each ends, and the output layer's own options."""
     sizes = check_hidden_layer_sizes(e.hidden_layer_sizes)
     n = len(sizes)
-    noise = e.weight_noise
-    defaults = {
-        "initializer": "auto",
-        "kernel_regularizer": None,
-        "activity_regularizer": None,
-        **dict.fromkeys(_OF_DENSE_LAYERS),
-        "weight_noise": 0.0 if is_per_layer(noise) else noise,
-    }
     spread = {
-        name: per_layer_and_output(getattr(e, name), n, name, output)
-        for name, output in defaults.items()
-    }
-    hidden = {
-        name: per_layer(getattr(e, name), n, name)
-        for name in ("activation", "dropout", "pre_activation_noise", "activation_noise")
+        option.name: option.spread(getattr(e, option.name), n) for option in _OF_HIDDEN_LAYERS
     }
     stops = []
     for i, units in enumerate(sizes):
-        own = {name: values[i] for name, values in {**spread, **hidden}.items()}
-        layers += _hidden_layer(e, units, **own)
+        layers += _hidden_layer(e, units, **{name: values[i] for name, values in spread.items()})
         stops.append(len(layers))
-    return stops, {name: values[n] for name, values in spread.items()}
+    return stops, {name: values[n] for name, values in spread.items() if len(values) > n}
 
 
 def _hidden_layer(
@@ -195,7 +149,7 @@ def settings(estimator: Any) -> dict[str, Any]:
     """Return what a network was built from, in a form that compares."""
     return {
         name: described(_spelled_out(estimator, name))
-        for name in STRUCTURE + LAYER_OPTIONS
+        for name in _SETTINGS
         if hasattr(estimator, name)
     }
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from skdeep._component import described, is_per_layer, resolve, warn_user
 from skdeep.averages import AVERAGES, WeightAverage
-from skdeep.building.options import MAY_CHANGE, uses_lbfgs
+from skdeep.building.checks import uses_lbfgs
+from skdeep.building.options import names
 from skdeep.network import Network
 from skdeep.optimizers import OPTIMIZERS, Optimizer
 from skdeep.schedules import SCHEDULES, Schedule, Scheduled
@@ -15,23 +16,9 @@ from skdeep.training.monitor import Monitor
 from skdeep.training.run import Run
 from skdeep.training.settings import Settings
 
-# Settings that a deterministic full-batch solver can't honour, beside the learning-rate schedule.
-_NOT_FOR_LBFGS = (
-    "dropout",
-    "input_dropout",
-    "input_noise",
-    "pre_activation_noise",
-    "activation_noise",
-    "weight_noise",
-    "gradient_noise",
-    "target_noise",
-    "clip_norm",
-    "clip_value",
-    "weight_decay",
-    "kernel_constraint",
-    "bias_constraint",
-    "weight_averaging",
-)
+# Settings that a deterministic full-batch solver can't honour. Those of the learning rate are
+# apart: their values without an effect are neither None nor 0.
+_NOT_FOR_LBFGS = [n for n in names(not_for_lbfgs=True) if not n.startswith("learning_rate")]
 
 
 def take_parts(run: Run, e: Any, *, keeps: bool) -> None:
@@ -83,7 +70,7 @@ def _weight_decay(e: Any, optimizer: Optimizer | None) -> float | Scheduled:
 def numbers_over_time(e: Any, network: Network) -> dict[str, Scheduled]:
     """Return the numbers that change over time, by the names that they have in the history."""
     numbers = {}
-    for name in MAY_CHANGE:
+    for name in names(scheduled=True):
         value = getattr(e, name, None)
         entries = {f"{name}_{i}": v for i, v in enumerate(value)} if is_per_layer(value) else {}
         numbers |= entries or {name: value}

@@ -13,14 +13,14 @@ from skdeep._component import (
     InvalidParameterError,
     Limit,
     is_per_layer,
-    per_layer_and_output,
 )
-from skdeep.building.options import check_hidden_layer_sizes, is_set
+from skdeep.building.checks import check_hidden_layer_sizes, is_set
+from skdeep.building.options import OPTIONS, names
 from skdeep.layers import Layer
 from skdeep.network import Network, hidden_groups, parameters_of
 
-# What says which hidden layers there are.
-STRUCTURE = ("hidden_layer_sizes", "activation", "layers", "batch_norm", "batch_norm_input")
+# The options that describe the hidden layers.
+_DESCRIPTION = names(from_pretrained=True)
 
 
 def pretrained_layers(pretrained: Any, owner_of_networks: type) -> tuple[Network, int]:
@@ -98,14 +98,14 @@ def _described(group: list[Layer]) -> str:
 def with_structure_of_pretrained(model: Any, owner_of_networks: type) -> Any:
     """Return the model, or a copy with the hidden layers of what is pretrained.
 
-    The latter if it says nothing about its own: all of `STRUCTURE` is at the defaults.
+    The latter if it says nothing about its own: all of `_DESCRIPTION` is at the defaults.
     """
-    if model.pretrained is None or any(is_set(model, name) for name in STRUCTURE):
+    if model.pretrained is None or any(is_set(model, name) for name in _DESCRIPTION):
         return model
     _, n_layers = pretrained_layers(model.pretrained, owner_of_networks)
     source = model.pretrained.estimator._options()
     twin = copy.copy(model)
-    for name in STRUCTURE:
+    for name in _DESCRIPTION:
         setattr(twin, name, getattr(source, name))
     if source.layers is None:
         twin.hidden_layer_sizes = check_hidden_layer_sizes(source.hidden_layer_sizes)[:n_layers]
@@ -125,7 +125,7 @@ def freeze(layers: list[Layer], stops: list[int], frozen_layers: Any) -> None:
 def set_rates(layers: list[Layer], stops: list[int], multipliers: Any) -> None:
     """Set what the steps of each hidden layer, and of the output layer, are multiplied by."""
     groups = hidden_groups(layers, stops)
-    of_layers = per_layer_and_output(multipliers, len(groups), "learning_rate_multipliers", 1.0)
+    of_layers = OPTIONS["learning_rate_multipliers"].spread(multipliers, len(groups))
     for group, rate in zip([*groups, layers[stops[-1] :]], of_layers, strict=True):
         for parameter in parameters_of(group):
             parameter.multiplier = float(rate)

@@ -12,8 +12,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdeep._component import InvalidParameterError, warn_user, wrap_output
 from skdeep.building import architecture
+from skdeep.building.checks import check_options, is_transfer, uses_lbfgs
 from skdeep.building.first_values import fit_to_columns, is_auto, set_first_values
-from skdeep.building.options import check_options, is_transfer, uses_lbfgs
 from skdeep.building.transfer import (
     copy_hidden_layers,
     copy_parameters,

@@ -7,7 +7,7 @@ from typing import Any
 import joblib
 
 from skdeep._component import InvalidParameterError
-from skdeep.building.options import check_callbacks
+from skdeep.building.checks import check_callbacks
 from skdeep.callbacks import Callback, ModelCheckpoint
 from skdeep.files.container import InvalidFileError, read_file, write_file
 from skdeep.files.plain import InvalidStateError, NotPlainError, to_plain

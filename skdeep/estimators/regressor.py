@@ -8,7 +8,6 @@ from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 
 from skdeep._component import InvalidParameterError, named_parameters, resolve, store_parameters
-from skdeep.building.options import check_output_activation
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.watching import with_callbacks
@@ -26,162 +25,206 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int, default=(100,)
-        Units of each hidden layer; `()` is a linear model; an int is one layer.
+        The numbers of units of the hidden layers. An int stands for one layer. `()` makes a linear
+        model.
     activation : str, Activation or sequence, default="relu"
-        The activation of the hidden layers, or one a layer: a name from `skdeep.activations`
-        ("identity", "logistic", "tanh", "relu", "leaky_relu", "prelu", "rrelu",
-        "thresholded_relu", "elu", "selu", "gelu", "swish", "silu", "mish", "softplus",
-        "softsign", "hard_sigmoid", "exponential", ...) or an instance.
+        The activation of the hidden layers: a name or an instance from `skdeep.activations`. Names:
+        "identity", "linear", "logistic", "sigmoid", "tanh", "relu", "leaky_relu", "prelu", "rrelu",
+        "thresholded_relu", "elu", "selu", "gelu", "swish", "silu", "mish", "softplus", "softsign",
+        "hard_sigmoid", "exponential". A sequence has one entry for each hidden layer.
     layers : list of Layer or None, default=None
-        The hidden stack spelled out as instances from `skdeep.layers`, instead of
-        `hidden_layer_sizes` and the options that go by layer. The output layer is added; the
-        options for biases and constraints are then its own.
+        The hidden layers as a list of instances from `skdeep.layers`, instead of
+        `hidden_layer_sizes` and the options that describe hidden layers. The output layer is added
+        to them. `bias_initializer`, `bias_regularizer`, `kernel_constraint` and `bias_constraint`
+        are then for the output layer alone.
     initializer : str, Initializer or sequence, default="auto"
-        First values of the hidden layers' weights: a name from `skdeep.initializers` or an
-        instance, or one a layer (and one more for the output layer, which else follows "auto").
-        "auto" is U with variance 0.1 / fan_in in the first hidden layer, divided by the standard
-        deviations of the columns; above it, He for the ReLU family and Glorot otherwise. With
-        SELU it is LeCun normal in all hidden layers.
+        The first values of the weights: a name or an instance from `skdeep.initializers`. One value
+        is for the hidden layers, and the output layer then has "auto". "auto" is uniform with
+        variance 0.1 / fan_in in the first hidden layer, divided by the standard deviations of the
+        columns. In higher hidden layers it is He's for the ReLU family and Glorot's for other
+        activations. With SELU it is LeCun's normal distribution in all hidden layers. A sequence
+        has one entry for each hidden layer, and may have one more for the output layer.
     bias_initializer : str or Initializer, default="auto"
-        First values of all biases. "auto" is U(-0.3, 0.3) in hidden layers, and 0 in those with
-        SELU or with a batch norm behind them; the first layer's make up for the means of the
-        columns. In the output layer it is the best constant prediction.
+        The first values of all biases: a name or an instance from `skdeep.initializers`. "auto" is
+        uniform in [-0.3, 0.3] in hidden layers. It is 0 in hidden layers with SELU or with a batch
+        normalization behind them. The biases of the first hidden layer also make up for the means
+        of the columns. In the output layer, "auto" is the best constant prediction.
     batch_norm : {None, "before", "after"}, default=None
-        Batch normalization in every hidden layer, before or after the activation. "before"
-        drops the dense layer's bias, as the normalization has its own.
+        Batch normalization in every hidden layer, before or after the activation. With "before",
+        the dense layers have no biases, as the normalization has its own.
     batch_norm_input : bool, default=False
-        Batch normalization of the inputs.
+        Whether the inputs go through a batch normalization.
     batch_norm_momentum : float, default=0.9
-        How much of the running statistics is kept at each batch.
+        The share of the running statistics of batch normalization that is kept at each batch.
     batch_norm_epsilon : float, default=1e-5
-        Added to the variance.
-    dropout : float or sequence of float, default=0.0
-        The share of a hidden layer's outputs that is set to 0 in training, or one a layer; what
-        is left is scaled up. Never at prediction.
-    input_dropout : float, default=0.0
-        The same for the inputs.
-    input_noise : float, default=0.0
-        Standard deviation of Gaussian noise on the inputs, in training only.
-    pre_activation_noise : float or sequence of float, default=0.0
-        The same before the activations of the hidden layers, or one a layer.
-    activation_noise : float or sequence of float, default=0.0
-        The same after the activations.
-    weight_noise : float or sequence of float, default=0.0
-        The same on the weights of every dense layer, the output layer included; or one a layer.
-    gradient_noise : float, default=0.0
-        The same on the gradient.
+        The number that batch normalization adds to variances before it divides by their square
+        roots.
+    dropout : float, Scheduled or sequence of float or Scheduled, default=0.0
+        The share of the outputs of the hidden layers that is set to 0 in training. The other
+        outputs are scaled up. There is no dropout at prediction. A sequence has one entry for each
+        hidden layer. A `skdeep.schedules.Scheduled` changes it over time.
+    input_dropout : float or Scheduled, default=0.0
+        The share of the inputs that is set to 0 in training. The other inputs are scaled up. There
+        is no dropout at prediction. A `skdeep.schedules.Scheduled` changes it over time.
+    input_noise : float or Scheduled, default=0.0
+        The standard deviation of Gaussian noise that is added to the inputs in training. There is
+        no noise at prediction. A `skdeep.schedules.Scheduled` changes it over time.
+    pre_activation_noise : float, Scheduled or sequence of float or Scheduled, default=0.0
+        The standard deviation of Gaussian noise that is added in training before the activations of
+        the hidden layers. There is no noise at prediction. A sequence has one entry for each hidden
+        layer. A `skdeep.schedules.Scheduled` changes it over time.
+    activation_noise : float, Scheduled or sequence of float or Scheduled, default=0.0
+        The standard deviation of Gaussian noise that is added in training after the activations of
+        the hidden layers. There is no noise at prediction. A sequence has one entry for each hidden
+        layer. A `skdeep.schedules.Scheduled` changes it over time.
+    weight_noise : float, Scheduled or sequence of float or Scheduled, default=0.0
+        The standard deviation of Gaussian noise on the weights of the dense layers in training.
+        Each batch has other noise. One value is for all dense layers, the output layer included.
+        There is no noise at prediction. A sequence has one entry for each hidden layer, and may
+        have one more for the output layer. A `skdeep.schedules.Scheduled` changes it over time.
+    gradient_noise : float or Scheduled, default=0.0
+        The standard deviation of Gaussian noise that is added to the gradient of each batch, before
+        clipping. A `skdeep.schedules.Scheduled` changes it over time.
     output_activation : str, default="auto"
-        What turns the network's output into predictions: "identity", "relu", "softplus",
-        "exponential", "logistic" or "tanh"; "auto" follows the loss: the exponential for
-        "poisson" and "gamma", else the identity.
+        The function at the end of the network, which is applied to the raw outputs: "identity",
+        "relu", "softplus", "exponential", "logistic", "tanh". "auto" follows the loss: the
+        exponential for "poisson" and "gamma", the identity for other losses.
     loss : str or Loss, default="squared_error"
-        "squared_error", "absolute_error", "huber", "log_cosh", "poisson", "gamma", "quantile",
-        or an instance from `skdeep.losses`: `loss=QuantileLoss(0.9)`.
+        The loss that training minimizes: a name, or an instance from `skdeep.losses`. Names:
+        "squared_error", "absolute_error", "huber", "log_cosh", "poisson", "gamma", "quantile". An
+        instance has constants of its own: `loss=QuantileLoss(0.9)`.
     standardize_y : bool, default=False
         Whether the network learns targets that are scaled to mean 0 and variance 1, each output on
-        its own. `predict` and `score`, `y` and `y_val` are in the units of y; `loss_`, the
-        losses in `history_`, `target_noise` and the constants of losses are in units of the
-        standard deviation of y. For targets of any size, in the place of a
+        its own. `predict`, `score`, `y` and `y_val` are in the units of y. `loss_`, the losses in
+        `history_`, `target_noise` and the constants of losses are in units of the standard
+        deviation of y. It serves for targets of any size, in place of a
         `TransformedTargetRegressor`.
-    target_noise : float, default=0.0
-        Standard deviation of Gaussian noise on the targets, in training only.
+    target_noise : float or Scheduled, default=0.0
+        The standard deviation of Gaussian noise that is added to the targets in training. A
+        `skdeep.schedules.Scheduled` changes it over time.
     alpha : float, default=0.0001
-        Strength of scikit-learn's penalty on the weights (not the biases): `alpha / n_batch *
-        ((1 - l1_ratio) / 2 * sum(W ** 2) + l1_ratio * sum(abs(W)))`.
+        The strength of scikit-learn's penalty on the weights of the dense layers: `alpha / n_batch
+        * ((1 - l1_ratio) / 2 * sum(W ** 2) + l1_ratio * sum(abs(W)))`. With `sample_weight`, the
+        penalty is divided by the mean weight, too. Biases have no such penalty.
     l1_ratio : float, default=0.0
-        The share of L1 in that penalty.
+        The share of L1 in the penalty of strength `alpha`. The rest is L2.
     kernel_regularizer : str, Regularizer, None or sequence, default=None
-        A penalty on the weights of the hidden layers, added to the loss as it is: "l1", "l2",
-        "l1_l2" or an instance from `skdeep.regularizers`; or one a layer, and one more for the
-        output layer.
+        A penalty on the weights of the hidden layers, which is added to the loss as it is: "l1",
+        "l2", "l1_l2" or an instance from `skdeep.regularizers`. A sequence has one entry for each
+        hidden layer, and may have one more for the output layer.
     bias_regularizer : str, Regularizer, None or sequence, default=None
-        A penalty on the biases of the hidden layers; or one a layer, and one more for the output
-        layer.
+        A penalty on the biases of the hidden layers, which is added to the loss as it is: "l1",
+        "l2", "l1_l2" or an instance from `skdeep.regularizers`. A sequence has one entry for each
+        hidden layer, and may have one more for the output layer.
     activity_regularizer : str, Regularizer, None or sequence, default=None
-        The same for the activations of the hidden layers, divided by the number of rows; or one
-        a layer, and one more for the raw outputs.
+        A penalty on the activations of layers, divided by the number of rows of the batch: "l1",
+        "l2", "l1_l2" or an instance from `skdeep.regularizers`. In the output layer it is on the
+        raw outputs. One value is for the hidden layers. A sequence has one entry for each hidden
+        layer, and may have one more for the output layer.
     kernel_constraint : str, Constraint, None or sequence, default=None
-        "max_norm", "unit_norm", "min_max_norm", "non_neg" or an instance from
-        `skdeep.constraints`, for the weights of the hidden layers; or one a layer, and one more
-        for the output layer. Norms are over the incoming weights of a unit.
+        A constraint on the weights of the hidden layers, which holds after every step: "max_norm",
+        "unit_norm", "min_max_norm", "non_neg" or an instance from `skdeep.constraints`. Norms are
+        those of the incoming weights of a unit. A sequence has one entry for each hidden layer, and
+        may have one more for the output layer.
     bias_constraint : str, Constraint, None or sequence, default=None
-        A constraint on the biases of the hidden layers; or one a layer, and one more for the
-        output layer.
+        A constraint on the biases of the hidden layers, which holds after every step: "max_norm",
+        "unit_norm", "min_max_norm", "non_neg" or an instance from `skdeep.constraints`. A sequence
+        has one entry for each hidden layer, and may have one more for the output layer.
     solver : str or Optimizer, default="adam"
-        "sgd", "adam", "adamw", "nadam", "adamax", "amsgrad", "adagrad", "adadelta", "rmsprop",
-        "lion", "lbfgs", or an instance from `skdeep.optimizers`.
+        The optimizer: a name, or an instance from `skdeep.optimizers`. Names: "sgd", "adam",
+        "adamw", "nadam", "adamax", "amsgrad", "adagrad", "adadelta", "rmsprop", "lion", "lbfgs".
     learning_rate : str or Schedule, default="constant"
-        "constant", "invscaling", "adaptive", "step", "exponential", "inverse_time", "linear",
-        "polynomial", "cosine", "cosine_restarts", "one_cycle", "warmup_cosine", or an instance
-        from `skdeep.schedules`. Works with every solver but "lbfgs"; "invscaling" by name has no
-        effect on "adam", as in scikit-learn.
+        The schedule of the learning rate, for every solver but "lbfgs": a name, or an instance from
+        `skdeep.schedules`. Names: "constant", "invscaling", "adaptive", "step", "exponential",
+        "inverse_time", "linear", "polynomial", "cosine", "cosine_restarts", "one_cycle",
+        "warmup_cosine", "flat_cosine", "cosine_log". The name "invscaling" has no effect with the
+        solver "adam", as in scikit-learn.
     learning_rate_init : float, default=0.001
         The learning rate that the schedule starts from.
     learning_rate_multipliers : float or sequence of float, default=1.0
-        What the learning rate of the hidden layers is multiplied by, or one a layer, and one more
-        for the output layer: smaller steps for layers that were trained before.
+        The factor of the learning rate of the hidden layers. Factors below 1 make smaller steps,
+        for layers that were trained before. A sequence has one entry for each hidden layer, and may
+        have one more for the output layer.
     power_t : float, default=0.5
-        The exponent of "invscaling".
+        The exponent of the learning rate "invscaling".
     momentum : float, default=0.9
-        For "sgd".
+        The momentum of the solver "sgd".
     nesterovs_momentum : bool, default=True
-        For "sgd".
+        Whether the momentum of the solver "sgd" is Nesterov's.
     beta_1 : float, default=0.9
-        Decay of the first moment: "adam" and its relatives, "lion".
+        The decay of the first moment, for the solvers "adam", "adamw", "nadam", "adamax", "amsgrad"
+        and "lion".
     beta_2 : float, default=0.999
-        Decay of the second moment: "adam" and its relatives, "lion".
+        The decay of the second moment, for the solvers "adam", "adamw", "nadam", "adamax" and
+        "amsgrad"; for "lion", the decay of its moment.
     rho : float, default=0.9
-        Decay of the squared gradients: "rmsprop", "adadelta".
+        The decay of the mean of squared gradients, for the solvers "rmsprop" and "adadelta".
     epsilon : float, default=1e-8
-        For the numerical stability of all adaptive solvers.
-    weight_decay : float, default=0.0
-        Decoupled decay of the dense layers' weights, with every solver but "lbfgs"; "adamw" is
-        "adam" with this. An `AdamW` instance's own is added to it.
+        The number that keeps the divisions of the adaptive solvers away from 0.
+    weight_decay : float or Scheduled, default=0.0
+        The decoupled decay of the weights of the dense layers: before each step they are multiplied
+        by one minus the learning rate times this number. It works with every solver but "lbfgs";
+        "adamw" is "adam" with it. The `weight_decay` of an `AdamW` instance is added to it. A
+        `skdeep.schedules.Scheduled` changes it over time.
     clip_norm : float or None, default=None
-        The largest norm of the whole gradient.
+        The largest norm that the gradient of all parameters may have. A gradient with a larger norm
+        is scaled down.
     clip_value : float or None, default=None
-        The largest component of the gradient; comes before `clip_norm`.
+        The largest absolute value that a component of the gradient may have. It is applied before
+        `clip_norm`.
     batch_size : int or "auto", default="auto"
-        Rows a step; "auto" is `min(200, n_samples)`.
+        The number of rows of a batch. "auto" is `min(200, n_samples)`.
     max_iter : int, default=200
-        Epochs at the most; iterations for "lbfgs".
+        The largest number of epochs, or of iterations with the solver "lbfgs".
     max_fun : int, default=15000
-        Evaluations of the loss at the most, for "lbfgs".
+        The largest number of evaluations of the loss, for the solver "lbfgs".
     shuffle : bool, default=True
-        Whether rows come in a new order in every epoch.
-    tol : float, default=1e-4
-        By how much the training loss has to be better to count as an improvement; with
-        `early_stopping`, the validation score or the validation loss.
+        Whether each epoch has an order of the rows of its own.
+    tol : float, default=0.0001
+        The smallest change that counts as an improvement: of the training loss, or with
+        `early_stopping` of the validation score or the validation loss. With the solver "lbfgs" it
+        is also the tolerance of the gradient.
     n_iter_no_change : int or inf, default=10
-        Training stops after more than so many epochs in a row without an improvement.
+        Training stops after more than this number of epochs in a row without an improvement. With
+        `math.inf` it never stops for this reason.
     early_stopping : bool, default=False
-        Whether to stop by the score and the loss on validation data, and to restore the best
-        epoch's weights.
+        Whether to stop by the validation score and the validation loss, and to restore the weights
+        of the best epoch.
     validation_fraction : float, default=0.1
-        The share of rows set aside for that, where fit is given no X_val; at random.
+        The share of the rows that is held out for `early_stopping`, if `fit` is given no validation
+        data. The rows are drawn at random.
     scoring : str, callable or None, default=None
-        The validation score: None is the estimator's own, "loss" the negative loss, else a
-        scorer's name or a callable `scoring(estimator, X, y)`.
+        The validation score. None is the score of the estimator itself, and the validation loss
+        then counts beside it. "loss" is the negative loss. Other values are the name of a scorer
+        and a callable `scoring(estimator, X, y)`.
     warm_start : bool or "transfer", default=False
-        Whether fit goes on from the weights that are there. "transfer" keeps the hidden layers, and
-        puts a new output layer on them: for new classes, or targets of another kind.
+        Whether `fit` starts from the weights of the previous fit. "transfer" keeps the weights of
+        the hidden layers, and makes a new output layer. The number of outputs may differ from that
+        of the previous fit.
     pretrained : FrozenEstimator or None, default=None
-        A fitted estimator of skdeep in a `sklearn.frozen.FrozenEstimator`: its hidden layers are
-        the start of the network's, from the bottom, as far as both have some. If
-        `hidden_layer_sizes`, `activation`, `layers`, `batch_norm` and `batch_norm_input` are all
-        at their defaults, they are those of the fitted estimator.
+        A fitted estimator of skdeep in a `sklearn.frozen.FrozenEstimator`. Its hidden layers are
+        the first values of those of the network, from the bottom, as far as both networks have
+        hidden layers. If `hidden_layer_sizes`, `activation`, `layers`, `batch_norm` and
+        `batch_norm_input` are all at their defaults, they are those of the fitted estimator.
     frozen_layers : int or sequence of int, default=0
-        How many of the lowest hidden layers do not train, or the positions of those. The lowest
-        hidden layer has the layers for the inputs with it. A frozen batch norm runs on its stored
-        statistics.
+        The number of the lowest hidden layers that do not train, or the positions of hidden layers
+        that do not train. The lowest hidden layer includes the layers for the inputs. A frozen
+        batch normalization uses its stored statistics.
+    weight_averaging : str, WeightAverage or None, default=None
+        The average of the weights that validation, early stopping, checkpoints and the final model
+        use in the place of the weights themselves. Names: "ema", "swa"; or an instance from
+        `skdeep.averages`. Training continues with the weights themselves, in a warm start too.
     dtype : {"auto", "float32", "float64"}, default="auto"
-        What to compute in; "auto" is float32 for float32 data, else float64.
-    callbacks : list of Callback or None, default=None
-        From `skdeep.callbacks`.
+        The dtype of the computations. "auto" is float32 for float32 data, and float64 for other
+        data.
+    callbacks : Callback, list of Callback or None, default=None
+        Objects from `skdeep.callbacks` that are called during training.
     random_state : int, RandomState, Generator or None, default=None
-        Makes first weights, shuffling, splits, dropout and noise repeatable.
+        The source of random numbers for first weights, the order of rows, splits, dropout and
+        noise. Give an int for results that can be repeated.
     verbose : bool, int or "progress", default=False
-        Whether to print a line an epoch; "progress" shows a bar instead, in a terminal.
+        Whether to print a line for each epoch. "progress" shows a bar instead, if the output is a
+        terminal.
 
     Attributes
     ----------
@@ -421,7 +464,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
                 f"loss={self.loss!r} is not for regression; "
                 f"choose from {sorted(REGRESSION_LOSSES)}."
             )
-        check_output_activation(self.output_activation)
         if isinstance(loss, RegressionLoss):
             loss.use_output_activation(self.output_activation)
         if self.standardize_y and loss.link != "identity":

@@ -8,7 +8,7 @@ import numpy as np
 
 from skdeep._component import warn_user
 from skdeep.building import parts
-from skdeep.building.options import check_callbacks, uses_lbfgs
+from skdeep.building.checks import check_callbacks, uses_lbfgs
 from skdeep.callbacks import Callback
 from skdeep.callbacks.progress import PrintEpochs, ProgressBar
 from skdeep.data.training_data import TrainingData

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.base import clone
 
 from skdeep._component import InvalidParameterError, Limit
-from skdeep.building.options import uses_lbfgs
+from skdeep.building.checks import uses_lbfgs
 from skdeep.callbacks import Callback
 from skdeep.estimators.base import BaseMLP
 from skdeep.inspection.statistics import model_targets

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep._component import resolve
-from skdeep.building.options import check_callbacks
+from skdeep.building.checks import check_callbacks
 from skdeep.callbacks import LayerStatistics
 from skdeep.inspection import RangeTest, learning_rate_range_test
 from skdeep.plotting.base import Display, colours

@@ -16,8 +16,8 @@ def new_history() -> History:
 def record(history: History, **values: float) -> None:
     """Append an epoch; a key that is new, or missing this time, is NaN where it has no value."""
     n_epochs = max(map(len, history.values()), default=0)
-    for key in values.keys() - history.keys():
-        history[key] = [math.nan] * n_epochs
+    for key in values:
+        history.setdefault(key, [math.nan] * n_epochs)
     for key, column in history.items():
         column.append(float(values.get(key, math.nan)))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from skdeep.building.options import uses_lbfgs
+from skdeep.building.checks import uses_lbfgs
 from skdeep.inspection.findings.errors import relative_error
 from skdeep.inspection.probing import Probe
 from skdeep.inspection.statistics import LayerReport, layer_statistics

@@ -1,0 +1,157 @@
+"""Options of the objective: the loss, targets, penalties and constraints."""
+
+from __future__ import annotations
+
+from skdeep.building.options.option import (
+    AUTOENCODER,
+    CLASSIFIER,
+    NOT_NEGATIVE,
+    REGRESSOR,
+    SHARE,
+    UNIT,
+    ByLayer,
+    Option,
+    WarmStart,
+    WithLayers,
+    listed,
+)
+from skdeep.constraints import CONSTRAINTS
+from skdeep.losses import CLASSIFICATION_LOSSES, OUTPUT_ACTIVATIONS, REGRESSION_LOSSES
+from skdeep.regularizers import REGULARIZERS
+
+_EXPONENTIAL = 'the exponential for "poisson" and "gamma"'
+_REGULARIZER = "str, Regularizer, None or sequence"
+_CONSTRAINT = "str, Constraint, None or sequence"
+
+OBJECTIVE = (
+    Option(
+        name="output_activation",
+        text="The function at the end of the network, which is applied to the raw outputs: "
+        f"{listed(OUTPUT_ACTIVATIONS)}.",
+        also={
+            REGRESSOR: f'"auto" follows the loss: {_EXPONENTIAL}, the identity for other losses.',
+            AUTOENCODER: f'"auto" follows the loss: {_EXPONENTIAL}, the logistic function for '
+            '"log_loss", the identity for other losses.',
+        },
+        type="str",
+        estimators=(REGRESSOR, AUTOENCODER),
+        choices=("auto", *OUTPUT_ACTIVATIONS),
+    ),
+    Option(
+        name="loss",
+        text="The loss that training minimizes: a name, or an instance from `skdeep.losses`.",
+        also={
+            CLASSIFIER: f"Names: {listed(CLASSIFICATION_LOSSES)}. "
+            '"log_loss" follows the targets: a sigmoid for two classes and for every column of '
+            'multilabel targets, a softmax for more classes. "squared_error" is that of the '
+            "probabilities. The two hinge losses give no probabilities.",
+            REGRESSOR: f"Names: {listed(REGRESSION_LOSSES)}. An instance has constants of its "
+            "own: `loss=QuantileLoss(0.9)`.",
+            AUTOENCODER: f'Names: {listed([*REGRESSION_LOSSES, "log_loss"])}. "log_loss" is for '
+            "inputs in [0, 1].",
+        },
+        page="See [losses](losses.md).",
+        type="str or Loss",
+    ),
+    Option(
+        name="class_weight",
+        text='The weights of the classes: a dict from class to weight, or "balanced"; for '
+        "multilabel targets, a list with a dict for each column. They are multiplied with "
+        "`sample_weight`, and the products are scaled to mean 1.",
+        type='dict, list of dict, "balanced" or None',
+        estimators=(CLASSIFIER,),
+    ),
+    Option(
+        name="label_smoothing",
+        text="The share of every target that is spread evenly over the classes.",
+        estimators=(CLASSIFIER,),
+        limit=SHARE,
+    ),
+    Option(
+        name="standardize_y",
+        text="Whether the network learns targets that are scaled to mean 0 and variance 1, each "
+        "output on its own. `predict`, `score`, `y` and `y_val` are in the units of y. `loss_`, "
+        "the losses in `history_`, `target_noise` and the constants of losses are in units of the "
+        "standard deviation of y. It serves for targets of any size, in place of a "
+        "`TransformedTargetRegressor`.",
+        estimators=(REGRESSOR,),
+        switch=True,
+        warm_start=WarmStart.STRUCTURE,
+        is_handling=True,
+    ),
+    Option(
+        name="target_noise",
+        text="The standard deviation of Gaussian noise that is added to the targets in training.",
+        estimators=(REGRESSOR,),
+        limit=NOT_NEGATIVE,
+        not_for_lbfgs=True,
+        scheduled=True,
+    ),
+    Option(
+        name="alpha",
+        text="The strength of scikit-learn's penalty on the weights of the dense layers: `alpha / "
+        "n_batch * ((1 - l1_ratio) / 2 * sum(W ** 2) + l1_ratio * sum(abs(W)))`. With "
+        "`sample_weight`, the penalty is divided by the mean weight, too. Biases have no such "
+        "penalty.",
+        limit=NOT_NEGATIVE,
+    ),
+    Option(
+        name="l1_ratio",
+        text="The share of L1 in the penalty of strength `alpha`. The rest is L2.",
+        limit=UNIT,
+    ),
+    Option(
+        name="kernel_regularizer",
+        text="A penalty on the weights of the hidden layers, which is added to the loss as it is: "
+        f"{listed(REGULARIZERS)} or an instance from `skdeep.regularizers`.",
+        type=_REGULARIZER,
+        by_layer=ByLayer.AND_OUTPUT,
+        warm_start=WarmStart.LAYERS,
+        with_layers=WithLayers.REFUSED,
+    ),
+    Option(
+        name="bias_regularizer",
+        text="A penalty on the biases of the hidden layers, which is added to the loss as it is: "
+        f"{listed(REGULARIZERS)} or an instance from `skdeep.regularizers`.",
+        type=_REGULARIZER,
+        by_layer=ByLayer.AND_OUTPUT,
+        warm_start=WarmStart.LAYERS,
+        with_layers=WithLayers.OUTPUT,
+    ),
+    Option(
+        name="activity_regularizer",
+        text="A penalty on the activations of layers, divided by the number of rows of the batch: "
+        f"{listed(REGULARIZERS)} or an instance from `skdeep.regularizers`. In the output layer "
+        "it is on the raw outputs.",
+        also={
+            CLASSIFIER: "One value is for the hidden layers.",
+            REGRESSOR: "One value is for the hidden layers.",
+            AUTOENCODER: 'One value is for the code: "l1" makes a sparse autoencoder.',
+        },
+        type=_REGULARIZER,
+        by_layer=ByLayer.AND_OUTPUT,
+        warm_start=WarmStart.LAYERS,
+        with_layers=WithLayers.REFUSED,
+    ),
+    Option(
+        name="kernel_constraint",
+        text="A constraint on the weights of the hidden layers, which holds after every step: "
+        f"{listed(CONSTRAINTS)} or an instance from `skdeep.constraints`. Norms are those of the "
+        "incoming weights of a unit.",
+        type=_CONSTRAINT,
+        by_layer=ByLayer.AND_OUTPUT,
+        warm_start=WarmStart.LAYERS,
+        with_layers=WithLayers.OUTPUT,
+        not_for_lbfgs=True,
+    ),
+    Option(
+        name="bias_constraint",
+        text="A constraint on the biases of the hidden layers, which holds after every step: "
+        f"{listed(CONSTRAINTS)} or an instance from `skdeep.constraints`.",
+        type=_CONSTRAINT,
+        by_layer=ByLayer.AND_OUTPUT,
+        warm_start=WarmStart.LAYERS,
+        with_layers=WithLayers.OUTPUT,
+        not_for_lbfgs=True,
+    ),
+)

@@ -1,0 +1,126 @@
+"""Options of the run: when it stops, where it starts, and how it is handled."""
+
+from __future__ import annotations
+
+import math
+
+from skdeep._component import Limit
+from skdeep.averages import AVERAGES
+from skdeep.building.options.option import (
+    CLASSIFIER,
+    NOT_NEGATIVE,
+    REGRESSOR,
+    SHARE,
+    Option,
+    WarmStart,
+    listed,
+)
+
+STOPPING = (
+    Option(
+        name="tol",
+        text="The smallest change that counts as an improvement: of the training loss, or with "
+        "`early_stopping` of the validation score or the validation loss. With the solver "
+        '"lbfgs" it is also the tolerance of the gradient.',
+        limit=NOT_NEGATIVE,
+    ),
+    Option(
+        name="n_iter_no_change",
+        text="Training stops after more than this number of epochs in a row without an "
+        "improvement. With `math.inf` it never stops for this reason.",
+        limit=Limit(1, integer=True, special=(math.inf,)),
+    ),
+    Option(
+        name="early_stopping",
+        text="Whether to stop by the validation score and the validation loss, and to restore the "
+        "weights of the best epoch.",
+        page="See [early stopping](training.md#validation-data-and-early-stopping).",
+        switch=True,
+    ),
+    Option(
+        name="validation_fraction",
+        text="The share of the rows that is held out for `early_stopping`, if `fit` is given no "
+        "validation data. The rows are drawn at random.",
+        also={CLASSIFIER: "The split is stratified by class, except for multilabel targets."},
+        limit=SHARE,
+    ),
+    Option(
+        name="scoring",
+        text="The validation score. None is the score of the estimator itself, and the validation "
+        'loss then counts beside it. "loss" is the negative loss. Other values are the name of a '
+        "scorer and a callable `scoring(estimator, X, y)`.",
+        type="str, callable or None",
+    ),
+)
+
+THE_RUN = (
+    Option(
+        name="warm_start",
+        text="Whether `fit` starts from the weights of the previous fit. "
+        '"transfer" keeps the weights of the hidden layers, and makes a new output layer.',
+        also={
+            CLASSIFIER: "The classes may differ from those of the previous fit.",
+            REGRESSOR: "The number of outputs may differ from that of the previous fit.",
+        },
+        page="See [reuse](reuse.md).",
+        type='bool or "transfer"',
+    ),
+    Option(
+        name="pretrained",
+        text="A fitted estimator of skdeep in a `sklearn.frozen.FrozenEstimator`. Its hidden "
+        "layers are the first values of those of the network, from the bottom, as far as both "
+        "networks have hidden layers.",
+        also=dict.fromkeys(
+            (CLASSIFIER, REGRESSOR),
+            "If `hidden_layer_sizes`, `activation`, `layers`, `batch_norm` and `batch_norm_input` "
+            "are all at their defaults, they are those of the fitted estimator.",
+        ),
+        page="See [reuse](reuse.md).",
+        type="FrozenEstimator or None",
+        is_handling=True,
+    ),
+    Option(
+        name="frozen_layers",
+        text="The number of the lowest hidden layers that do not train, or the positions of hidden "
+        "layers that do not train. The lowest hidden layer includes the layers for the inputs. A "
+        "frozen batch normalization uses its stored statistics.",
+        type="int or sequence of int",
+        warm_start=WarmStart.LAYERS,
+    ),
+    Option(
+        name="weight_averaging",
+        text="The average of the weights that validation, early stopping, checkpoints and the "
+        f"final model use in the place of the weights themselves. Names: {listed(AVERAGES)}; or "
+        "an instance from `skdeep.averages`. Training continues with the weights themselves, in "
+        "a warm start too.",
+        page="See [averages of weights](training.md#averages-of-weights).",
+        type="str, WeightAverage or None",
+        not_for_lbfgs=True,
+    ),
+    Option(
+        name="dtype",
+        text='The dtype of the computations. "auto" is float32 for float32 data, and float64 for '
+        "other data.",
+        choices=("auto", "float32", "float64"),
+        is_handling=True,
+    ),
+    Option(
+        name="callbacks",
+        text="Objects from `skdeep.callbacks` that are called during training.",
+        type="Callback, list of Callback or None",
+        is_handling=True,
+    ),
+    Option(
+        name="random_state",
+        text="The source of random numbers for first weights, the order of rows, splits, dropout "
+        "and noise. Give an int for results that can be repeated.",
+        type="int, RandomState, Generator or None",
+    ),
+    Option(
+        name="verbose",
+        text='Whether to print a line for each epoch. "progress" shows a bar instead, if the '
+        "output is a terminal.",
+        type='bool, int or "progress"',
+        is_handling=True,
+    ),
+)
