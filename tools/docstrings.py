@@ -109,7 +109,8 @@ def kind(option: Option) -> str:
     number = "int" if option.limit.integer else "float"
     kinds = [number, *map(shown, option.limit.special)]
     kinds += ["Scheduled"] if option.scheduled else []
-    kinds += [f"sequence of {' or '.join(kinds)}"] if option.goes_by_layer else []
+    if option.goes_by_layer:
+        kinds.append(f"sequence of {number if len(kinds) == 1 else 'these'}")
     return " or ".join(kinds) if len(kinds) < 3 else f"{', '.join(kinds[:-1])} or {kinds[-1]}"
 
 

@@ -81,7 +81,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     batch_norm_epsilon : float, default=1e-5
         The number that batch normalization adds to variances before it divides by their square
         roots.
-    dropout : float, Scheduled or sequence of float or Scheduled, default=0.0
+    dropout : float, Scheduled or sequence of these, default=0.0
         The share of the outputs of the hidden layers that is set to 0 in training. The other
         outputs are scaled up. There is no dropout at prediction. A sequence has one entry for each
         hidden layer. A `skdeep.schedules.Scheduled` changes it over time.
@@ -91,15 +91,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     input_noise : float or Scheduled, default=0.0
         The standard deviation of Gaussian noise that is added to the inputs in training. There is
         no noise at prediction. A `skdeep.schedules.Scheduled` changes it over time.
-    pre_activation_noise : float, Scheduled or sequence of float or Scheduled, default=0.0
+    pre_activation_noise : float, Scheduled or sequence of these, default=0.0
         The standard deviation of Gaussian noise that is added in training before the activations of
         the hidden layers. There is no noise at prediction. A sequence has one entry for each hidden
         layer. A `skdeep.schedules.Scheduled` changes it over time.
-    activation_noise : float, Scheduled or sequence of float or Scheduled, default=0.0
+    activation_noise : float, Scheduled or sequence of these, default=0.0
         The standard deviation of Gaussian noise that is added in training after the activations of
         the hidden layers. There is no noise at prediction. A sequence has one entry for each hidden
         layer. A `skdeep.schedules.Scheduled` changes it over time.
-    weight_noise : float, Scheduled or sequence of float or Scheduled, default=0.0
+    weight_noise : float, Scheduled or sequence of these, default=0.0
         The standard deviation of Gaussian noise on the weights of the dense layers in training.
         Each batch has other noise. One value is for all dense layers, the output layer included.
         There is no noise at prediction. A sequence has one entry for each hidden layer, and may

@@ -82,8 +82,14 @@ def train(estimator: Any, trainer: Trainer, data: TrainingData) -> None:
     )
     is_partial = trainer.settings.is_partial
     trainer.fit(batches, 1 if is_partial else e.max_iter)
-    if not is_partial:
-        run.optimizer.stop()  # only partial_fit continues with its state
+    if is_partial:
+        return
+    run.optimizer.stop()  # only partial_fit continues with its state
+    if run.average is not None and not run.average.n_averaged_ and not trainer.interrupted:
+        warn_user(
+            f"weight_averaging={e.weight_averaging!r} had no effect: training ended after "
+            f"{run.epoch} epochs, before averaging began. Lower start, or raise n_iter_no_change."
+        )
 
 
 def _batch_size(e: Any, n_rows: int) -> int:

@@ -187,7 +187,7 @@ def test_types_follow_from_the_values():
     kinds = {name: docstrings.kind(OPTIONS[name]) for name in OPTIONS}
     assert kinds["clip_norm"] == "float or None"
     assert kinds["batch_size"] == 'int or "auto"'
-    assert kinds["dropout"] == "float or sequence of float"
+    assert kinds["dropout"] == "float, Scheduled or sequence of these"
     assert kinds["batch_norm"] == '{None, "before", "after"}'
     assert kinds["shuffle"] == "bool"
     with pytest.raises(ValueError, match="new needs a type"):

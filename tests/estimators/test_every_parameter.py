@@ -48,6 +48,7 @@ BOTH = [
     ("batch_norm", "after", {}),
     ("batch_norm_input", True, {}),
     ("frozen_layers", 1, {}),
+    ("weight_averaging", "ema", {}),
     ("batch_norm_momentum", 0.5, {"batch_norm": "after"}),
     ("batch_norm_epsilon", 0.1, {"batch_norm": "after"}),
     ("dropout", 0.3, {}),
