@@ -43,5 +43,8 @@ class ActivityRegularization(Layer):
     def infer(self, X):
         return X
 
+    def operations(self):
+        return []
+
     def penalty(self):
         return self._penalty

@@ -16,11 +16,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from numbers import Real
 
 import numpy as np
 
 from skdeep._component import Component, InvalidParameterError
+from skdeep.activations import Activation
 from skdeep.kernels import choose, numpy_kernels
+from skdeep.layers.operations import Operation
 from skdeep.parameters import Parameter
 
 # So wide that a single row is half a gigabyte.
@@ -43,6 +46,14 @@ class Layer(Component):
     accepts_sparse = False
     #: Whether `forward` draws random numbers; where `allocate` is given rng=None it must not.
     is_random = False
+    #: Whether the outputs are units of the layer's own, and not those of the layer below, changed.
+    has_units = False
+    #: Whether `forward` takes statistics from the rows of a batch.
+    uses_batch_statistics = False
+    #: The activation function that the layer applies last; None if it applies none.
+    activation_function: Activation | None = None
+    #: Name of the attribute that `describe` shows beside the layer's class.
+    described_by: str | None = None
 
     def build(self, n_inputs: int) -> tuple[int, list[Parameter]]:
         """Return the number of outputs, and the parameters: `value` and `grad` come later."""
@@ -67,6 +78,24 @@ class Layer(Component):
     def infer(self, X: np.ndarray) -> np.ndarray:
         """Return Y: the prediction pass, which changes nothing."""
         raise NotImplementedError
+
+    def operations(self) -> list[Operation] | None:
+        """Return the operations that `infer` consists of, in order; None if they can't be listed.
+
+        A layer that lists them can be written to ONNX. An empty list says that `infer` returns X.
+        A subclass that overrides `infer` overrides this too; if it does not, its operations count
+        as unknown.
+        """
+        return None
+
+    def describe(self) -> str:
+        """Return the layer's class, and the setting that tells most about it: "Dropout (0.5)"."""
+        name = type(self).__name__
+        setting = None if self.described_by is None else getattr(self, self.described_by)
+        if setting is None:
+            return name
+        shown = f"{setting:g}" if isinstance(setting, Real) else type(setting).__name__
+        return f"{name} ({shown})"
 
     def penalty(self) -> float:
         """Return what the last forward pass adds to the loss, besides parameters' penalties."""

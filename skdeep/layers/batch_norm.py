@@ -8,6 +8,7 @@ from skdeep._component import Limit
 from skdeep.initializers import Constant
 from skdeep.kernels import numpy_kernels
 from skdeep.layers.base import Layer, rows
+from skdeep.layers.operations import Normalize
 from skdeep.parameters import Parameter
 
 
@@ -30,6 +31,7 @@ class BatchNorm(Layer):
     internal covariate shift".
     """
 
+    uses_batch_statistics = True
     _limits = {"momentum": Limit(0, 1), "epsilon": Limit(0, closed="(]")}
 
     def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5):
@@ -93,17 +95,16 @@ class BatchNorm(Layer):
         dY *= gamma.value * self._inverse_std
         return dY
 
-    def affine(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return (scale, shift): at prediction Y = scale * X + shift."""
-        scale = self.gamma_.value / np.sqrt(self.variance_.value + self.epsilon)
-        return scale, self.beta_.value - scale * self.mean_.value
-
     def infer(self, X):
         scale = self.gamma_.value / np.sqrt(self.variance_.value + self.epsilon)
         Y = X - self.mean_.value
         Y *= scale
         Y += self.beta_.value
         return Y
+
+    def operations(self):
+        std = np.sqrt(self.variance_.value + self.epsilon)
+        return [Normalize(self.mean_.value, std, self.gamma_.value, self.beta_.value)]
 
     def measure(self, active: bool) -> None:
         """Switch to taking over a batch's statistics as they are, or back."""

@@ -7,6 +7,7 @@ from sklearn.base import clone
 
 from skdeep._component import InvalidParameterError
 from skdeep.layers.base import Chain, Layer, check_layers, rows
+from skdeep.layers.operations import Add, Join, Take
 
 
 class Residual(Layer):
@@ -20,6 +21,8 @@ class Residual(Layer):
     ----------
     He et al. (2016), "Deep residual learning for image recognition".
     """
+
+    has_units = True
 
     def __init__(self, layers):
         self.layers = layers
@@ -59,6 +62,9 @@ class Residual(Layer):
     def infer(self, X):
         return X + self.branch_.infer(X)
 
+    def operations(self):
+        return [Add([[], self.branch_.layers])]
+
     def release(self):
         super().release()
         self.branch_.release()
@@ -72,6 +78,8 @@ class Concatenate(Layer):
     branches : list of (Layer or list of Layer)
         An empty list passes X on.
     """
+
+    has_units = True
 
     def __init__(self, branches):
         self.branches = branches
@@ -122,6 +130,9 @@ class Concatenate(Layer):
     def infer(self, X):
         return np.concatenate([branch.infer(X) for branch in self.branches_], axis=1)
 
+    def operations(self):
+        return [Join([branch.layers for branch in self.branches_])]
+
     def release(self):
         super().release()
         for branch in self.branches_:
@@ -136,6 +147,8 @@ class Columns(Layer):
     columns : slice, or sequence of int
         Negative numbers count from the end.
     """
+
+    has_units = True
 
     def __init__(self, columns):
         self.columns = columns
@@ -181,3 +194,6 @@ class Columns(Layer):
 
     def infer(self, X):
         return np.take(X, self.columns_, axis=1)
+
+    def operations(self):
+        return [Take(self.columns_)]

@@ -10,6 +10,7 @@ from skdeep.constraints import CONSTRAINTS, Constraint
 from skdeep.initializers import INITIALIZERS, Constant, Initializer
 from skdeep.kernels import draw_seed, numpy_kernels
 from skdeep.layers.base import Layer, rows
+from skdeep.layers.operations import Affine, Apply
 from skdeep.parameters import Parameter
 from skdeep.regularizers import REGULARIZERS, Regularizer
 
@@ -37,6 +38,8 @@ class Dense(Layer):
     """
 
     accepts_sparse = True
+    has_units = True
+    described_by = "activation_function"
     _limits = {"units": Limit(1, integer=True), "weight_noise": Limit(0)}
 
     def __init__(
@@ -146,6 +149,10 @@ class Dense(Layer):
         return self.kernel_.value, self.kernel_.grad
 
     @property
+    def activation_function(self):
+        return self.activation_
+
+    @property
     def is_random(self):
         return bool(self.weight_noise) or getattr(self.activation_, "is_random", False)
 
@@ -175,6 +182,10 @@ class Dense(Layer):
         if self.activation_ is not None:
             self.activation_.infer(Y, np.empty_like(Y))
         return Y
+
+    def operations(self):
+        affine = Affine(self.weights, None if self.bias_ is None else self.bias_.value)
+        return [affine] if self.activation_ is None else [affine, Apply(self.activation_)]
 
     def release(self):
         super().release()

@@ -22,6 +22,7 @@ class Dropout(Layer):
     """
 
     is_random = True
+    described_by = "rate"
     _limits = {"rate": Limit(0, 1, closed="[)")}
 
     def __init__(self, rate: float = 0.5):
@@ -52,3 +53,6 @@ class Dropout(Layer):
 
     def infer(self, X):
         return X
+
+    def operations(self):
+        return []

@@ -18,6 +18,7 @@ class GaussianNoise(Layer):
     """
 
     is_random = True
+    described_by = "std"
     _limits = {"std": Limit(0)}
 
     def __init__(self, std: float = 0.1):
@@ -44,3 +45,6 @@ class GaussianNoise(Layer):
 
     def infer(self, X):
         return X
+
+    def operations(self):
+        return []

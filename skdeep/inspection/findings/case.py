@@ -107,6 +107,11 @@ class Case:
         """The dense layers below the output layer that have weights of their own."""
         return hidden_dense_layers(self.model)
 
+    @property
+    def uses_batch_statistics(self) -> bool:
+        """Whether a layer, like batch norm, takes statistics from the rows of a batch."""
+        return any(layer.uses_batch_statistics for layer in self.model.network_.walk())
+
     @cached_property
     def losses(self) -> np.ndarray:
         """The training curve, without what is not finite."""

@@ -8,7 +8,6 @@ import numpy as np
 import scipy.sparse as sp
 
 from skdeep.inspection.findings.case import Case, Finding
-from skdeep.layers import BatchNorm
 
 INPUT_SCALE = 10.0
 TARGET_SCALE = 10.0
@@ -99,8 +98,7 @@ def how_to_scale_targets(case: Case) -> str:
 
 def batches(case: Case) -> Iterator[Finding]:
     """Look at the rows that batch norm takes its statistics from."""
-    has_batch_norm = any(isinstance(layer, BatchNorm) for layer in case.model.network_.walk())
-    if has_batch_norm and case.rows_a_step < TINY_BATCH:
+    if case.uses_batch_statistics and case.rows_a_step < TINY_BATCH:
         yield Finding(
             "tiny batches",
             f"batch norm takes its statistics from {case.rows_a_step} rows",

@@ -8,7 +8,7 @@ import numpy as np
 
 from skdeep.inspection.findings.case import Case, Finding, hidden_dense_layers
 from skdeep.inspection.statistics import LayerRow
-from skdeep.layers import BatchNorm, Dense
+from skdeep.layers import Dense
 
 GRADIENT_RATIO = 1000.0  # of the gradients of two layers
 EXPLODING_NORM = 1000.0
@@ -103,9 +103,8 @@ def units(case: Case) -> Iterator[Finding]:
 
 def _near_ends_at_start(case: Case) -> LayerRow | None:
     """Return the layer that was most at its ends before training, if it was too much."""
-    has_batch_norm = any(isinstance(layer, BatchNorm) for layer in case.model.network_.walk())
     # A batch norm's statistics are not those of the data, before training.
-    if has_batch_norm or case.layers_at_start is None:
+    if case.uses_batch_statistics or case.layers_at_start is None:
         return None
     row = max(case.layers_at_start.layers, key=lambda row: row.near_ends)
     return row if row.near_ends > NEAR_ENDS_AT_START else None
