@@ -34,12 +34,18 @@ class Activation(Component):
     keeps_variance : bool
         Whether numbers of mean 0 and variance 1 go through layers as such, with weights by
         `initializer` and biases of 0.
+    units_can_die : bool
+        Whether a unit can put out 0 with a slope of 0 for every row, and so never train again.
+    levels_off_at : (float, float) or None
+        The values between which f lies if it levels off at both of them; None if it does not.
     """
 
     needs_input = False
     is_random = False
     initializer = "glorot_uniform"
     keeps_variance = False
+    units_can_die = False
+    levels_off_at: tuple[float, float] | None = None
 
     def build(self, n_units: int) -> list[Parameter]:
         """Return the parameters that train with the layer; most activations have none."""
@@ -80,6 +86,7 @@ class Logistic(Activation):
     """f(z) = 1 / (1 + exp(-z))."""
 
     compiled_as = "logistic"
+    levels_off_at = (0.0, 1.0)
 
     def forward(self, Z, work):
         expit(Z, out=Z)
@@ -94,6 +101,7 @@ class Tanh(Activation):
     """f(z) = tanh(z)."""
 
     compiled_as = "tanh"
+    levels_off_at = (-1.0, 1.0)
 
     def forward(self, Z, work):
         np.tanh(Z, out=Z)
@@ -108,6 +116,7 @@ class ReLU(Activation):
     """f(z) = max(z, 0)."""
 
     compiled_as = "relu"
+    units_can_die = True
     initializer = "he_uniform"
 
     def forward(self, Z, work):
@@ -268,6 +277,7 @@ class ThresholdedReLU(Activation):
     """
 
     compiled_as = "thresholded_relu"
+    units_can_die = True
     initializer = "he_uniform"
     _limits = {"theta": Limit(0)}
 
@@ -477,6 +487,7 @@ class Softsign(Activation):
     """f(z) = z / (1 + |z|)."""
 
     compiled_as = "softsign"
+    levels_off_at = (-1.0, 1.0)
 
     def forward(self, Z, work):
         np.abs(Z, out=work)
@@ -494,6 +505,7 @@ class HardSigmoid(Activation):
     """f(z) = z / 6 + 1 / 2, cut off at 0 and 1."""
 
     compiled_as = "hard_sigmoid"
+    levels_off_at = (0.0, 1.0)
 
     def forward(self, Z, work):
         Z *= 1 / 6

@@ -9,10 +9,10 @@ import numpy as np
 from skdeep.inspection.probing import Probe
 from skdeep.inspection.statistics import model_targets
 from skdeep.network import Network
-from skdeep.reports.table import html_table, number, text_table
+from skdeep.reports.table import Table, number
 
 
-class GradientCheck:
+class GradientCheck(Table):
     """How far gradients are from finite differences, parameter by parameter.
 
     Attributes
@@ -23,6 +23,8 @@ class GradientCheck:
     passed : bool
         Whether all errors are within it.
     """
+
+    header = ("Parameter", "Relative error", "")
 
     def __init__(self, errors: dict[str, float], tolerance: float):
         self.errors = errors
@@ -38,14 +40,6 @@ class GradientCheck:
             [name, number(error), "ok" if error <= self.tolerance else "WRONG"]
             for name, error in self.errors.items()
         ]
-
-    def __str__(self) -> str:
-        return text_table(("Parameter", "Relative error", ""), self._cells())
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return html_table(("Parameter", "Relative error", ""), self._cells())
 
 
 def check_gradients(

@@ -7,20 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from skdeep import activations
+from skdeep.activations import Activation
 from skdeep.inspection.probing import Probe
-from skdeep.layers import Activation, Dense, Layer
-from skdeep.reports.table import html_table, number, text_table
+from skdeep.layers import Dense, Layer
+from skdeep.reports.table import Table, number
 
-#: Activations whose units can be off for good: they put out 0, with a slope of 0.
-WITH_DEAD_UNITS = (activations.ReLU, activations.ThresholdedReLU)
-#: Activations that level off at both ends, and between which values they lie.
-LEVELLING_OFF = {
-    activations.Logistic: (0.0, 1.0),
-    activations.Tanh: (-1.0, 1.0),
-    activations.Softsign: (-1.0, 1.0),
-    activations.HardSigmoid: (0.0, 1.0),
-}
 # A unit is saturated where it lies within this share of the range from one of its ends, ...
 SATURATED_WITHIN = 0.01
 # ... for more than this share of the rows.
@@ -63,7 +54,7 @@ class LayerRow:
     outputs: np.ndarray
 
 
-class LayerReport:
+class LayerReport(Table):
     """Figures of all layers; prints as a table, renders as HTML in a notebook.
 
     Attributes
@@ -89,14 +80,6 @@ class LayerReport:
             ]
             for row in self.layers
         ]
-
-    def __str__(self) -> str:
-        return text_table(self.header, self._cells())
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return html_table(self.header, self._cells())
 
 
 def layer_statistics(model: Any, X: Any, y: Any = None) -> LayerReport:
@@ -124,7 +107,7 @@ def layer_statistics(model: Any, X: Any, y: Any = None) -> LayerReport:
         [
             _row(i, layer, outputs[i + 1], _weights_before(layers, i))
             for i, layer in enumerate(layers)
-            if isinstance(layer, (Dense, Activation)) and not _is_followed_up(layers, i)
+            if _has_row(layers, i)
         ]
     )
 
@@ -134,21 +117,18 @@ def model_targets(model: Any, X: Any, y: Any) -> Any:
     return X if not hasattr(model, "predict") and hasattr(model, "inverse_transform") else y
 
 
-def function_of(layer: Layer) -> Any:
-    """Return the activation of a layer, None where it has none."""
-    return getattr(layer, "activation_", None) or getattr(layer, "function_", None)
-
-
-def _is_followed_up(layers: list[Layer], i: int) -> bool:
-    """Whether a dense layer's activation is a layer of its own, behind others."""
-    if isinstance(layers[i], Activation) or function_of(layers[i]) is not None:
+def _has_row(layers: list[Layer], i: int) -> bool:
+    """Whether layer i has an activation, or is a dense layer whose activation is no other layer."""
+    if layers[i].activation_function is not None:
+        return True
+    if not isinstance(layers[i], Dense):
         return False
     for layer in layers[i + 1 :]:
-        if isinstance(layer, Activation):
-            return True
         if isinstance(layer, Dense):
+            return True
+        if layer.activation_function is not None:
             return False
-    return False
+    return True
 
 
 def _weights_before(layers: list[Layer], i: int) -> Any | None:
@@ -160,7 +140,7 @@ def _weights_before(layers: list[Layer], i: int) -> Any | None:
 
 
 def _row(i: int, layer: Layer, A: np.ndarray, dense: Dense | None) -> LayerRow:
-    f = function_of(layer)
+    f = layer.activation_function
     shown = type(f).__name__ if f is not None else "linear"
     kernel = getattr(dense, "kernel_", None)
     gradient = None if kernel is None else kernel.grad
@@ -169,7 +149,7 @@ def _row(i: int, layer: Layer, A: np.ndarray, dense: Dense | None) -> LayerRow:
         n_units=A.shape[1],
         mean=float(A.mean()),
         std=float(A.std()),
-        dead=float((A == 0).all(axis=0).mean()) if isinstance(f, WITH_DEAD_UNITS) else 0.0,
+        dead=float((A == 0).all(axis=0).mean()) if f is not None and f.units_can_die else 0.0,
         saturated=float((_near_ends(A, f, SATURATED_WITHIN).mean(axis=0) > SATURATED_ROWS).mean()),
         near_ends=float(_near_ends(A, f, NEAR_WITHIN).mean()),
         weight_norm=np.nan if dense is None else float(np.linalg.norm(dense.weights)),
@@ -178,10 +158,10 @@ def _row(i: int, layer: Layer, A: np.ndarray, dense: Dense | None) -> LayerRow:
     )
 
 
-def _near_ends(A: np.ndarray, f: Any, within: float) -> np.ndarray:
+def _near_ends(A: np.ndarray, f: Activation | None, within: float) -> np.ndarray:
     """Return which outputs lie within this share of the activation's range from its ends."""
-    if type(f) not in LEVELLING_OFF:
+    if f is None or f.levels_off_at is None:
         return np.zeros(A.shape, bool)
-    low, high = LEVELLING_OFF[type(f)]
+    low, high = f.levels_off_at
     margin = within * (high - low)
     return (low + margin >= A) | (high - margin <= A)
