@@ -1,4 +1,4 @@
-"""An activation as a layer of its own, for where it can't be fused into the dense layer."""
+"""An activation as a layer of its own, for cases in which a dense layer can't apply it."""
 
 from __future__ import annotations
 

@@ -15,15 +15,17 @@ from skdeep.parameters import Parameter
 class BatchNorm(Layer):
     """Y = gamma * (X - mean) / sqrt(variance + epsilon) + beta, column by column.
 
-    In training the mean and the (biased) variance are the batch's; at prediction they are the
-    running ones: running <- momentum * running + (1 - momentum) * batch. A batch of one row has
-    no variance to speak of: it is normalised with the running statistics, and leaves them alone.
-    So is every batch where gamma does not train.
+    In training, mean and (biased) variance are those of the batch. At prediction they are the
+    running statistics: running <- momentum * running + (1 - momentum) * batch. A batch of one row
+    has no variance. It is normalised with the running statistics, and does not change them. If
+    gamma is frozen, this holds for every batch.
 
     Parameters
     ----------
     momentum : float, default=0.9
+        The share of the running statistics that a batch leaves in place.
     epsilon : float, default=1e-5
+        Added to the variance, so that the division is stable.
 
     References
     ----------
@@ -61,7 +63,7 @@ class BatchNorm(Layer):
         self._normalize = self.kernels.batch_norm_forward
         self._differentiate = self.kernels.batch_norm_backward
         self._epsilon = float(self.epsilon)
-        # What stored statistics keep of their own at each batch; `measure` sets it to 0.
+        # The share of the running statistics that a batch leaves in place; `measure` sets it to 0.
         self._keep = float(self.momentum)
 
     def forward(self, X):
@@ -107,5 +109,5 @@ class BatchNorm(Layer):
         return [Normalize(self.mean_.value, std, self.gamma_.value, self.beta_.value)]
 
     def measure(self, active: bool) -> None:
-        """Switch to taking over a batch's statistics as they are, or back."""
+        """Let each batch replace the running statistics; active=False ends this."""
         self._keep = 0.0 if active else float(self.momentum)

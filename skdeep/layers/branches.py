@@ -1,4 +1,4 @@
-"""Layers made of layers: a skip connection, parallel branches, and a choice of columns."""
+"""Layers for networks that branch: skip connections, parallel branches, chosen columns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from skdeep.layers.operations import Add, Join, Take
 
 
 class Residual(Layer):
-    """Y = X + f(X), f a stack of layers that puts out as many columns as it takes.
+    """Y = X + f(X), f a stack of layers with as many outputs as inputs.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Residual(Layer):
         return Y
 
     def backward(self, dY):
-        dF = rows(self._dF, len(dY))  # the branch may overwrite its gradient; the skip needs it
+        dF = rows(self._dF, len(dY))  # the branch may overwrite its gradient, and the skip needs it
         np.copyto(dF, dY)
         dX = self.branch_.backward(dF)
         if not self._needs_dX:
@@ -76,7 +76,7 @@ class Concatenate(Layer):
     Parameters
     ----------
     branches : list of (Layer or list of Layer)
-        An empty list passes X on.
+        One entry for each branch. An empty list passes X on.
     """
 
     has_units = True
@@ -145,7 +145,7 @@ class Columns(Layer):
     Parameters
     ----------
     columns : slice, or sequence of int
-        Negative numbers count from the end.
+        The positions of the columns in X. Negative numbers count from the end.
     """
 
     has_units = True
@@ -154,7 +154,7 @@ class Columns(Layer):
         self.columns = columns
 
     def build(self, n_inputs):
-        every = range(n_inputs)  # which takes no memory, however many there are
+        every = range(n_inputs)  # a range takes no memory, however many columns there are
         try:
             if isinstance(self.columns, slice):
                 chosen = np.arange(*self.columns.indices(n_inputs))

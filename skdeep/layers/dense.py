@@ -1,4 +1,4 @@
-"""The dense layer, with its activation fused in."""
+"""The dense layer, with its activation fused into it."""
 
 from __future__ import annotations
 
@@ -23,18 +23,21 @@ class Dense(Layer):
     units : int
         The number of outputs.
     activation : str, Activation or None, default=None
-        f; None is the identity.
+        The function f; None is the identity.
     initializer : str or Initializer, default="auto"
-        Of W; "auto" follows the activation: He for the ReLU family, LeCun normal for SELU, Glorot
-        otherwise. The estimators replace it by what goes with the place in the network.
+        Draws the first W. "auto" depends on the activation: He for the ReLU family, LeCun normal
+        for SELU, Glorot otherwise. In an estimator "auto" depends on the layer's position in the
+        network, too.
     bias : bool, default=True
-        Whether there is a b.
+        Whether the layer has a bias b.
     bias_initializer : str or Initializer, default="auto"
-        Of b; "auto" is zeros, which the estimators replace too.
+        Sets the first b. "auto" is zeros; in an estimator it depends on the layer's position in the
+        network, too.
     kernel_regularizer, bias_regularizer : str, Regularizer or None, default=None
     kernel_constraint, bias_constraint : str, Constraint or None, default=None
     weight_noise : float, default=0.0
-        The standard deviation of Gaussian noise on W, anew for each batch, in training only.
+        The standard deviation of the Gaussian noise that is added to W in training. It is drawn
+        for each batch.
     """
 
     accepts_sparse = True
@@ -106,14 +109,14 @@ class Dense(Layer):
                 ),
             )
             parameters.append(self.bias_)
-        # The identity costs nothing when it is not there.
+        # Without the identity there is nothing to compute.
         self.activation_ = None if type(f) is Identity else f
         if self.activation_ is not None:
             parameters += self.activation_.build(self.units)
         return self.units, parameters
 
     def chosen_initializer(self):
-        """Return the initializer, by name where it is "auto"."""
+        """Return the initializer; "auto" is replaced by the name that it stands for."""
         if not (isinstance(self.initializer, str) and self.initializer == "auto"):
             return self.initializer
         f = resolve(self.activation, ACTIVATIONS, "activation", Activation, optional=True)
@@ -141,11 +144,11 @@ class Dense(Layer):
 
     @property
     def weights(self) -> np.ndarray:
-        """What the inputs are multiplied by: an array of shape (n_inputs, units), a live view."""
+        """The matrix W, of shape (n_inputs, units), as a live view."""
         return self.kernel_.value
 
     def _weights_in_training(self, dtype) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return the weights, and where their gradient goes; None where they do not train."""
+        """Return the weights, and the array for their gradient (None if they are frozen)."""
         return self.kernel_.value, self.kernel_.grad
 
     @property

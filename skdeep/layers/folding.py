@@ -1,7 +1,8 @@
 """Prediction with batch norm folded into the dense layers beside it.
 
-At prediction a batch norm is one multiplication and one addition a column, which a dense layer can
-do with its weights. Folding copies the weights, so it pays off for many rows at a time.
+At prediction a batch norm multiplies each column by a number and adds a number to it, which the
+weights and the bias of a dense layer can do. Folding copies the weights, so it pays off for many
+rows at a time.
 """
 
 from __future__ import annotations
