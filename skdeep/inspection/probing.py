@@ -1,4 +1,4 @@
-"""A copy of a fitted model to try things on: the model itself stays as it is."""
+"""A copy of a fitted model for experiments, which leave the model itself unchanged."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from skdeep.estimators.base import BaseMLP
 from skdeep.kernels import numpy_kernels
 from skdeep.training.randomness import Streams
 
-# So many rows say enough about gradients and activations.
+# This many rows are enough to judge gradients and activations.
 MOST_ROWS = 2000
 
 
 class Probe:
-    """A model's network, copied, with data that are ready for it.
+    """A copy of a model's network, with data in the form that the network takes.
 
     Parameters
     ----------
     model : fitted estimator of skdeep
     X, y : data as the model's fit takes them; y may be None
     most_rows : int
-        Of more rows so many are drawn.
+        If there are more rows, this many are drawn.
     """
 
     def __init__(self, model: Any, X: Any, y: Any = None, most_rows: int = MOST_ROWS):
         if not isinstance(model, BaseMLP):
             raise TypeError(
-                f"{type(model).__name__} is not allowed; give a fitted estimator of skdeep. Of a "
-                "Pipeline give the last step, and data that went through the steps before."
+                f"{type(model).__name__} is not allowed; give a fitted estimator of skdeep. For "
+                "a Pipeline give its last step, and the data that the steps before it return."
             )
         check_is_fitted(model, "network_")
         self.model = model
@@ -54,12 +54,12 @@ class Probe:
         self.X = self.X.astype(dtype, copy=False)
 
     def train_pass(self) -> np.ndarray:
-        """Run the training pass, without what is random; return the raw outputs."""
+        """Run the training pass without random numbers; return the raw outputs."""
         self.network.allocate(len(self.rows), None, numpy_kernels)
         return self.network.forward(self.X)
 
     def objective(self) -> float:
-        """Return the loss with all penalties, and fill the gradients."""
+        """Return the loss plus all penalties, and fill the gradients."""
         Z = self.train_pass().copy()
         model, n_rows = self.model, len(self.rows)
         value = self.loss.value_and_grad(self.Y, Z, None, np.empty_like(Z))
@@ -75,16 +75,17 @@ def _some_rows(n_rows: int, most: int) -> np.ndarray:
 
 
 def as_it_started(model: Any, X: Any, y: Any) -> Any | None:
-    """Return a copy of a model with the network that its training began with.
+    """Return a copy of a model with the network as it was before training.
 
-    None if the hyperparameters do not say: they were changed since, or the weights were given.
+    Return None if the hyperparameters do not determine it: if they were changed after training, or
+    if the first weights were given.
     """
     if not model.history_["loss"]:
         return None
     start = copy.copy(model)
     start.random_state = 0 if model.random_state is None else copy.deepcopy(model.random_state)
     start.warm_start = False
-    start.alpha = 0.0  # so that gradients are those of the loss
+    start.alpha = 0.0  # so that the gradients are those of the loss alone
     dtype = model.network_.dtype
     try:
         X, y = start._check_data(X, y, dtype, reset=False)

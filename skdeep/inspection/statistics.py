@@ -1,4 +1,4 @@
-"""What the layers of a network put out, and how large their weights are."""
+"""Statistics of the outputs, weights and gradients of a network's layers."""
 
 from __future__ import annotations
 
@@ -12,33 +12,34 @@ from skdeep.inspection.probing import Probe
 from skdeep.layers import Dense, Layer
 from skdeep.reports.table import Table, number
 
-# A unit is saturated where it lies within this share of the range from one of its ends, ...
+# A unit is saturated if its outputs lie within this share of the range from one of its ends, ...
 SATURATED_WITHIN = 0.01
 # ... for more than this share of the rows.
 SATURATED_ROWS = 0.9
-# Within this share of the range from one of its ends, an output is near it: the slope is small.
+# An output is near an end of the range if it is within this share of the range from that end.
 NEAR_WITHIN = 0.05
 
 
 @dataclass
 class LayerRow:
-    """Figures of one layer with an activation.
+    """Statistics of one layer with an activation.
 
     Attributes
     ----------
     name : str
     n_units : int
     mean, std : float
-        Of what it puts out.
+        Mean and standard deviation of the outputs.
     dead, saturated : float
-        Shares of its units; 0 where its activation has no such units.
+        Shares of dead and of saturated units; 0 if the activation can't have such units.
     near_ends : float
-        The share of all that it puts out that is near an end of the activation's range; 0 if the
+        The share of the outputs that are near an end of the activation's range; 0 if the
         activation does not level off at both ends.
     weight_norm : float
-        NaN for an activation without weights of its own.
+        The norm of the layer's weights. An activation layer has those of the dense layer below;
+        NaN if there is none.
     gradient_rms : float
-        Root of the mean squared gradient of its weights; NaN without y.
+        The root of the mean squared gradient of these weights; NaN without y.
     outputs : ndarray of shape (n_rows, n_units)
     """
 
@@ -55,12 +56,12 @@ class LayerRow:
 
 
 class LayerReport(Table):
-    """Figures of all layers; prints as a table, renders as HTML in a notebook.
+    """Statistics of all layers; prints as a table, renders as HTML in a notebook.
 
     Attributes
     ----------
     layers : list of LayerRow
-        From the bottom; the last is the output layer.
+        The layers from the bottom up; the last is the output layer.
     """
 
     header = (
@@ -83,15 +84,15 @@ class LayerReport(Table):
 
 
 def layer_statistics(model: Any, X: Any, y: Any = None) -> LayerReport:
-    """Return what each layer puts out for these rows, and how large its weights are.
+    """Return statistics of each layer's outputs for these rows, its weights and gradients.
 
     Parameters
     ----------
     model : fitted estimator of skdeep
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Of more than 2,000 rows so many are drawn.
+        If there are more than 2,000 rows, 2,000 of them are drawn.
     y : array-like or None, default=None
-        With it there are gradients too.
+        The targets. Without them there are no gradients.
 
     Returns
     -------
@@ -102,7 +103,7 @@ def layer_statistics(model: Any, X: Any, y: Any = None) -> LayerReport:
     for layer in layers:
         outputs.append(layer.infer(outputs[-1]))
     if probe.Y is not None:
-        probe.objective()  # it moves the statistics of batch norms, so it comes second
+        probe.objective()  # it changes the statistics of batch norms, so it runs second
     return LayerReport(
         [
             _row(i, layer, outputs[i + 1], _weights_before(layers, i))
@@ -113,12 +114,12 @@ def layer_statistics(model: Any, X: Any, y: Any = None) -> LayerReport:
 
 
 def model_targets(model: Any, X: Any, y: Any) -> Any:
-    """Return y, or X of an autoencoder, whose targets its inputs are."""
+    """Return y, or X if the model is an autoencoder, whose targets are its inputs."""
     return X if not hasattr(model, "predict") and hasattr(model, "inverse_transform") else y
 
 
 def _has_row(layers: list[Layer], i: int) -> bool:
-    """Whether layer i has an activation, or is a dense layer whose activation is no other layer."""
+    """Whether layer i has an activation, or is a dense layer that no activation layer follows."""
     if layers[i].activation_function is not None:
         return True
     if not isinstance(layers[i], Dense):
@@ -132,7 +133,7 @@ def _has_row(layers: list[Layer], i: int) -> bool:
 
 
 def _weights_before(layers: list[Layer], i: int) -> Any | None:
-    """Return the kernel that belongs to layer i: its own, or that of the dense layer before."""
+    """Return the nearest dense layer at or below layer i, or None."""
     for layer in layers[i::-1]:
         if isinstance(layer, Dense):
             return layer

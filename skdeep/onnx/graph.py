@@ -1,4 +1,4 @@
-"""Networks as graphs of ONNX: its layers and activations in the operators that ONNX has."""
+"""Networks as ONNX graphs: operations of layers, and activations, in the operators of ONNX."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from skdeep.layers import Layer, operations
 
 
 class Graph:
-    """Adds nodes to the graph that a converter is given, and makes up their names."""
+    """The graph that a converter fills: adds nodes, and gives them names."""
 
     def __init__(self, scope, container):
         self.scope = scope
@@ -76,7 +76,7 @@ ACTIVATIONS = {
 
 
 def add_activation(g: Graph, z: str, activation: Any) -> str:
-    """Add an activation, None being the identity; return the name of what comes out."""
+    """Add an activation (None is the identity); return the name of its output."""
     if activation is None:
         return z
     if type(activation) not in ACTIVATIONS:

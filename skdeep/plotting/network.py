@@ -1,4 +1,4 @@
-"""The architecture as a drawing."""
+"""A drawing of the architecture."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ MOST_UNITS_DRAWN = 8
 
 
 class NetworkDisplay(Display):
-    """Layers as columns of units, with what connects them.
+    """Layers as columns of units, with the connections between them.
 
     Parameters
     ----------
     layers : list of (str, int)
-        Name and number of units of each column, the inputs at the front. A layer without units of
-        its own adds a line to the name of the column before it.
+        Name and number of units of each column, from the inputs on. A layer without units of its
+        own adds a line to the name of the column before it.
     """
 
     def __init__(self, layers: list[tuple[str, int]]):

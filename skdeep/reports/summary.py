@@ -1,4 +1,4 @@
-"""A network as a table: its layers, output shapes and numbers of parameters."""
+"""A table of a network: its layers, their output shapes and numbers of parameters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Summary(Table):
     Attributes
     ----------
     rows : list of tuple
-        (layer, output shape, number of parameters) for every layer.
+        (layer, output shape, number of parameters) of each layer.
     total, trainable, non_trainable : int
         Numbers of parameters.
     """

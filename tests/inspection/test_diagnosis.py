@@ -305,7 +305,7 @@ def test_worse_than_a_constant():
     model = classifier((), alpha=1e4).fit(*load_scaled(load_iris))
     report = diagnose(model, *load_scaled(load_iris))
     assert kinds(report) == {"too much regularization", "underfitting"}
-    assert report.findings[1].advice.startswith("first what helps against too much regular")
+    assert report.findings[1].advice.startswith("first remove the causes (too much regular")
 
 
 def test_more_and_fewer_units_are_never_advised_together():
@@ -401,7 +401,7 @@ def test_multilabel_and_many_outputs():
 
 def test_what_is_not_allowed():
     pipeline = make_pipeline(StandardScaler(), classifier(max_iter=2)).fit(X, y)
-    with pytest.raises(TypeError, match=r"Pipeline is not allowed.*Of a Pipeline give the last"):
+    with pytest.raises(TypeError, match=r"Pipeline is not allowed.*For a Pipeline give its last"):
         diagnose(pipeline, X, y)
     with pytest.raises(ValueError, match="not fitted"):
         diagnose(classifier(), X, y)

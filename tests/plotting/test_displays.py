@@ -111,7 +111,7 @@ def test_several_models_on_one_axis():
     ]
     automatic = plotting.TrainingCurveDisplay.from_estimator(*models[:2])
     assert list(automatic.histories) == ["MLPClassifier 1", "MLPClassifier 2"]
-    with pytest.raises(ValueError, match="give 2 different ones"):
+    with pytest.raises(ValueError, match="give 2 different names"):
         plotting.TrainingCurveDisplay.from_estimator(*models[:2], names=["a", "a"])
 
 
@@ -130,7 +130,7 @@ def test_gradients_by_layer_and_epoch():
     for axis, key in zip(axes, ("gradient_norm", "update_ratio"), strict=True):
         found = np.array([line.get_ydata() for line in axis.lines]).T
         np.testing.assert_allclose(found, statistics[key])
-    with pytest.raises(ValueError, match="needs what LayerStatistics keeps"):
+    with pytest.raises(ValueError, match="needs the records of LayerStatistics"):
         plotting.GradientFlowDisplay.from_estimator(MLPClassifier(max_iter=2).fit(X, y))
 
 
