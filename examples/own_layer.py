@@ -1,4 +1,4 @@
-"""A custom layer: a gate for each column, which a penalty closes if the column is of no use."""
+"""A layer of one's own: a gate for every column, which a penalty closes where it is no use."""
 
 import numpy as np
 from sklearn.datasets import make_friedman1

@@ -239,7 +239,7 @@ class Network:
 
         left = MOST_BARE_COLUMNS + 4 * values.size - int(self.n_inputs)
         if left < 0:
-            raise ValueError("the layers have too many columns without weights")
+            raise ValueError("there are more columns than weights can account for")
         with at_most_columns(left):
             network = Network(
                 list(twins.values()),

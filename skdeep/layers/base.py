@@ -124,7 +124,7 @@ class Layer(Component):
         left = _columns_left.get()
         if left is not None:
             if self.n_outputs_ > left:
-                raise ValueError("the layers have too many columns without weights")
+                raise ValueError("there are more columns than weights can account for")
             _columns_left.set(left - self.n_outputs_)
         if self.n_outputs_ > MOST_COLUMNS:
             raise InvalidParameterError(
