@@ -1,6 +1,6 @@
 """The command line: python -m benchmarks [--cases NAME ...] [--rounds N] [--quick] [--write].
 
-All cases measure time and memory but one: "defaults" measures what models are worth.
+All cases measure time and memory, except "defaults", which measures the quality of models.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NAMES = (*CASES, DEFAULTS)
 
 
 def parse_arguments() -> argparse.Namespace:
-    """Return the command line's arguments; end the program where they are wrong."""
+    """Return the arguments of the command line; end the program if they are wrong."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measure skdeep and its peers side by side, and print ratios.",
@@ -33,13 +33,15 @@ def parse_arguments() -> argparse.Namespace:
         )
     parser.add_argument("--rounds", type=int, metavar="N", help="5, or 1 with --quick")
     parser.add_argument(
-        "--quick", action="store_true", help="everything tiny: to see that it runs, not how fast"
+        "--quick",
+        action="store_true",
+        help="tiny cases, to check that they run; their figures mean nothing",
     )
     parser.add_argument(
         "--tables",
         type=Path,
         metavar="FOLDER",
-        help=f'more data for "{DEFAULTS}": .npz files as benchmarks/defaults.py describes them',
+        help=f'more data for "{DEFAULTS}": .npz files in the format of benchmarks/defaults.py',
     )
     parser.add_argument(
         "--write",
@@ -65,7 +67,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Run the cases, and print every table as soon as it is there."""
+    """Run the cases, and print each table as soon as its case ends."""
     args = parse_arguments()
     sections: list[str] = []
     start = time.perf_counter()
@@ -78,7 +80,7 @@ def main() -> None:
         show(sections[-1])
 
     if args.write is not None:
-        report.read_notes(args.write)  # an error should come before the work
+        report.read_notes(args.write)  # an error should be raised before the work
     timed = [name for name in args.cases if name in CASES]
     installed = []
     for name in args.contenders:

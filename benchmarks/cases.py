@@ -1,7 +1,7 @@
-"""What is measured: one row of the table `CASES` a case.
+"""The cases that are measured: one row of the table `CASES` for each.
 
-A case runs its contenders on one or several tasks. A task is data of a shape, and a net for it; the
-numbers in the data are random, for the time does not depend on them.
+A case runs its contenders on one or several tasks. A task is a shape of data, and a net. The
+numbers in the data are random, as the time does not depend on them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import pairwise
 class Task:
     """A net, and the data that it is trained on.
 
-    `n_epochs` is how many are timed together: enough of the short ones to be told from noise.
+    `n_epochs` epochs are timed together: if they are short, enough of them to exceed the noise.
     """
 
     n_rows: int
@@ -30,12 +30,12 @@ class Task:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Columns, units of every hidden layer, classes."""
+        """The numbers of columns, of units in each hidden layer, and of classes."""
         return (self.n_columns, *self.hidden, self.n_classes)
 
     @property
     def weight_bytes(self) -> int:
-        """Memory of kernels and biases."""
+        """The memory of kernels and biases."""
         n_weights = sum((n_in + 1) * n_out for n_in, n_out in pairwise(self.widths))
         return n_weights * self.item_bytes
 
@@ -50,7 +50,7 @@ class Task:
         return 8 if self.dtype == "float64" else 4
 
     def shrunk(self) -> Task:
-        """Return the same in tiny."""
+        """Return a tiny version of this task."""
         return replace(
             self,
             n_rows=max(200, self.n_rows // 100),
@@ -68,20 +68,20 @@ class Case:
     Parameters
     ----------
     title : str
-        What a figure is.
+        A description of the figures.
     measure : str
-        A function of `benchmarks.measures`.
+        The name of a function of `benchmarks.measures`.
     contenders : tuple of str
     tasks : dict of Task
-        By a label, which is empty where there is one only.
+        The tasks by label. If there is only one, its label is empty.
     sizes : tuple of float
-        Of the tasks, one by one, where it is the growth of time with size that is asked for.
+        The size of each task, if the case measures how time grows with size.
     compares_tasks : bool
-        Whether each task is set in relation to the first one.
+        Whether each task is compared with the first task.
     fresh : bool
-        Whether every single measurement has a process of its own, which remembers nothing.
+        Whether each measurement has a fresh process of its own.
     n_warm_up : int
-        Rounds that do not count.
+        The number of first rounds that do not count.
     max_rounds : int
     """
 
@@ -96,7 +96,7 @@ class Case:
     max_rounds: int = 1000
 
     def shrunk(self) -> Case:
-        """Return the same in tiny, with no more processes than it takes."""
+        """Return a tiny version of this case, with as few processes as possible."""
         tasks = {label: task.shrunk() for label, task in self.tasks.items()}
         return replace(self, tasks=tasks, fresh=self.measure == "cold", n_warm_up=0)
 
@@ -106,7 +106,11 @@ ESTIMATORS = (*SKDEEP, "scikit-learn")
 LIBRARIES = ("pytorch", "pytorch fused", "keras jax")
 PROGRAMS = (*ESTIMATORS, *LIBRARIES)
 ALL = ("floor", *PROGRAMS)
-WITH_BATCH_NORM = ("floor", *SKDEEP, *LIBRARIES)  # scikit-learn's MLP has neither
+WITH_BATCH_NORM = (
+    "floor",
+    *SKDEEP,
+    *LIBRARIES,
+)  # scikit-learn's MLP lacks both
 
 FASHION_32 = Task(60_000, 784, (300, 100), 10, 32)
 FASHION_256 = Task(60_000, 784, (300, 100), 10, 256)
@@ -122,7 +126,7 @@ def _epoch(title: str, task: Task) -> Case:
 
 
 def _regularized(title: str, task: Task) -> Case:
-    """Return a case that compares a net with the same net plus batch norm and dropout."""
+    """Return a case that compares a net without and with batch norm and dropout."""
     more = replace(task, batch_norm=True, dropout=0.2)
     tasks = {"plain": task, "batch norm, dropout 0.2": more}
     title = f"One epoch with batch norm and dropout: {title}"
@@ -156,7 +160,7 @@ CASES: dict[str, Case] = {
         ("skdeep auto", *PROGRAMS),
         {"": DEFAULT},
         fresh=True,
-        n_warm_up=1,  # it fills the caches of files, and those of compiled kernels
+        n_warm_up=1,  # the first round fills the caches of files and of compiled kernels
     ),
     "search": Case(
         "RandomizedSearchCV: 24 candidates x 3 folds x 20 epochs on 2,000 x 20, n_jobs=2",

@@ -1,9 +1,9 @@
-"""Whether models are better or worse, faster or slower, once the import is changed.
+"""Error and fit time of skdeep beside scikit-learn, if only the import is changed.
 
-scikit-learn's MLP and skdeep's are fitted, as they come, to the same rows of data sets that are
-part of scikit-learn, and judged by rows that neither has seen. A round is a seed: of the split, of
-generated data, and of both models; the hidden layers differ from round to round. Tables of one's
-own are added from a folder of files.
+scikit-learn's MLP and skdeep's are fitted with their defaults to the same rows of data sets that
+are part of scikit-learn, and scored on held-out rows. A round is a seed: of the split, of generated
+data, and of both models. The hidden layers differ from round to round. More data sets can be added
+from a folder of files.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ PREPARATIONS = {
     "standardized": StandardScaler,
     "in [0, 1]": MinMaxScaler,
 }
-# Added to errors before they are divided: one row more or less of an easy set is no landslide.
+# Added to errors before they are divided, so that one row of an easy data set changes little.
 SMALLEST = {"classification": 0.005, "regression": 0.001}
-LARGEST = 10.0  # how an error counts that is larger: of a model that failed altogether
+LARGEST = 10.0  # larger errors, of models that failed altogether, count as this
 
 Data = tuple[np.ndarray, np.ndarray]
 TOYS: dict[str, Callable[..., Data]] = {
@@ -67,7 +67,7 @@ REGRESSION = ("diabetes", "friedman1", "friedman2", "friedman3", "regression")
 
 @dataclass(frozen=True)
 class Setting:
-    """What is done with a data set."""
+    """How to load and prepare a data set."""
 
     hidden: tuple[int, ...]
     preparation: str
@@ -76,7 +76,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Pair:
-    """What came out of one fit of each: (scikit-learn's, skdeep's)."""
+    """The results of one fit of both models: (scikit-learn's, skdeep's)."""
 
     name: str
     task: str
@@ -91,23 +91,23 @@ class Pair:
 
 
 def read_table(path: Path) -> tuple[np.ndarray, np.ndarray, str]:
-    """Return X, y and the task of a file.
+    """Return X, y and the task from a file.
 
-    It is a .npz of `num` (numbers), `cat` (codes of categories, -1 is missing), `y` and `task`
-    ("regression", or anything else for classes).
+    The file is a .npz of `num` (numbers), `cat` (codes of categories; -1 is missing), `y` and
+    `task` ("regression", or another text for classification).
     """
     with np.load(path) as file:
         columns = [np.asarray(file["num"], dtype=float)]
         for codes in file["cat"].T.astype(int):
             n_categories = codes.max() + 1
-            one_hot = np.eye(n_categories + 1)[codes][:, :n_categories]  # -1 is a row of zeros
+            one_hot = np.eye(n_categories + 1)[codes][:, :n_categories]  # -1 becomes a row of zeros
             columns.append(one_hot[:, 1:] if n_categories == 2 else one_hot)
         task = "regression" if str(file["task"]) == "regression" else "classification"
         return np.hstack(columns), file["y"], task
 
 
 def split(X, y, task: str, seed: int) -> tuple[np.ndarray, ...]:
-    """Return training and test rows, without holes."""
+    """Return training and test rows, without missing values."""
     classes = None if task == "regression" else y
     X, X_test, y, y_test = train_test_split(
         X, y, test_size=0.3, random_state=seed, stratify=classes
@@ -121,7 +121,7 @@ def split(X, y, task: str, seed: int) -> tuple[np.ndarray, ...]:
 
 
 def compare(name: str, data, task: str, setting: Setting, seed: int) -> Pair:
-    """Fit both; targets of a regression are standardized where columns are prepared."""
+    """Fit both models; if columns are prepared, targets of a regression are standardized."""
     X, X_test, y, y_test = data
     scaler = PREPARATIONS[setting.preparation]().fit(X)
     X, X_test = scaler.transform(X), scaler.transform(X_test)
@@ -152,7 +152,7 @@ def compare(name: str, data, task: str, setting: Setting, seed: int) -> Pair:
 
 
 def measure(n_rounds: int, quick: bool, tables: Path | None, report) -> Iterator[Pair]:
-    """Yield what came out, data set after data set."""
+    """Yield the results, data set by data set."""
     loaders = {name: (lambda seed, load=load: load(return_X_y=True)) for name, load in TOYS.items()}
     tasks = dict.fromkeys((*TOYS, *GENERATORS), "classification")
     tasks |= dict.fromkeys(REGRESSION, "regression")
@@ -179,7 +179,7 @@ def render(pairs: list[Pair]) -> str:
     intro = (
         "Error is 1 - accuracy, or the mean squared error over the variance of the targets. A "
         "ratio is skdeep's error over scikit-learn's on the same rows, as a geometric mean over "
-        "data sets, seeds and what else a table does not name. Below 1 is better than "
+        "data sets, seeds and all factors that a table does not name. Below 1 is better than "
         "scikit-learn.\n\n"
         f"- Classification: {_ratio([p for p in pairs if p.task == 'classification'])}\n"
         f"- Regression: {_ratio([p for p in pairs if p.task == 'regression'])}\n"

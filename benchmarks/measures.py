@@ -1,6 +1,6 @@
-"""How a contender is measured: functions of a contender's class and a task, that return a number.
+"""The measures of a contender: functions of its class and a task that return a number.
 
-They are run in the contender's own process, and again in every round.
+They run in the contender's own process, once in every round.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ import numpy as np
 from benchmarks.cases import Task
 from benchmarks.contenders import Contender
 
-SECONDS_OF_CALLS = 0.2  # how long a short call is repeated
+SECONDS_OF_CALLS = 0.2  # a short call is repeated for this time
 N_CANDIDATES = 24
 
 
 @lru_cache(maxsize=1)
 def make_data(n_rows: int, n_columns: int, n_classes: int, dtype: str):
-    """Return inputs and classes that have nothing to do with each other."""
+    """Return random inputs and unrelated classes."""
     rng = np.random.default_rng(0)
     X = rng.random((n_rows, n_columns), dtype=dtype)
-    return X, rng.permutation(np.arange(n_rows) % n_classes)  # no class is missing
+    return X, rng.permutation(np.arange(n_rows) % n_classes)  # so that no class is missing
 
 
 @cache
 def make_contender(cls: type[Contender], task: Task) -> Contender:
-    """Return the contender for a task; it stays for the rounds of a case."""
+    """Return the contender for a task; all rounds of a case use it."""
     return cls(task, *make_data(task.n_rows, task.n_columns, task.n_classes, task.dtype))
 
 
 def forget() -> None:
-    """Free what the rounds of a case shared."""
+    """Free the objects that the rounds of a case share."""
     make_contender.cache_clear()
     _fitted.cache_clear()
     make_data.cache_clear()
@@ -52,33 +52,33 @@ def forget() -> None:
 def epoch(cls: type[Contender], task: Task) -> float:
     """Return the seconds of an epoch, the median of several.
 
-    The first epoch does not count: buffers are touched, code is compiled, threads wake up.
+    The first epoch does not count, as it touches buffers, compiles code and starts threads.
     """
     ends = make_contender(cls, task).fit(1 + task.n_epochs)
     return statistics.median(end - start for start, end in pairwise(ends))
 
 
 def predict(cls: type[Contender], task: Task) -> float:
-    """Return the seconds that all rows take."""
+    """Return the seconds of a prediction for all rows."""
     contender = _fitted(cls, task)
     return _seconds_of_call(lambda: contender.predict(contender.X))
 
 
 def predict_row(cls: type[Contender], task: Task) -> float:
-    """Return the seconds that a call with a single row takes."""
+    """Return the seconds of a prediction for a single row."""
     contender = _fitted(cls, task)
     row = contender.X[:1]
     return _seconds_of_call(lambda: contender.predict_row(row))
 
 
 def cold(cls: type[Contender], task: Task) -> float:
-    """Fit; the time that counts is taken by the process that started this one."""
+    """Fit; the parent process takes the time."""
     make_contender(cls, task).fit(task.n_epochs)
     return 0.0
 
 
 def search(cls: type[Contender], task: Task) -> float:
-    """Return the seconds of a random search, which is the same for all estimators."""
+    """Return the seconds of a random search, with the same candidates for all estimators."""
     from sklearn.datasets import make_classification
 
     X, y = make_classification(
@@ -90,7 +90,7 @@ def search(cls: type[Contender], task: Task) -> float:
         random_state=0,
     )
     X = X.astype(task.dtype)
-    # The processes of joblib are there, with everything imported, before the clock starts.
+    # joblib's processes are started, with all imports done, before the clock starts.
     _search(cls, 1, 2).fit(X, y)
     start = time.perf_counter()
     _search(cls, task.n_epochs, N_CANDIDATES).fit(X, y)
@@ -101,7 +101,7 @@ def _search(cls: type[Contender], n_epochs: int, n_candidates: int):
     from scipy.stats import loguniform
     from sklearn.model_selection import RandomizedSearchCV
 
-    # Nothing may stop early: every candidate is to be the same work for all.
+    # Nothing may stop early: a candidate has to be equal work for all estimators.
     estimator = cls.estimator(max_iter=n_epochs, tol=0.0, n_iter_no_change=np.inf, random_state=0)
     distributions = {
         "alpha": loguniform(1e-5, 1e-1),
@@ -115,7 +115,7 @@ def _search(cls: type[Contender], n_epochs: int, n_candidates: int):
         n_iter=n_candidates,
         cv=3,
         n_jobs=2,
-        refit=False,  # of a winner that may differ
+        refit=False,  # the winners may differ
         random_state=0,
         error_score="raise",
     )
@@ -129,7 +129,7 @@ def _fitted(cls: type[Contender], task: Task) -> Contender:
 
 
 def _seconds_of_call(call: Callable[[], object]) -> float:
-    """Return the median over as many calls as fit into a while, after one that does not count."""
+    """Return the median over the calls that fit into a set time; the first does not count."""
     call()
     seconds: list[float] = []
     until = time.perf_counter() + SECONDS_OF_CALLS
@@ -144,10 +144,10 @@ def _seconds_of_call(call: Callable[[], object]) -> float:
 
 
 def memory(cls: type[Contender], task: Task) -> float:
-    """Return the bytes by which the process grows at most in an epoch, without the weights.
+    """Return the peak growth of the process in an epoch, in bytes, without the weights.
 
-    What a first fit loads, compiles and starts is there already: a net of the same shape was
-    trained on two batches, and forgotten.
+    Code and threads are loaded, compiled and started beforehand: another net of this shape is
+    trained on two batches, and deleted.
     """
     X, y = make_data(task.n_rows, task.n_columns, task.n_classes, task.dtype)
     n_few = min(2 * task.batch_size, task.n_rows)
@@ -158,15 +158,15 @@ def memory(cls: type[Contender], task: Task) -> float:
 
 
 def _forget_peak() -> int:
-    """Give free memory back, start to watch for the peak anew; return the bytes in use."""
+    """Return free memory to the system and reset the peak; return the bytes in use."""
     gc.collect()
-    # Else an allocation could be served from what an earlier one left, and would not show.
+    # Otherwise an allocation could reuse memory of an earlier one, and would not show.
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
     return _status("VmRSS")
 
 
 def _status(key: str) -> int:
-    """Return an entry of Linux's table about this process, in bytes."""
+    """Return an entry of this process's status in Linux, in bytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key + ":"))

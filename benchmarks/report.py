@@ -1,6 +1,6 @@
-"""RESULTS.md: the tables, the machine that they are from, and notes written by hand.
+"""RESULTS.md: the tables, the machine that they were measured on, and hand-written notes.
 
-A run replaces the tables of its own cases, and keeps the others.
+A run replaces the tables of its own cases, and keeps all other tables.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ NO_NOTES = f"{START}\n{END}"
 PACKAGES = ("scikit-deep", "numpy", "scipy", "scikit-learn", "numba", "torch", "keras", "jax")
 
 HOW_TO_READ = """\
-Written by `python -m benchmarks --write`, but for the notes, which are kept. Every contender has a
-process of its own; they run one at a time, and all of them in every round. The date and the commit
-at the top are those of the last run; a table has its own if they differ.
+Written by `python -m benchmarks --write`, which keeps the notes. Every contender has a process of
+its own; they run one at a time, and all of them in every round. The date and the commit at the top
+are those of the last run; a table states its own if they differ.
 
 - `x floor` is the time divided by that of the matrix products alone.
-- `scikit-learn / this` says how many times as fast as scikit-learn's MLP a contender is.
-- `x plain` is the time divided by the same contender's without the batch norm.
+- `scikit-learn / this` is how many times as fast as scikit-learn's MLP a contender is.
+- `x plain` is the time divided by the contender's time without batch norm.
 - Ratios are taken within a round: their median, and in brackets the smallest and the largest.
 - The budget of memory is 2 x (weights + gradients + Adam's two slots) + one batch's activations
   + 20 MB. Code is loaded and threads are started before it is measured; but Keras compiles every
-  net anew, and what that takes is in its figures."""
+  net again, and its figures include the memory for that."""
 
 
 def describe_machine() -> dict[str, str]:
-    """Return what figures depend on."""
-    import numpy  # noqa: F401  # its BLAS is what threadpool_info finds
+    """Return a list of the hardware and software that the figures depend on."""
+    import numpy  # noqa: F401  # so that threadpool_info finds its BLAS
 
     blas = {
         f"{info['internal_api']} {info['version']} ({info.get('architecture', 'unknown')}), "
@@ -58,7 +58,7 @@ def describe_machine() -> dict[str, str]:
 
 
 def origin(n_rounds: int, is_quick: bool) -> str:
-    """Return a line that says when a table was measured, and by how many rounds."""
+    """Return a line with the date, the commit and the number of rounds of a table."""
     end = "; quick, so the figures mean nothing" if is_quick else ""
     return f"{date.today().isoformat()}, commit {_commit()}, rounds: {n_rounds}{end}"
 
@@ -92,7 +92,7 @@ def read_notes(path: Path) -> str:
     if not 0 <= start < end:
         raise ValueError(
             f"{path} has no notes between the lines {START} and {END}: put them back, so that "
-            "nothing that was written by hand is lost."
+            "no hand-written notes are lost."
         )
     return text[start : end + len(END)]
 
@@ -112,7 +112,7 @@ def _version(package: str) -> str:
 
 
 def _commit() -> str:
-    """Return the commit, and whether there is anything else; results themselves do not count."""
+    """Return the commit, and whether files other than the results have changed."""
     head = _git("rev-parse", "--short", "HEAD")
     changes = _git("status", "--porcelain", "--", ".", f":!{RESULTS.relative_to(ROOT)}")
     return f"{head} + changes" if head and changes else head or "unknown"

@@ -11,13 +11,13 @@ from benchmarks.cases import Case, Task
 from benchmarks.contenders import CONTENDERS
 from benchmarks.worker import Worker, WorkerError
 
-# Between two contenders: threads that wait in a loop for more work give up and sleep.
+# The pause between two contenders, in which threads that wait for work in a loop go to sleep.
 PAUSE = 0.05
 
 
 @dataclass
 class Result:
-    """What came out: a list of one number a round, by contender and label of the task."""
+    """The results: a list with a number per round, by contender and label of the task."""
 
     case: Case
     values: dict[tuple[str, str], list[float]] = field(default_factory=dict)
@@ -25,11 +25,11 @@ class Result:
 
 
 class Workers(AbstractContextManager):
-    """One long-lived process a contender; one that crashes is started again."""
+    """One long-lived process for each contender; a process that crashes is started again."""
 
     def __init__(self, contenders: Iterable[str]):
         self._workers = {name: Worker(name) for name in contenders}
-        self.forget()  # when all have answered, nobody is importing any more
+        self.forget()  # when all have answered, no process is importing any more
 
     def __enter__(self) -> Workers:
         return self
@@ -39,21 +39,21 @@ class Workers(AbstractContextManager):
             worker.close()
 
     def measure(self, contender: str, measure: str, task: Task) -> float:
-        """Return one measurement; raise WorkerError where there is none."""
+        """Return one measurement; raise WorkerError if it fails."""
         if not self._workers[contender].is_alive:
             self._workers[contender].close()
             self._workers[contender] = Worker(contender)
         return self._workers[contender].ask(measure, task)
 
     def forget(self) -> None:
-        """Let go of what the tasks so far have left behind."""
+        """Free the objects that earlier tasks left behind."""
         for worker in self._workers.values():
-            with suppress(WorkerError):  # a measurement will fail too, and tell
+            with suppress(WorkerError):  # a measurement will fail, too, and be reported
                 worker.ask("forget")
 
 
 def measure_in_fresh_process(contender: str, measure: str, task: Task) -> float:
-    """Return one measurement of a process that is started for it."""
+    """Return one measurement, made in a new process."""
     start = time.perf_counter()
     worker = Worker(contender)
     try:
@@ -70,7 +70,7 @@ def run_case(
     workers: Workers,
     report: Callable[[str], None],
 ) -> Result:
-    """Return all measurements of those contenders; one that fails is named, and left out."""
+    """Return all measurements of these contenders; failures are named and left out."""
     result = Result(case)
     entries = [
         (name, label)
@@ -82,7 +82,7 @@ def run_case(
     n_rounds = min(n_rounds, case.max_rounds)
     for i in range(-case.n_warm_up, n_rounds):
         report("warm-up" if i < 0 else f"round {i + 1} of {n_rounds}")
-        # Nobody always comes after the same one.
+        # The order changes, so that no contender always follows the same contender.
         first = i % max(1, len(entries))
         for entry in entries[first:] + entries[:first]:
             if entry not in values:

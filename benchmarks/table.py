@@ -1,7 +1,7 @@
 """Statistics of measurements, and tables of them in Markdown.
 
-A ratio is taken within a round, where both sides had the machine in the same state; the median, the
-smallest and the largest of the rounds' ratios are what a table shows.
+A ratio is taken within a round, in which the machine is in the same state for both sides. A table
+shows the median, the smallest and the largest ratio of the rounds.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def growth_exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
 
 
 def choose_unit(measure: str, medians: Sequence[float]) -> tuple[str, float]:
-    """Return a unit in which the smallest value is easy to read, and how much it is."""
+    """Return a unit in which the smallest value is easy to read, and the size of the unit."""
     if measure == "memory":
         return "MB", 1e6
     smallest = min(medians)
@@ -44,7 +44,7 @@ def choose_unit(measure: str, medians: Sequence[float]) -> tuple[str, float]:
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table whose first column is text, and whose others are numbers."""
+    """Return a table whose first column is text, and whose other columns are numbers."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
 
     def line(cells: Sequence[str]) -> str:
@@ -57,7 +57,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def render(result: Result) -> str:
-    """Return the tables of a case, and what failed in it."""
+    """Return the tables of a case, and its failures."""
     parts = []
     if not (result.values or result.failures):
         parts.append("There is no contender to run it.")
@@ -86,7 +86,7 @@ def _table(result: Result) -> str:
 
 
 def _ratio_columns(result: Result) -> dict[str, list[list[float]]]:
-    """Return columns of lists of ratios, a list a row; an empty one is where there is no ratio."""
+    """Return columns of lists of ratios, one list per row; it is empty if there is no ratio."""
     case, values = result.case, result.values
     columns: dict[str, list[list[float]]] = {}
     if case.measure == "memory":
@@ -119,7 +119,7 @@ def _ratio_columns(result: Result) -> dict[str, list[list[float]]]:
 
 
 def _growth_table(result: Result) -> str:
-    """Return a table of exponents; a contender that failed at a size has none."""
+    """Return a table of exponents; a contender that failed at a size has no exponent."""
     case, values = result.case, result.values
     rows = []
     for name in dict.fromkeys(name for name, _ in values):

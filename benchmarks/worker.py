@@ -1,7 +1,7 @@
-"""A contender's process: the protocol, and both of its ends.
+"""A contender's process, and the protocol with its parent.
 
-One JSON object a line. The parent sends {"measure": name, "task": {...}}; the worker, which was
-started as `python -m benchmarks.worker <contender>`, answers {"value": number} or {"error": text}.
+Each line is a JSON object. The parent sends {"measure": name, "task": {...}}. The worker, started
+as `python -m benchmarks.worker <contender>`, answers {"value": number} or {"error": text}.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class WorkerError(Exception):
 
 
 class Worker:
-    """A child process that measures one contender, and sleeps until it is asked to."""
+    """A child process that measures one contender, and sleeps between requests."""
 
     def __init__(self, name: str):
         self._stderr = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  # see close
@@ -46,7 +46,7 @@ class Worker:
         )
 
     def ask(self, measure: str, task: Task | None = None) -> float:
-        """Return a measurement; raise WorkerError where there is none."""
+        """Return a measurement; raise WorkerError if it fails."""
         timer = threading.Timer(TIME_LIMIT, self._process.kill)
         timer.start()
         try:
@@ -70,7 +70,7 @@ class Worker:
         return self._process.poll() is None
 
     def close(self) -> None:
-        """End the process: kindly, so that it can end its own children, unless it is busy."""
+        """End the process; if it is not busy, let it end its own children first."""
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
         try:
@@ -93,22 +93,22 @@ class Worker:
 
 
 def serve(name: str) -> None:
-    """Answer until there are no more requests."""
-    # Answers have a channel of their own: what libraries print to stdout goes to stderr.
+    """Answer requests until there are no more."""
+    # Answers have a channel of their own: the output of libraries to stdout goes to stderr.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    with contextlib.suppress(Exception):  # it is raised again, and answered, with every request
+    with contextlib.suppress(Exception):  # the error is raised again, and sent, at each request
         CONTENDERS[name].load()
     for line in sys.stdin:
         try:
             answer = {"value": _answer(name, json.loads(line))}
-        except Exception as error:  # whatever it is, the others go on
+        except Exception as error:  # whatever the error, other measurements continue
             answer = {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
         print(json.dumps(answer), file=answers, flush=True)
 
 
 def _answer(name: str, request: dict) -> float:
-    # NumPy comes with this import, whose time belongs to what a cold process takes.
+    # This imports NumPy: its time is part of the time of a cold process.
     from benchmarks import measures
 
     if request["measure"] == "forget":

@@ -1,8 +1,8 @@
-"""An auxiliary task: labels that can be computed prepare a network for labels that are few.
+"""An auxiliary task: a network learns computed labels before it learns the few real labels.
 
-Of 1,797 images of digits only 40 have a label. A map can be drawn of all of them, on which those
-lie close that look alike; a regressor learns to say where on the map an image lies. To do so it has
-to learn what makes images alike, and its hidden layers are where a classifier begins.
+Only 40 of 1,797 images of digits have a label. All images can be placed on a map on which similar
+images are close to each other, and a regressor learns the position of an image on the map. To do so
+it has to learn which images are similar. A classifier starts with its hidden layers.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ NET = {"hidden_layer_sizes": (128, 32), "activation": "tanh", "learning_rate_ini
 
 
 def main() -> None:
-    """Compare a classifier with a head start to one without."""
+    """Compare a classifier that starts with these layers to a classifier that does not."""
     X, y = load_digits(return_X_y=True)
     X = X / 16
     places = SpectralEmbedding(n_components=12, n_neighbors=10, random_state=0).fit_transform(X)

@@ -1,8 +1,8 @@
 """A table with categories and missing values, in a Pipeline.
 
-The table is made up. Customers with a monthly contract cancel it in the first months if they do;
-those with a yearly contract cancel it after years. A high price makes both more likely. A tenth of
-the prices, calls and regions is missing.
+The table is generated. Customers with a monthly contract who cancel it do so in the first months;
+customers with a yearly contract cancel it after years. A high price makes both more likely. A tenth
+of the prices, calls and regions is missing.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ CATEGORIES = ["contract", "region"]
 
 
 def make_table(n_rows: int = 4000) -> tuple[pd.DataFrame, pd.Series]:
-    """Return customers, and whether they cancelled."""
+    """Return a table of customers, and whether each of them cancelled."""
     rng = np.random.default_rng(0)
     X = pd.DataFrame(
         {
@@ -41,7 +41,7 @@ def make_table(n_rows: int = 4000) -> tuple[pd.DataFrame, pd.Series]:
 
 
 def prepared(model) -> Pipeline:
-    """Return a Pipeline that makes numbers of a table, for this model."""
+    """Return a Pipeline that turns a table into numbers, and ends with this model."""
     numbers = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
     categories = OneHotEncoder(handle_unknown="ignore")  # an empty cell is a category of its own
     columns = ColumnTransformer([("num", numbers, NUMBERS), ("cat", categories, CATEGORIES)])
@@ -58,8 +58,8 @@ def main() -> None:
     print(X_train.head(4).to_string(index=False))
     print(f"\nAccuracy of a linear model: {linear.score(X_test, y_test):.3f}")
     print(f"Accuracy of the network:    {network.score(X_test, y_test):.3f}")
-    print(f"Columns that it sees: {network['model'].n_features_in_}")
-    print(f"Epochs: {mlp.n_iter_}; the weights kept are those of epoch {mlp.best_iter_}")
+    print(f"Columns after encoding: {network['model'].n_features_in_}")
+    print(f"Epochs: {mlp.n_iter_}; the weights of epoch {mlp.best_iter_} are kept")
 
     customer = {"months": 3, "price": np.nan, "calls": 5, "contract": "monthly", "region": "abroad"}
     probabilities = network.predict_proba(pd.DataFrame([customer]))[0]

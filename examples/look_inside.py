@@ -1,7 +1,8 @@
-"""What goes on in a network: a doctor's report, figures of layers, and pictures.
+"""A look inside networks: a doctor's report, statistics of layers, and pictures.
 
-Two networks learn to tell digits apart. One is sound; the other is ten layers of sigmoid units, fed
-with pixels as they are. The pictures are written to a directory, which may be given.
+Two networks learn to classify digits. One is sound. The other has ten layers of sigmoid units, and
+pixels that are not scaled as inputs. The pictures are written to a directory, which may be given on
+the command line.
 """
 
 import sys
@@ -29,7 +30,7 @@ from skdeep.plotting import (
 
 
 def main(directory: str = "pictures") -> None:
-    """Train both, and look at them."""
+    """Train both networks, and look inside them."""
     warnings.simplefilter("ignore", ConvergenceWarning)
     X, y = load_digits(return_X_y=True)
     X_train, X_val, y_train, y_val = train_test_split(X, y, stratify=y, random_state=0)
@@ -47,7 +48,7 @@ def main(directory: str = "pictures") -> None:
         ("sound", sound, Z_train, Z_val),
         ("ill", ill, X_train, X_val),
     ):
-        print(f"The {name} one, accuracy {model.score(val, y_val):.3f}:")
+        print(f"The {name} network, accuracy {model.score(val, y_val):.3f}:")
         print(diagnose(model, train, y_train, val, y_val))
         errors = 1 - model.score(train, y_train), 1 - model.score(val, y_val)
         print(f"\n{bias_variance_report(*errors)}\n")

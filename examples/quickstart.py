@@ -32,7 +32,8 @@ def make_search() -> RandomizedSearchCV:
         hidden_layer_sizes=(128, 64),
         batch_size=32,
         early_stopping=True,
-        scoring="loss",  # watch the loss on held-out rows, and keep the weights where it is lowest
+        # Watch the loss on held-out rows, and keep the weights of the epoch with the lowest loss.
+        scoring="loss",
         n_iter_no_change=5,
         learning_rate=Adaptive(min_rate=1e-4),  # at a plateau divide the rate by 5, then stop
         random_state=0,
@@ -48,7 +49,7 @@ def make_search() -> RandomizedSearchCV:
 
 
 def result_table(search: RandomizedSearchCV) -> str:
-    """Return the best candidates, a line each."""
+    """Return the best candidates, one per line."""
     results = search.cv_results_
     table = pd.DataFrame(
         {
@@ -67,7 +68,7 @@ def result_table(search: RandomizedSearchCV) -> str:
 
 
 def draw_learning_curve(mlp: MLPClassifier, path: Path) -> None:
-    """Save a picture of the loss and of the learning rate in every epoch."""
+    """Save a picture of the loss and the learning rate in each epoch."""
     history = pd.DataFrame(mlp.history_, index=range(1, len(mlp.loss_curve_) + 1))
     figure, (upper, lower) = plt.subplots(
         2, 1, figsize=(7, 6), sharex=True, height_ratios=[3, 1], layout="constrained"
@@ -87,7 +88,7 @@ def draw_learning_curve(mlp: MLPClassifier, path: Path) -> None:
 
 
 def main() -> None:
-    """Run the search, and print what came of it."""
+    """Run the search, and print its results."""
     X, y = load_digits(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
     search = make_search().fit(X_train, y_train)

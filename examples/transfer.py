@@ -1,8 +1,8 @@
-"""What a network knows of eight kinds of clothes helps it with two others, of which it sees few.
+"""Transfer: a network trained on eight kinds of clothes learns two more from few images.
 
-Task A is to tell eight kinds of Fashion-MNIST's ten apart. Task B, with 200 images, is to tell
-sandals from shirts. All hidden layers of A's network are the start of B's: frozen for four epochs,
-while the new output layer finds its place, then trained with it.
+Task A is to classify eight of the ten kinds in Fashion-MNIST. Task B is to distinguish sandals from
+shirts, with 200 images. The network for B starts with all hidden layers of A's network. They are
+frozen for four epochs, while the new output layer is trained, and then trained with it.
 
 The data come from OpenML, or from the file that the environment variable SKDEEP_FASHION_MNIST names
 (an npz with X_train, y_train, X_test, y_test).
@@ -47,7 +47,7 @@ def load() -> tuple[np.ndarray, ...]:
 
 
 def main() -> None:
-    """Train on A, then on B with and without what was learned from A."""
+    """Train on A, then on B with and without the hidden layers of A's network."""
     warnings.simplefilter("ignore", ConvergenceWarning)
     X_train, y_train, X_test, y_test = load()
     of_B, of_B_test = (np.isin(y, [SANDAL, SHIRT]) for y in (y_train, y_test))

@@ -1,4 +1,4 @@
-"""Training that can be watched: lines, early stopping, a table, and a callback of one's own."""
+"""Watching training: printed lines, early stopping, a table, and a custom callback."""
 
 import tempfile
 import warnings
@@ -15,7 +15,7 @@ from skdeep.callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint
 
 
 class LargestStep(Callback):
-    """Remembers in which epoch the loss fell most."""
+    """Record the epoch in which the loss fell most."""
 
     def on_epoch_end(self, trainer):
         losses = trainer.history["loss"]
@@ -25,7 +25,7 @@ class LargestStep(Callback):
 
 
 def main() -> None:
-    """Train with all of them."""
+    """Train with all these callbacks."""
     warnings.simplefilter("ignore", ConvergenceWarning)
     X, y = load_digits(return_X_y=True)
     X_train, X_val, y_train, y_val = train_test_split(X / 16, y, stratify=y, random_state=0)

@@ -1,8 +1,8 @@
-"""A wide branch beside a deep one: what is linear takes a short way, what is not a long one.
+"""A wide branch beside a deep branch: the wide one learns the linear part of the target.
 
 In Friedman's data the target is 10 sin(pi x0 x1) + 20 (x2 - 0.5)^2 + 10 x3 + 5 x4 + noise; columns
-5 to 9 have nothing to do with it. The wide branch hands x3 and x4 straight to the output layer, so
-that the deep branch is left with the rest.
+5 to 9 are irrelevant. The wide branch passes x3 and x4 directly to the output layer, so that the
+deep branch only has to learn the rest.
 """
 
 from sklearn.datasets import make_friedman1
@@ -42,7 +42,7 @@ def main():
         scores = cross_val_score(make_model(layers), X, y, cv=folds)
         print(f"  {name:<14}{scores.mean():.3f} +- {scores.std():.3f}")
     model = make_model(NETWORKS["wide and deep"]).fit(X, y)
-    print(f"\nThe last of them:\n{model[-1].summary()}")
+    print(f"\nThe network of the last model:\n{model[-1].summary()}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""What every configurable part shares: parameters, cloning, and checks that name the culprit.
+"""The base of every configurable part: parameters, cloning, and checks that name the culprit.
 
-This is the only module that touches anything private to scikit-learn.
+No other module touches anything private to scikit-learn.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ __all__ = [
 
 
 class InvalidParameterError(ValueError, TypeError):
-    """A hyperparameter has a value, or a type, that is not allowed."""
+    """A hyperparameter has a value or a type that is not allowed."""
 
 
 class Limit(NamedTuple):
-    """The numbers that a parameter may take: an interval, and a few special values beside it."""
+    """The values that a numeric parameter may take: an interval, and a few special values."""
 
     low: float
     high: float = math.inf
@@ -59,7 +59,7 @@ class Limit(NamedTuple):
     special: tuple = ()
 
     def allows(self, value: Any) -> bool:
-        """Whether `value` is a number inside, or one of the special values."""
+        """Whether `value` is a number in the interval, or one of the special values."""
         if any(value is s or (isinstance(value, type(s)) and value == s) for s in self.special):
             return True
         kind = Integral if self.integer else Real
@@ -117,8 +117,8 @@ class Component(BaseEstimator):
     Attributes
     ----------
     compiled_as : str or None
-        The name of the rule among the compiled kernels that does the same. It counts for the very
-        class that states it, as a subclass may do something else.
+        The name of the compiled rule for this class. A subclass does not inherit it, as it may
+        compute something else.
     """
 
     _limits: dict[str, Limit] = {}
@@ -126,14 +126,14 @@ class Component(BaseEstimator):
     compiled_as: str | None = None
 
     def compiled_constants(self) -> tuple[float, ...]:
-        """Return the numbers that the compiled rule takes."""
+        """Return the constants that the compiled rule takes."""
         return ()
 
     def check(self, what: str = "") -> None:
         """Raise InvalidParameterError for a parameter that is not allowed.
 
-        Called on copies only: it turns NumPy's scalars, as searches draw them, into Python's,
-        which leave float32 arrays float32.
+        It is called on copies only, for it turns NumPy scalars, which searches draw, into Python
+        numbers, which leave float32 arrays float32.
         """
         prefix = f"{what}__" if what else f"{type(self).__name__} "
         check_limits(self, self._limits, prefix, self._may_change)
@@ -159,7 +159,7 @@ def resolve(
     *,
     optional: bool = False,
 ) -> Any:
-    """Turn a name or an instance into a fresh part, checked.
+    """Turn a name or an instance into a fresh, checked part.
 
     Parameters
     ----------
@@ -167,8 +167,8 @@ def resolve(
     choices : the family's dict from name to class
     what : the name of the user's parameter, for messages
     base : the class that every part of the family extends
-    defaults : values for those constructor arguments of a named part that carry these names
-    optional : whether None is allowed, and stays None
+    defaults : values for the constructor arguments of a named part, by name; others are ignored
+    optional : whether None is allowed; it is returned as it is
     """
     if spec is None and optional:
         return None
@@ -194,12 +194,12 @@ def resolve(
 
 
 def unknown_name(given: str, choices: Mapping[str, Any] | Sequence[str], what: str) -> str:
-    """Write the message for a name that is not among the choices, with the one that is meant."""
+    """Return the message for a name that is not among the choices, with the one probably meant."""
     return f"{what}={given!r} is unknown{_hint(given, choices)} Choose from {sorted(choices)}."
 
 
 def _hint(given: str, choices: Iterable[str]) -> str:
-    """Return '; did you mean ...?' with what stands for a name here, or the most similar one."""
+    """Return '; did you mean ...?' with the choice that a name probably stands for, or '.'."""
     choices = list(choices)
     lower = given.lower()
     meant = [name for name in (lower, *SYNONYMS.get(lower, ())) if name in choices]
@@ -208,7 +208,7 @@ def _hint(given: str, choices: Iterable[str]) -> str:
 
 
 def named_parameters(init: Callable) -> Callable:
-    """Decorate a constructor: a parameter that it does not have is an error with a hint."""
+    """Decorate a constructor: an unknown keyword argument raises TypeError with a hint."""
     known = [name for name in inspect.signature(init).parameters if name != "self"]
 
     @functools.wraps(init)
@@ -225,19 +225,19 @@ def named_parameters(init: Callable) -> Callable:
 
 
 def needs(who: str, package: str, extra: str) -> str:
-    """Write the message for a package that is missing."""
+    """Return the message for a package that is missing."""
     return (
         f'{who} needs {package}: pip install {package}. The extra "{extra}" of scikit-deep has it.'
     )
 
 
 def wrap_output(data: np.ndarray, X: Any, estimator: Any) -> Any:
-    """Return what transform returns, in the container that set_output asked for."""
+    """Return the output of `transform` in the container that `set_output` asked for."""
     return _wrap_data_with_container("transform", data, X, estimator)
 
 
 def is_per_layer(value: Any) -> bool:
-    """Whether a parameter holds one entry a layer rather than one for all."""
+    """Whether a parameter holds one entry for each layer rather than one value for all."""
     return isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0)
 
 
@@ -248,7 +248,7 @@ def per_layer(value: Any, n_hidden: int, what: str) -> list:
     if len(value) != n_hidden:
         raise InvalidParameterError(
             f"{what}={value!r} has {len(value)} entries for {n_hidden} hidden layers; give one "
-            "value for all, or one entry a hidden layer."
+            "value for all, or one entry for each hidden layer."
         )
     return list(value)
 
@@ -256,8 +256,9 @@ def per_layer(value: Any, n_hidden: int, what: str) -> list:
 def per_layer_and_output(value: Any, n_hidden: int, what: str, output: Any = None) -> list:
     """Spread a per-layer parameter over the hidden layers and the output layer.
 
-    The output layer gets the last entry of a sequence that is one longer, else `output`; but in
-    a network without hidden layers a scalar is the output layer's.
+    If a sequence has one entry more than there are hidden layers, the last entry is the output
+    layer's; otherwise the output layer gets `output`. In a network without hidden layers a scalar
+    is the output layer's.
     """
     if is_per_layer(value) and len(value) == n_hidden + 1:
         return list(value)
@@ -266,16 +267,16 @@ def per_layer_and_output(value: Any, n_hidden: int, what: str, output: Any = Non
     if is_per_layer(value) and len(value) != n_hidden:
         raise InvalidParameterError(
             f"{what}={value!r} has {len(value)} entries for {n_hidden} hidden layers; give one "
-            "value for all, one entry a hidden layer, or one more for the output layer."
+            "value for all, one entry for each hidden layer, or one more for the output layer."
         )
     return [*per_layer(value, n_hidden, what), output]
 
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn, and name the user's line that led here, not one of ours or of scikit-learn's.
+    """Issue a warning that points to the user's own line, not to one of skdeep or scikit-learn.
 
-    A filter of warnings may name the module that they come from. One that names the user's
-    module, skdeep or, as programs for scikit-learn's MLP do, sklearn takes effect.
+    A filter may name the module that a warning comes from. It takes effect if it names the user's
+    module, skdeep, or `sklearn.neural_network`, which programs for scikit-learn's MLP name.
     """
     frame = outermost = sys._getframe(1)
     while frame is not None and _module_of(frame).partition(".")[0] in _NOT_THE_USERS:
@@ -296,7 +297,7 @@ _NOT_THE_USERS = ("skdeep", "sklearn", "contextlib")
 
 
 def is_called_from(package: str) -> bool:
-    """Whether a function of this package, or of a module in it, led here."""
+    """Whether a function of this package, or of a module in it, is among the callers."""
     frame = sys._getframe(1)
     while frame is not None:
         if f"{_module_of(frame)}.".startswith(f"{package}."):
@@ -310,9 +311,9 @@ def _module_of(frame: Any) -> str:
 
 
 def _has_filter(module: str, message: str, category: type[Warning]) -> bool:
-    """Whether a filter of warnings names this module, and would apply."""
+    """Whether a warnings filter names this module and applies to the warning."""
 
-    def fits(pattern: Any, text: str) -> bool:  # Python's own filters hold text, all others regexes
+    def fits(pattern: Any, text: str) -> bool:  # Python's filters hold text, others patterns
         return pattern == text if isinstance(pattern, str) else bool(pattern.match(text))
 
     return any(
@@ -325,7 +326,7 @@ def _has_filter(module: str, message: str, category: type[Warning]) -> bool:
 
 
 def described(value: Any) -> Any:
-    """Return a value as nested tuples of text that compare: parts by class and parameters."""
+    """Return a value as nested tuples of text, to compare: parts by class and parameters."""
     if isinstance(value, Component):
         parameters = value.get_params(deep=False).items()
         kind = f"{type(value).__module__}.{type(value).__qualname__}"

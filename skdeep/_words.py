@@ -1,4 +1,4 @@
-"""Words of other libraries, and what they are called here or in scikit-learn: for messages."""
+"""Names that other libraries use, with skdeep's or scikit-learn's names, for error messages."""
 
 from __future__ import annotations
 

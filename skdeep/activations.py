@@ -2,9 +2,9 @@
 
 A layer owns the arrays and calls, for a batch, `forward(Z, work)`, which turns Z into A, and later
 `backward(dA, A, Z, work)`, which turns the gradient for A into that for Z. `work` is scratch of
-Z's shape and dtype, its contents garbage. Z is a copy of the input where `needs_input` says so,
-else None; backward may use A and Z as further scratch. At prediction `infer(Z, work)` takes
-forward's place, and touches no state.
+Z's shape and dtype, and its contents are garbage. If `needs_input` is true, backward gets a copy of
+the input as Z, else None. Backward may use A and Z as further scratch. At prediction
+`infer(Z, work)` takes the place of forward, and touches no state.
 """
 
 from __future__ import annotations
@@ -26,30 +26,36 @@ class Activation(Component):
     Attributes
     ----------
     needs_input : bool
-        Whether `backward` is to be given a copy of Z.
+        Whether `backward` needs a copy of Z.
     is_random : bool
-        Whether `forward` draws random numbers; where `allocate` is given rng=None it must not.
+        Whether `forward` draws random numbers. If `allocate` is given rng=None, it draws none.
     initializer : str
-        What initializer="auto" means for a layer with this activation.
+        The name of the initializer that "auto" stands for in a layer with this activation.
     keeps_variance : bool
-        Whether numbers of mean 0 and variance 1 go through layers as such, with weights by
-        `initializer` and biases of 0.
+        Whether numbers of mean 0 and variance 1 keep both through a layer with this activation,
+        weights drawn by `initializer` and biases of 0.
+    units_can_die : bool
+        Whether a unit can put out 0 with a slope of 0 for every row, and so never train again.
+    levels_off_at : (float, float) or None
+        The values between which f lies if it levels off at both of them; None if it does not.
     """
 
     needs_input = False
     is_random = False
     initializer = "glorot_uniform"
     keeps_variance = False
+    units_can_die = False
+    levels_off_at: tuple[float, float] | None = None
 
     def build(self, n_units: int) -> list[Parameter]:
         """Return the parameters that train with the layer; most activations have none."""
         return []
 
     def allocate(self, n_rows: int, n_units: int, dtype: np.dtype, rng) -> None:
-        """Make training buffers where the activation needs its own."""
+        """Make training buffers, if the activation needs some of its own."""
 
     def release(self) -> None:
-        """Drop what `allocate` made."""
+        """Drop the buffers that `allocate` made."""
 
     def forward(self, Z: np.ndarray, work: np.ndarray) -> None:
         """Z <- f(Z)."""
@@ -80,6 +86,7 @@ class Logistic(Activation):
     """f(z) = 1 / (1 + exp(-z))."""
 
     compiled_as = "logistic"
+    levels_off_at = (0.0, 1.0)
 
     def forward(self, Z, work):
         expit(Z, out=Z)
@@ -94,6 +101,7 @@ class Tanh(Activation):
     """f(z) = tanh(z)."""
 
     compiled_as = "tanh"
+    levels_off_at = (-1.0, 1.0)
 
     def forward(self, Z, work):
         np.tanh(Z, out=Z)
@@ -108,6 +116,7 @@ class ReLU(Activation):
     """f(z) = max(z, 0)."""
 
     compiled_as = "relu"
+    units_can_die = True
     initializer = "he_uniform"
 
     def forward(self, Z, work):
@@ -231,7 +240,7 @@ class RReLU(Activation):
         return {k: v for k, v in state.items() if k not in ("_rng", "_slopes")}
 
     def draw(self, n_rows: int, fill_uniform) -> np.ndarray:
-        """Return slopes for so many rows: fresh ones, by the kernel that is given."""
+        """Draw slopes for n_rows rows with this kernel, and return them."""
         slopes = self._slopes[:n_rows]
         if self._rng is None:
             slopes.fill((self.lower + self.upper) / 2)
@@ -240,7 +249,7 @@ class RReLU(Activation):
         return slopes
 
     def drawn(self, n_rows: int) -> np.ndarray:
-        """Return the slopes that were drawn last."""
+        """Return the slopes of the last draw."""
         return self._slopes[:n_rows]
 
     def forward(self, Z, work):
@@ -268,6 +277,7 @@ class ThresholdedReLU(Activation):
     """
 
     compiled_as = "thresholded_relu"
+    units_can_die = True
     initializer = "he_uniform"
     _limits = {"theta": Limit(0)}
 
@@ -287,7 +297,7 @@ class ThresholdedReLU(Activation):
 
 
 def _elu_backward(dA, A, work, slope: float, alpha: float) -> None:
-    """dA <- dA * (slope where A > 0, A + alpha elsewhere); A is overwritten."""
+    """dA <- dA * (slope if A > 0, else A + alpha); A is overwritten."""
     np.greater(A, 0, out=work)
     work *= slope - alpha
     np.minimum(A, 0, out=A)
@@ -477,6 +487,7 @@ class Softsign(Activation):
     """f(z) = z / (1 + |z|)."""
 
     compiled_as = "softsign"
+    levels_off_at = (-1.0, 1.0)
 
     def forward(self, Z, work):
         np.abs(Z, out=work)
@@ -494,6 +505,7 @@ class HardSigmoid(Activation):
     """f(z) = z / 6 + 1 / 2, cut off at 0 and 1."""
 
     compiled_as = "hard_sigmoid"
+    levels_off_at = (0.0, 1.0)
 
     def forward(self, Z, work):
         Z *= 1 / 6

@@ -22,7 +22,7 @@ def clip_gradient(
 
 
 def gradient_norm(g: np.ndarray, kernels=numpy_kernels) -> float:
-    """Return the Euclidean norm; where the squares would overflow, those of g / max |g| do not."""
+    """Return the Euclidean norm; if the squares overflow, those of g / max |g| are used instead."""
     squares = kernels.sum_of_squares(g)
     if math.isfinite(squares):
         return math.sqrt(squares)

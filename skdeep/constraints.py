@@ -24,13 +24,13 @@ class Constraint(Component):
 def _columns_and_norms(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     W = w.reshape(-1, w.shape[-1]) if w.ndim > 1 else w[None, :]
     norms = np.sqrt(np.einsum("ij,ij->j", W, W))
-    # A division by infinity would make weights 0 without a word; NaN is noticed as divergence.
+    # A division by infinity would make weights 0 unnoticed; NaN is reported as divergence.
     norms[np.isinf(norms)] = np.nan
     return W, norms
 
 
 class MaxNorm(Constraint):
-    """||w|| <= max_value: longer ones are scaled down.
+    """||w|| <= max_value: longer columns are scaled down.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class MaxNorm(Constraint):
 
 
 class UnitNorm(Constraint):
-    """||w|| = 1, but for w = 0, which stays."""
+    """||w|| = 1; w = 0 stays 0."""
 
     def project(self, w):
         W, norms = _columns_and_norms(w)
@@ -56,7 +56,7 @@ class UnitNorm(Constraint):
 
 
 class MinMaxNorm(Constraint):
-    """min_value <= ||w|| <= max_value, approached by the share `rate` a step; w = 0 stays.
+    """min_value <= ||w|| <= max_value; each step covers the share `rate` of the way; w = 0 stays 0.
 
     Parameters
     ----------

@@ -17,7 +17,8 @@ from skdeep.activations import Identity, Logistic, ReLU, Tanh
 from skdeep.building.options import names
 from skdeep.estimators import MLPClassifier, MLPRegressor
 from skdeep.estimators.base import BaseMLP
-from skdeep.layers import Dense
+from skdeep.layers import Dense, Layer
+from skdeep.layers.operations import does_nothing_at_prediction, operations_of
 from skdeep.training.history import COLUMNS
 
 _OURS = {
@@ -153,19 +154,21 @@ def to_sklearn(model: BaseMLP) -> Any:
     return mlp
 
 
+def _is_plain(layer: Layer) -> bool:
+    """Whether scikit-learn has such a layer."""
+    is_dense = isinstance(layer, Dense) and operations_of(layer) is not None
+    return is_dense and layer.bias_ is not None and _activation_of(layer) is not None
+
+
 def _activation_of(layer: Dense) -> str | None:
     f = layer.activation_
     return "identity" if f is None else _ACTIVATIONS.get(type(f))
 
 
 def _lacking_layers(model: BaseMLP) -> list[str]:
-    """Return what is in the network, at prediction, that scikit-learn's has not."""
-    lacking = []
-    at_prediction = [x for x in model.network_.layers if not (x.is_random and type(x) is not Dense)]
-    for layer in at_prediction:
-        is_plain = type(layer) is Dense and layer.bias_ is not None and _activation_of(layer)
-        if not is_plain:
-            lacking.append(repr(layer))
+    """Return the parts of the network, at prediction, that scikit-learn's has not."""
+    at_prediction = [x for x in model.network_.layers if not does_nothing_at_prediction(x)]
+    lacking = [repr(layer) for layer in at_prediction if not _is_plain(layer)]
     if not lacking:
         kinds = list(dict.fromkeys(_activation_of(layer) for layer in at_prediction[:-1]))
         if len(kinds) > 1:

@@ -1,6 +1,6 @@
 """Initializers: each fills an array with first values, in place, from a Generator.
 
-A kernel has shape (fan_in, fan_out); numbers are drawn in float64 whatever the array's dtype, so
+A kernel has shape (fan_in, fan_out). Numbers are drawn in float64 whatever the array's dtype, so
 that float32 and float64 networks start from the same point.
 """
 
@@ -24,7 +24,7 @@ class Initializer(Component):
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Return (fan_in, fan_out); a vector has one input and one output an element."""
+    """Return (fan_in, fan_out); each element of a vector has one input and one output."""
     return (1, 1) if len(shape) < 2 else (shape[0], shape[-1])
 
 
@@ -71,13 +71,13 @@ class Normal(Initializer):
 
 
 class TruncatedNormal(Normal):
-    """w ~ N(mean, std^2), drawn again where it falls more than two standard deviations away.
+    """w ~ N(mean, std^2), drawn again if it falls more than two standard deviations away.
 
     Parameters
     ----------
     mean : float, default=0.0
     std : float, default=0.05
-        Of the normal before it is cut off.
+        The standard deviation of the normal distribution before it is cut off.
     """
 
     def fill(self, array, rng):
@@ -118,7 +118,7 @@ class VarianceScaling(Initializer):
     scale : float, default=1.0
     mode : {"fan_in", "fan_out", "fan_avg"}, default="fan_in"
     distribution : {"uniform", "normal", "truncated_normal"}, default="truncated_normal"
-        Every one has the variance given above.
+        The family of distributions to draw from. Each has the variance given above.
 
     References
     ----------
@@ -159,7 +159,7 @@ class VarianceScaling(Initializer):
 
 
 class Orthogonal(Initializer):
-    """W = gain * Q, with orthonormal columns (or rows, where there are fewer of them).
+    """W = gain * Q, with orthonormal columns, or rows if there are fewer rows than columns.
 
     Parameters
     ----------

@@ -1,9 +1,10 @@
 """Losses: the objective's data term and its gradient, on the raw outputs of a network.
 
 A loss owns its link, the function that turns raw outputs into predictions, so that the two can be
-fused into one stable step. Y and Z have one shape, (n_rows, n_outputs); `weight` is None or has
-one entry a row; `work` is scratch like Z. The value is sum_i weight_i * l_i / n_rows. Losses that
-are distances average over outputs; those that are likelihoods add up over outputs.
+fused into one stable step. Y and Z have shape (n_rows, n_outputs). `weight` is None or has one
+entry for each row. `work` is scratch of Z's shape and dtype. The value is
+sum_i weight_i * l_i / n_rows.
+Losses that are distances average over outputs; likelihoods are summed over outputs.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ from skdeep.kernels import numpy_kernels
 
 
 class Loss(Component):
-    """Base class: a subclass implements `value_and_grad`, and `output` where its link is not z.
+    """Base class: a subclass implements `value_and_grad`, and `output` if its link is not z.
 
     Attributes
     ----------
     task : {"classification", "regression"} or None
-        What it is for; None allows both.
+        The kind of problem that the loss is for; None allows both.
     gives_probabilities : bool
-        Whether `output` gives probabilities.
+        Whether `output` returns probabilities.
     link : str
         The name of the link.
     averages_outputs : bool
-        True divides by the number of outputs; False adds up over them.
+        Whether the loss is averaged over outputs; otherwise it is summed over them.
     """
 
     task: str | None = None
@@ -37,25 +38,25 @@ class Loss(Component):
     averages_outputs = False
 
     def value_and_grad(self, Y: np.ndarray, Z: np.ndarray, weight, work: np.ndarray) -> float:
-        """Return the loss; Z <- its derivative. Y is left as it is."""
+        """Return the loss; Z <- its derivative. Y is not changed."""
         raise NotImplementedError
 
     def output(self, Z: np.ndarray) -> None:
         """Z <- the predictions that the raw outputs stand for."""
 
     def check_targets(self, Y: np.ndarray) -> None:
-        """Raise ValueError where the loss is not defined for these targets."""
+        """Raise ValueError if the loss is not defined for these targets."""
 
     def best_constant(self, Y: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """Return raw outputs that stand for about the best prediction which is equal for all rows.
+        """Return the raw outputs of roughly the best constant prediction.
 
-        `weight` has one entry a row.
+        `weight` has one entry for each row.
         """
         return np.zeros(Y.shape[1])
 
 
 def _finish(losses: np.ndarray, weight, Z: np.ndarray, divisor: float) -> float:
-    """Weigh and average: return the value from the elements' losses; scale the gradient in Z."""
+    """Return the weighted sum of the elements' losses / divisor; scale the gradient in Z alike."""
     if weight is None:
         Z /= divisor
         return float(np.add.reduce(losses, axis=None)) / divisor
@@ -68,10 +69,10 @@ def _finish(losses: np.ndarray, weight, Z: np.ndarray, divisor: float) -> float:
 
 
 class ClassificationLoss(Loss):
-    """A loss over one logit (binary), one a label (multilabel) or one a class (multiclass).
+    """A loss over one logit (binary), a logit per label (multilabel) or per class (multiclass).
 
-    `multiclass` is set by the estimator before training. In a multiclass problem the rows of Y
-    are distributions over the classes; otherwise every element of Y lies in [0, 1].
+    The estimator sets `multiclass` before training. In a multiclass problem each row of Y is a
+    distribution over the classes; otherwise every element of Y lies in [0, 1].
     """
 
     task = "classification"
@@ -79,7 +80,7 @@ class ClassificationLoss(Loss):
 
 
 class ProbabilityLoss(ClassificationLoss):
-    """A classification loss whose link is the softmax, or for one logit a label the sigmoid."""
+    """A classification loss whose link is the softmax (multiclass) or the sigmoid (otherwise)."""
 
     gives_probabilities = True
 
@@ -94,7 +95,7 @@ class ProbabilityLoss(ClassificationLoss):
             expit(Z, out=Z)
 
     def best_constant(self, Y, weight):
-        # One row more, evenly spread over the classes, keeps the logarithms finite.
+        # One more row, spread evenly over the classes, keeps the logarithms finite.
         p = (_weighted_sum(Y, weight) + (1 / Y.shape[1] if self.multiclass else 0.5)) / (
             weight.sum() + 1
         )
@@ -104,7 +105,7 @@ class ProbabilityLoss(ClassificationLoss):
 class LogLoss(ProbabilityLoss):
     """l = -sum_k y_k log p_k (multiclass), else -sum_k (y_k log p_k + (1 - y_k) log(1 - p_k)).
 
-    Computed from logits, so it stays finite however sure the network is.
+    It is computed from logits, and so it stays finite even if the network is very sure.
     """
 
     compiled_as = "log_loss"
@@ -145,12 +146,14 @@ class BrierLoss(ProbabilityLoss):
 
 
 class FocalLoss(ProbabilityLoss):
-    """l = -sum_k y_k (1 - p_k)^gamma log p_k, plus the same for 1 - y_k where labels are apart.
+    """l = -sum_k y_k (1 - p_k)^gamma log p_k (multiclass).
+
+    In binary and multilabel problems -sum_k (1 - y_k) p_k^gamma log(1 - p_k) is added.
 
     Parameters
     ----------
     gamma : float, default=2.0
-        How much the loss turns away from what is already right; 0 is log_loss.
+        The larger gamma, the less rows count that are already predicted well; 0 is log_loss.
 
     References
     ----------
@@ -172,13 +175,13 @@ class FocalLoss(ProbabilityLoss):
 
     def _multiclass(self, Y, Z, work):
         gamma = self.gamma
-        numpy_kernels.log_softmax(Z, work)  # Z is log p, from here on
+        numpy_kernels.log_softmax(Z, work)  # from here on Z holds log p
         P = np.exp(Z)
-        # 1 - p, without the cancellation near p = 1, and never 0 where gamma < 1 divides by it
+        # 1 - p without cancellation near p = 1, and never 0, as gamma < 1 divides by it
         Q = np.maximum(-np.expm1(Z), np.finfo(Z.dtype).tiny)
         power = Q**gamma
         losses = -Y * power * Z
-        # d l / d log p_k, then through the softmax
+        # first dl / d log p_k, then the derivative through the softmax
         np.divide(power, Q, out=work)
         work *= gamma * P * Z
         work -= power
@@ -260,18 +263,18 @@ class RegressionLoss(Loss):
     Attributes
     ----------
     link : str
-        The output activation that goes with the loss unless the user gives another.
+        The output activation, unless the user gives another.
     needs_positive_output : bool
         Whether predictions must be above 0.
     center : float or None
-        The best constant prediction: this quantile of the targets; None is their mean.
+        The quantile of the targets that is the best constant prediction; None is their mean.
     """
 
     task = "regression"
     link = "identity"
     averages_outputs = True
     needs_positive_output = False
-    activation: Activation | None = None  # what `link` names; None for the identity
+    activation: Activation | None = None  # the function that `link` names; None is the identity
     center: float | None = None
 
     def best_constant(self, Y, weight):
@@ -282,7 +285,7 @@ class RegressionLoss(Loss):
         return _OUTPUT_INVERSES[self.link](best)
 
     def use_output_activation(self, name: str) -> None:
-        """Replace the loss's own link; "auto" keeps it."""
+        """Replace the link of the loss; "auto" restores the default."""
         self.link = type(self).link if name == "auto" else name
         if self.needs_positive_output and self.link not in POSITIVE_OUTPUTS:
             raise InvalidParameterError(
@@ -296,7 +299,7 @@ class RegressionLoss(Loss):
             self.activation.infer(Z, np.empty_like(Z))
 
     def pointwise(self, Y: np.ndarray, P: np.ndarray, work: np.ndarray):
-        """Return the elements' losses and their derivatives by P, in `work` and P, either way."""
+        """Return the elements' losses and their derivatives by P; one lies in `work`, one in P."""
         raise NotImplementedError
 
     def value_and_grad(self, Y, Z, weight, work):
@@ -316,12 +319,12 @@ class RegressionLoss(Loss):
 
 
 def _weighted_sum(Y: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    # The product of matrices would make a copy of Y in the dtype of the weights.
+    # A matrix product would copy Y to the dtype of the weights.
     return np.einsum("i,ij->j", weight, Y)
 
 
 def weighted_quantile(Y: np.ndarray, weight: np.ndarray, q: float) -> np.ndarray:
-    """Return for each column the smallest number that a share q of the weight is at or below."""
+    """Return for each column the smallest entry with a share q of the weight at or below it."""
     order = Y.argsort(axis=0)
     below = weight[order].cumsum(axis=0)
     reached = (below >= q * below[-1]).argmax(axis=0)
@@ -355,7 +358,7 @@ class AbsoluteError(RegressionLoss):
 
 
 class Huber(RegressionLoss):
-    """l = mean_k h(p_k - y_k): h(r) = r^2 / 2 where |r| <= delta, else delta (|r| - delta / 2).
+    """l = mean_k h(p_k - y_k): h(r) = r^2 / 2 if |r| <= delta, else delta (|r| - delta / 2).
 
     Parameters
     ----------
@@ -452,7 +455,7 @@ class PoissonLoss(RegressionLoss):
             )
 
     def pointwise(self, Y, P, work):
-        # Where y is 0 the ratio is 0, also for a p that is too small for a floating point number.
+        # If y is 0 the ratio is 0, even if p is too small for a floating-point number.
         work.fill(0)
         np.divide(Y, P, out=work, where=Y > 0)
         losses = xlogy(Y, work)
@@ -531,8 +534,8 @@ REGRESSION_LOSSES = {
     "quantile": QuantileLoss,
 }
 
-# What output activations make of the numbers that these return; of those out of their reach, what
-# lies near. A relu begins above 0, as below it does not learn.
+# Each returns the raw outputs for which the output activation gives p, or a number near p if p is
+# out of its reach. A relu begins above 0, since it does not learn below 0.
 _OUTPUT_INVERSES = {
     "identity": lambda p: p,
     "relu": lambda p: np.maximum(p, 0.1),

@@ -15,13 +15,13 @@ from skdeep.layers.folding import folded
 from skdeep.parameters import Parameter, ParameterVector
 from skdeep.schedules import Progress
 
-# Rows are predicted in blocks of about so many bytes of the widest layer, which keeps the
-# activations in the cache and the memory small.
+# Rows are predicted in blocks: the widest layer's outputs for a block take about this many bytes.
+# So the activations stay in the cache, and little memory is used.
 PREDICT_BLOCK_BYTES = 1 << 20
-# From so many rows on, folding batch norms into weights takes less time than it saves.
+# From this many rows on, folding batch norms into weights takes less time than it saves.
 FOLDING_ROWS = 256
-# What is believed of a network from a file: so many columns in all that no weight belongs to, and
-# so many layers.
+# Limits for a network from a file: the number of columns without a weight, over all layers, and the
+# number of layers.
 MOST_BARE_COLUMNS = 1 << 23
 MOST_LAYERS = 10_000
 TRAINING_ATTRIBUTES = (
@@ -31,23 +31,23 @@ TRAINING_ATTRIBUTES = (
 
 
 class Network:
-    """Layers, built for so many inputs, over one ParameterVector.
+    """Layers, built for a number of inputs, over one ParameterVector.
 
     Parameters
     ----------
     layers : list of Layer
-        Fresh ones: the network builds them and keeps them. The last has no activation, as the
-        loss, which owns the link, overwrites its outputs.
+        Layers that are not built yet: the network builds and keeps them. The last layer has no
+        activation, as the loss owns the link and overwrites the raw outputs.
     hidden_stops : sequence of int
-        hidden_stops[i] is the number of layers up to and including hidden layer i.
+        The number of layers up to and including hidden layer i, for each i.
     n_inputs : int
     dtype : numpy.dtype
     rng : numpy.random.Generator
-        Draws the first parameters.
+        Draws the first values of the parameters.
     prepare : callable or None
-        Called with the layers once they are built, before there are values: to freeze some.
+        Called with the layers after they are built and before they have values, to freeze some.
     values : ndarray or None
-        The values of all parameters, as an equal network has them; None draws them.
+        The values of all parameters, in the order of an equal network; None draws them.
     """
 
     def __init__(
@@ -79,35 +79,35 @@ class Network:
 
     @property
     def output_layer(self) -> Dense:
-        """The layer on top, that raw outputs come from."""
+        """The layer on top, which computes the raw outputs."""
         return self.layers[self.hidden_stops[-1]]
 
     def walk(self):
-        """Yield every layer, those inside others too."""
+        """Yield every layer, including layers inside other layers."""
         return self.chain.walk()
 
     @property
     def is_as_built(self) -> bool:
-        """Whether no layer was thawed since then."""
+        """Whether no layer was thawed since the network was built."""
         return self.parameters.n_trainable == self.n_trainable_as_built
 
     @property
     def accepts_sparse(self) -> bool:
-        """Whether rows may come as CSR matrices."""
+        """Whether the inputs may be a CSR matrix."""
         return self.chain.accepts_sparse
 
     def largest_product(self, n_rows: int) -> int:
-        """Return the multiplications of the largest matrix product for so many rows."""
+        """Return the number of multiplications in the largest matrix product for n_rows rows."""
         sizes = (p.size for p in self.parameters.parameters if p.kernel)
         return n_rows * max(sizes, default=0)
 
     def seconds_a_step(self, n_rows: int) -> float:
-        """Return about how long the NumPy kernels take for a step with so many rows."""
+        """Return roughly how many seconds the NumPy kernels take for a step with n_rows rows."""
         products = 3 * n_rows * sum(p.size for p in self.parameters.parameters if p.kernel)
         return 3e-5 * len(self.layers) + 3e-11 * products + 2e-9 * self.parameters.n_trainable
 
     def named_parameters(self) -> list[tuple[str, Parameter]]:
-        """Return the parameters with names that tell where in the network they are."""
+        """Return (name, parameter) pairs; a name tells the position in the network."""
         named = []
         for i, layer in enumerate(self.walk()):
             kind = f"{i}.{type(layer).__name__}"
@@ -119,10 +119,10 @@ class Network:
     def allocate(
         self, n_rows: int, rng: np.random.Generator | None, kernels: ModuleType | None = None
     ) -> None:
-        """Make the buffers for batches of at most so many rows.
+        """Make the buffers for batches of at most n_rows rows.
 
-        rng is for dropout and noise; None switches both off, for solvers that need an objective
-        that stays the same. The kernels are those of the environment, if none are given.
+        rng is for dropout and noise. None switches both off, for solvers that need a deterministic
+        objective. If no kernels are given, those of the environment are used.
         """
         self._kernels = kernels = kernels or choose(0.0)
         self.parameters.allocate()
@@ -137,11 +137,11 @@ class Network:
         self._following = [layer for layer in self.walk() if layer.take_progress()]
 
     def _layers_with(self, method: Callable) -> list[Layer]:
-        """Return the layers that have such a method of their own."""
+        """Return the layers whose class overrides this method of Layer."""
         return [x for x in self.walk() if getattr(type(x), method.__name__) is not method]
 
     def release(self) -> None:
-        """Drop the buffers."""
+        """Drop the buffers of training."""
         self.parameters.release()
         self.chain.release()
         for name in TRAINING_ATTRIBUTES:
@@ -162,16 +162,17 @@ class Network:
         return self.chain.forward(X)
 
     def backward(self, dZ: np.ndarray) -> None:
-        """Fill the gradients, from the loss's derivative by the raw outputs."""
+        """Fill the gradients, given the derivative of the loss by the raw outputs."""
         self.chain.backward(dZ)
         for layer in self._finishing:
             layer.finish_backward()
 
     def add_penalties(self, l1: float, l2: float) -> float:
-        """Add all penalties' gradients; return their values.
+        """Add the gradients of all penalties; return the sum of the penalties.
 
-        l1 * sum |w| + l2 / 2 * sum w^2 over all trainable kernels (the penalty `alpha`, divided
-        already by the number of rows), and what layers and parameters ask for themselves.
+        One penalty is l1 * sum |w| + l2 / 2 * sum w^2 over all trainable kernels: the penalty
+        `alpha`, already divided by the number of rows. The others are those of single parameters
+        and layers.
         """
         value = 0.0
         n = self.parameters.n_kernels
@@ -187,17 +188,17 @@ class Network:
         return value
 
     def apply_constraints(self) -> None:
-        """Project what has a constraint."""
+        """Project the parameters that have a constraint."""
         for p in self._constrained:
             p.constraint.project(p.value)
 
     # Prediction -----------------------------------------------------------------------------
 
     def infer(self, X, stop: int | None = None, start: int = 0) -> np.ndarray:
-        """Return the raw outputs, or those of the first `stop` layers; safe in many threads.
+        """Return the raw outputs, or the outputs of the first `stop` layers; thread-safe.
 
-        X may be dense or CSR, of any float dtype; it goes through in blocks of rows. Where it
-        comes from the first `start` layers, only those above them do something.
+        X may be dense or CSR, of any float dtype. It is processed in blocks of rows. If `start` is
+        given, X holds the outputs of the first `start` layers, and only the layers above run.
         """
         n_rows = X.shape[0]
         stop = len(self.layers) if stop is None else stop
@@ -219,32 +220,32 @@ class Network:
         return out
 
     def width_after(self, n_layers: int) -> int:
-        """Return the number of columns that come out of the first layers."""
+        """Return the number of outputs of the first n_layers layers."""
         return self.layers[n_layers - 1].n_outputs_ if n_layers else self.n_inputs
 
     # Counting -------------------------------------------------------------------------------
 
     def count(self, parameters: Sequence[Parameter] | None = None) -> tuple[int, int]:
-        """Return how many numbers there are, and how many of them train."""
+        """Return the number of parameters, and the number of those that train."""
         chosen = self.parameters.parameters if parameters is None else parameters
         return sum(p.size for p in chosen), sum(p.size for p in chosen if p.trainable)
 
     def rebuilt(self) -> Network:
-        """Return the same network, of which nothing is taken over but numbers and parameters.
+        """Return an equal network, made by the constructor from numbers and hyperparameters.
 
-        For a network from a file, in which anything may be written: what comes out is made by the
-        constructor, or there is a ValueError.
+        It is for a network from a file, which may hold anything. ValueError is raised if the
+        constructor can't make such a network.
         """
         layers, values = list(self.layers), self.parameters.values
         _check_amount(layers)
         twins: dict[int, Layer] = {}
         for layer in layers:
             arguments = layer.get_params(deep=False)
-            if "source" in arguments:  # the layer below whose weights it shares
+            if "source" in arguments:  # the layer below, whose weights this layer shares
                 arguments["source"] = twins[id(arguments["source"])]
             twins[id(layer)] = type(layer)(**arguments)
         if len(twins) < len(layers):
-            raise ValueError("a layer is there twice")
+            raise ValueError("a layer is in the network twice")
         flags = [(bool(p.frozen), float(p.multiplier)) for p in self.parameters.parameters]
 
         def prepare(built: list[Layer]) -> None:
@@ -253,7 +254,7 @@ class Network:
 
         left = MOST_BARE_COLUMNS + 4 * values.size - int(self.n_inputs)
         if left < 0:
-            raise ValueError("there are more columns than anything is learned from")
+            raise ValueError("there are more columns than weights can account for")
         with at_most_columns(left):
             network = Network(
                 list(twins.values()),
@@ -275,17 +276,17 @@ class Network:
 
 
 def hidden_groups(layers: Sequence[Layer], stops: Sequence[int]) -> list[list[Layer]]:
-    """Return the layers that each hidden layer is made of."""
+    """Return the layers of each hidden layer."""
     return [list(layers[a:b]) for a, b in zip([0, *stops], stops, strict=False)]
 
 
 def parameters_of(layers: Sequence[Layer]) -> list[Parameter]:
-    """Return the parameters of layers, and of those inside them."""
+    """Return the parameters of layers, and of the layers inside them."""
     return [p for layer in layers for part in layer.walk() for p in part.parameters_]
 
 
 def _check_amount(layers: Sequence[Layer]) -> None:
-    """Raise ValueError where layers, with those that they are to make, are too many."""
+    """Raise ValueError if there are too many layers, counting those inside others."""
     amounts: dict[int, int] = {}
 
     def amount(thing) -> int:
@@ -294,12 +295,12 @@ def _check_amount(layers: Sequence[Layer]) -> None:
         if not isinstance(thing, Layer):
             return 0
         if id(thing) not in amounts:
-            amounts[id(thing)] = MOST_LAYERS + 1  # of one that is inside itself
+            amounts[id(thing)] = MOST_LAYERS + 1  # a layer that is inside itself counts as too many
             inner = [v for name, v in thing.get_params(deep=False).items() if name != "source"]
             amounts[id(thing)] = 1 + amount(inner)
         return amounts[id(thing)]
 
     if not layers or not all(isinstance(layer, Layer) for layer in layers):
-        raise ValueError("there are no layers, or what is no layer among them")
+        raise ValueError("there are no layers, or not all of them are Layers")
     if amount(layers) > MOST_LAYERS:
-        raise ValueError("there are more layers than anybody has")
+        raise ValueError(f"there are more than {MOST_LAYERS} layers")

@@ -1,4 +1,4 @@
-"""Regularizers: penalties that are added to the loss as they are, with their gradients."""
+"""Regularizers: penalties, added to the loss without further scaling, and their gradients."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def test_the_look_inside(capsys, tmp_path):
     pytest.importorskip("matplotlib").use("Agg")
     example = runpy.run_path(str(ROOT / "examples" / "look_inside.py"))
     example["main"](str(tmp_path))
-    sound, ill = capsys.readouterr().out.split("The ill one")
+    sound, ill = capsys.readouterr().out.split("The ill network")
     assert "Nothing was found to be wrong." in sound
     assert "vanishing gradients" in ill
     assert len(list(tmp_path.glob("*.png"))) == 10

@@ -1,6 +1,6 @@
-"""Who competes: a table of names, and the base class of what trains and predicts.
+"""The contenders: a table of their names, and their base class.
 
-A contender's module imports its library, so it is imported in that contender's process only.
+The module of a contender imports its library, so it is imported only in the contender's process.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ LEARNING_RATE = 1e-3
 class Contender(ABC):
     """A program that trains a task's net on its data, with Adam.
 
-    All do the same: relu, rows shuffled in every epoch, softmax and cross-entropy, a penalty of
-    ALPHA / 2 * |kernel|^2 divided by the rows of a batch, as scikit-learn's MLP has it, and no
-    early stopping. All use the threads that they use by default.
+    All contenders use relu, rows shuffled in every epoch, softmax and cross-entropy, no early
+    stopping, and the penalty of scikit-learn's MLP: ALPHA / 2 * |kernel|^2 divided by the number
+    of rows in a batch. Each uses its default number of threads.
     """
 
     def __init__(self, task: Task, X: np.ndarray, y: np.ndarray):
@@ -35,22 +35,22 @@ class Contender(ABC):
 
     @abstractmethod
     def fit(self, n_epochs: int) -> list[float]:
-        """Train a new net; return what time.perf_counter says at the end of every epoch."""
+        """Train a new net; return the values of time.perf_counter() at the end of each epoch."""
 
     @abstractmethod
     def predict(self, X: np.ndarray) -> np.ndarray:
-        """Return probabilities for many rows, by the net that was trained last."""
+        """Return probabilities of many rows, predicted by the net that was trained last."""
 
     def predict_row(self, X: np.ndarray) -> np.ndarray:
-        """Return probabilities for one row, in the way that is fastest for one."""
+        """Return probabilities of one row, in the way that is fastest for a single row."""
         return self.predict(X)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a contender is, what it needs, and what it can do.
+    """The module, the requirements and the abilities of a contender.
 
-    `needs` are modules that have to be installed, `environment` is set in its process.
+    `needs` lists modules that have to be installed; `environment` is set in its process.
     """
 
     module: str
@@ -64,7 +64,7 @@ class Entry:
         return [name for name in self.needs if importlib.util.find_spec(name) is None]
 
     def load(self) -> type[Contender]:
-        """Import it."""
+        """Import the contender, and return its class."""
         return getattr(importlib.import_module(f"benchmarks.contenders.{self.module}"), self.cls)
 
 

@@ -1,4 +1,4 @@
-"""The matrix products alone: no program that calls BLAS for them is faster."""
+"""The matrix products alone: no program that computes them with BLAS is faster."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ ONE_OR_ALL = (1, None)
 class Floor(Contender):
     """Forward, all layers' gradients, and the gradients by the inputs of all layers but the first.
 
-    Nothing is gathered, added or updated. BLAS may use one thread, or all that it has: the floor is
-    the faster of the two.
+    Nothing is gathered, added or updated. The floor is the faster of two ways: BLAS with one
+    thread, and with all its threads.
     """
 
     def __init__(self, task, X, y):
         super().__init__(task, X, y)
         rng = np.random.default_rng(0)
-        # The scale keeps the numbers far from overflow and underflow, however deep the net.
+        # The scale keeps the numbers far from overflow and underflow in nets of any depth.
         self.W = [
             (rng.standard_normal((n_in, n_out)) / np.sqrt(n_in)).astype(task.dtype)
             for n_in, n_out in pairwise(task.widths)
@@ -36,7 +36,7 @@ class Floor(Contender):
         self.blas = ThreadpoolController().select(user_api="blas")
 
     def fit(self, n_epochs):
-        """Return the ends of epochs by a clock that stands still while the slower way is tried."""
+        """Return the ends of epochs, by a clock that stops while the slower way runs."""
         ends = [0.0]
         for _ in range(n_epochs):
             seconds = {n_threads: self._epoch(n_threads) for n_threads in ONE_OR_ALL}
@@ -53,7 +53,7 @@ class Floor(Contender):
         return A
 
     def _epoch(self, n_threads: int | None) -> float:
-        """Return its seconds."""
+        """Return the seconds that the function takes."""
         n_batches, n_last = divmod(self.task.n_rows, self.task.batch_size)
         last = [a[:n_last] for a in self.A]
         with self.blas.limit(limits=n_threads):

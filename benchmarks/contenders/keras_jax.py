@@ -11,7 +11,7 @@ from keras import layers
 
 from benchmarks.contenders import ALPHA, LEARNING_RATE, Contender
 
-# Steps in one call of the compiled function: it spares Keras a third of the time of small steps.
+# Steps in one call of the compiled function: this saves Keras a third of the time of small steps.
 STEPS_PER_CALL = 16
 PREDICT_ROWS = 1024
 
@@ -26,12 +26,12 @@ class _Ends(keras.callbacks.Callback):
 
 
 class KerasJax(Contender):
-    """A new net is compiled anew: in its first epoch, which is not timed."""
+    """Keras: each new net is compiled in its first epoch, which is not timed."""
 
     def __init__(self, task, X, y):
         super().__init__(task, X, y)
         keras.config.set_floatx(task.dtype)
-        keras.config.set_dtype_policy(task.dtype)  # else it stays that of an earlier task
+        keras.config.set_dtype_policy(task.dtype)  # otherwise it remains that of an earlier task
         jax.config.update("jax_enable_x64", task.dtype == "float64")
 
     def fit(self, n_epochs):
@@ -59,7 +59,7 @@ class KerasJax(Contender):
         return self.probabilities.predict(X, batch_size=PREDICT_ROWS, verbose=0)
 
     def predict_row(self, X):
-        # A call of the net itself is not compiled, and takes several times as long.
+        # A direct call of the net is not compiled, and takes several times as long.
         return np.asarray(self.probabilities.predict_on_batch(X))
 
     def _make_net(self) -> keras.Sequential:

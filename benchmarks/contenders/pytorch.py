@@ -1,4 +1,4 @@
-"""PyTorch: the usual loop by hand, with the default Adam and with the fused one."""
+"""PyTorch: the usual hand-written loop, with the default Adam and with the fused Adam."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class PyTorch(Contender):
         self.net = self._make_net().train()
         X, y = torch.from_numpy(self.X), torch.from_numpy(self.y)
         loss_of = nn.CrossEntropyLoss()
-        # Adam's weight_decay is the L2 penalty, added to the gradient. It is left to act on biases
-        # too: a second group of parameters, to spare them, would slow the optimizer down.
+        # Adam's weight_decay is the L2 penalty, added to the gradient. It acts on biases, too: a
+        # second group of parameters, to exclude them, would slow the optimizer down.
         adam = torch.optim.Adam(
             self.net.parameters(),
             lr=LEARNING_RATE,
@@ -63,6 +63,6 @@ class PyTorch(Contender):
 
 
 class PyTorchFused(PyTorch):
-    """The update of all parameters in one call."""
+    """PyTorch with the fused Adam, which updates all parameters in one call."""
 
     fused = True

@@ -1,4 +1,4 @@
-"""scikit-learn's MLPClassifier, and its check of the input alone."""
+"""scikit-learn's MLPClassifier, and its input validation alone."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from benchmarks.contenders import ALPHA, LEARNING_RATE, Contender
 
 
 class _TimedMLPClassifier(MLPClassifier):
-    """Writes down when epochs end.
+    """MLPClassifier that records the times at which epochs end.
 
-    scikit-learn has no callbacks. The difference between a long and a short fit would do too, but
-    with the noise of two fits in it; this is the same clock at the same place as for the others.
+    scikit-learn has no callbacks. The difference between a long and a short fit would contain the
+    noise of two fits. With this class the time is taken as for the other contenders.
     """
 
     def _update_no_improvement_count(self, *args):
@@ -26,7 +26,7 @@ class _TimedMLPClassifier(MLPClassifier):
 
 
 class ScikitLearn(Contender):
-    """`estimator` is the plain class, for searches."""
+    """scikit-learn; `estimator` is the plain class, for searches."""
 
     estimator = MLPClassifier
 
@@ -53,7 +53,7 @@ class ScikitLearn(Contender):
 
 
 class ValidateData(ScikitLearn):
-    """What every prediction of a scikit-learn estimator starts with, and nothing else."""
+    """Only the input validation with which every scikit-learn estimator starts to predict."""
 
     def predict(self, X):
         return validate_data(self.model, X, accept_sparse=("csr", "csc", "coo"), reset=False)

@@ -1,4 +1,4 @@
-"""skdeep's MLPClassifier; the environment of the process says with which kernels."""
+"""skdeep's MLPClassifier; the environment of the process chooses the kernels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Ends(Callback):
 
 
 class Skdeep(Contender):
-    """`estimator` is the class, for searches."""
+    """skdeep; `estimator` is the class, for searches."""
 
     estimator = MLPClassifier
 

@@ -316,6 +316,8 @@ class BaseMLP(
 
         None if the hyperparameters do not say: they were changed since, or weights were given.
         """
+        if not self.history_["loss"]:
+            return None
         start = copy.copy(self)
         start.random_state = 0 if self.random_state is None else copy.deepcopy(self.random_state)
         start.warm_start = False

@@ -1,4 +1,4 @@
-"""What a network does, and what ails it."""
+"""Tools that show how a network works, and diagnose why it does not."""
 
 from skdeep.inspection.diagnosis import Finding, Report, diagnose
 from skdeep.inspection.errors import BiasVarianceReport, bias_variance_report

@@ -1,4 +1,4 @@
-"""A doctor for networks: what is wrong, by which figure, and what to try."""
+"""A doctor for networks: findings, each with the figure that shows it and advice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from skdeep.inspection.findings import data, layers, training
 from skdeep.inspection.findings.case import Case, Finding
 from skdeep.inspection.statistics import LayerReport, model_targets
 
-# What follows from something that was found is not said beside it.
+# If a cause is found, the findings that follow from it are left out.
 FOLLOWS_FROM = {
     "too much regularization": {
         *("symmetric units", "dead units", "vanishing gradients", "exploding gradients"),
@@ -23,12 +23,12 @@ FOLLOWS_FROM = {
     "vanishing gradients": {"learning rate too high", "learning rate too low"},
     "saturated units": {"learning rate too low"},
 }
-# What does not keep a network from learning.
+# Findings that do not keep a network from learning.
 NO_CAUSES = {"class imbalance"}
 
 
 class Report:
-    """What `diagnose` found; prints as text, renders as HTML in a notebook.
+    """The findings of `diagnose`; prints as text, renders as HTML in a notebook.
 
     Attributes
     ----------
@@ -59,16 +59,16 @@ class Report:
 
 
 def diagnose(model: Any, X: Any, y: Any = None, X_val: Any = None, y_val: Any = None) -> Report:
-    """Look at a fitted model, and at the data that it was trained on.
+    """Examine a fitted model, and the data that it was trained on.
 
     Parameters
     ----------
     model : fitted estimator of skdeep
-        Of a Pipeline, the last step.
+        If the model is a Pipeline, give its last step.
     X, y : training data
-        As the model was given them, so after the steps before it in a Pipeline.
+        The data that the model was fitted to. In a Pipeline, the output of the steps before it.
     X_val, y_val : validation data or None, default=None
-        With them it is told whether the model overfits.
+        Needed to find out whether the model overfits.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def diagnose(model: Any, X: Any, y: Any = None, X_val: Any = None, y_val: Any = 
     if (X_val is None) != (y_val is None):
         raise ValueError("X_val and y_val belong together; give both, or neither.")
     if y is None:
-        raise ValueError("diagnose needs y: without targets there are no gradients to look at.")
+        raise ValueError("diagnose needs y: without targets there are no gradients to examine.")
     case = Case(model, X, y, X_val, y_val)
     found = [
         *data.inputs(case),
@@ -99,7 +99,7 @@ def diagnose(model: Any, X: Any, y: Any = None, X_val: Any = None, y_val: Any = 
 def _without_what_follows(found: list[Finding]) -> list[Finding]:
     kinds = {finding.kind for finding in found}
     explained: set[str] = set()
-    for cause, consequences in FOLLOWS_FROM.items():  # the furthest back first
+    for cause, consequences in FOLLOWS_FROM.items():  # first causes first
         if cause in kinds - explained:
             explained |= consequences
     return [finding for finding in found if finding.kind not in explained]

@@ -1,4 +1,4 @@
-"""Is it bias, or variance?"""
+"""Bias and variance, from the errors on training and validation data."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ ADVICE = {
     "high bias": "a larger network, more epochs, another architecture, less regularization",
     "high variance": "more data, dropout, batch norm, weight decay, early stopping, fewer units",
     "high bias and high variance": "a larger network first, then more data or regularization",
-    "neither": "nothing: both errors are where they can be",
+    "neither": "nothing: both errors are as low as can be expected",
 }
 
 
 @dataclass
 class BiasVarianceReport:
-    """What the errors on training and validation data say.
+    """Bias and variance, and the advice that follows from them.
 
     Attributes
     ----------
     bias : float
-        The training error above the Bayes error.
+        The training error minus the Bayes error.
     variance : float
-        The validation error above the training error.
+        The validation error minus the training error.
     verdict : str
         "high bias", "high variance", "high bias and high variance" or "neither".
     advice : str
@@ -37,7 +37,7 @@ class BiasVarianceReport:
     def __str__(self) -> str:
         return (
             f"bias {self.bias:.1%}, variance {self.variance:.1%}: {self.verdict}\n"
-            f"what helps: {self.advice}"
+            f"advice: {self.advice}"
         )
 
 
@@ -55,9 +55,9 @@ def bias_variance_report(
     train_error, validation_error : float
         Shares of rows that are wrong, or any other error for which 0 is perfect and 1 is bad.
     bayes_error : float, default=0.0
-        What nobody can do better than: that of people, or of noise in the labels.
+        The lowest error that is possible, estimated from people's errors or noise in the labels.
     tolerance : float, default=0.03
-        More than this is high.
+        Bias or variance above this value is high.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def bias_variance_report(
     >>> from skdeep.inspection import bias_variance_report
     >>> print(bias_variance_report(0.01, 0.11))
     bias 1.0%, variance 10.0%: high variance
-    what helps: more data, dropout, batch norm, weight decay, early stopping, fewer units
+    advice: more data, dropout, batch norm, weight decay, early stopping, fewer units
     """
     limit = Limit(0)
     given = {

@@ -1,4 +1,4 @@
-"""Gradients held against finite differences, for parts of one's own."""
+"""Comparison of gradients with finite differences, for authors of layers, losses and the like."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ import numpy as np
 from skdeep.inspection.probing import Probe
 from skdeep.inspection.statistics import model_targets
 from skdeep.network import Network
-from skdeep.reports.table import html_table, number, text_table
+from skdeep.reports.table import Table, number
 
 
-class GradientCheck:
-    """How far gradients are from finite differences, parameter by parameter.
+class GradientCheck(Table):
+    """The differences between gradients and finite differences, for each parameter.
 
     Attributes
     ----------
     errors : dict of float
-        By parameter: the largest difference, relative to the gradient's size.
+        The largest difference, relative to the size of the gradient, by name of the parameter.
     tolerance : float
     passed : bool
-        Whether all errors are within it.
+        Whether all errors are within the tolerance.
     """
+
+    header = ("Parameter", "Relative error", "")
 
     def __init__(self, errors: dict[str, float], tolerance: float):
         self.errors = errors
@@ -39,30 +41,22 @@ class GradientCheck:
             for name, error in self.errors.items()
         ]
 
-    def __str__(self) -> str:
-        return text_table(("Parameter", "Relative error", ""), self._cells())
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return html_table(("Parameter", "Relative error", ""), self._cells())
-
 
 def check_gradients(
     model: Any, X: Any, y: Any = None, *, n_checked: int = 20, tolerance: float = 1e-4
 ) -> GradientCheck:
     """Compare the gradient of a fitted model's objective with finite differences.
 
-    For those who write layers, losses, activations or regularizers of their own. It is done in
-    float64, on a copy, without dropout and noise.
+    This is for authors of layers, losses, activations or regularizers. The comparison is made in
+    float64, on a copy of the model, without dropout and noise.
 
     Parameters
     ----------
     model : fitted estimator of skdeep
     X, y : data as fit takes them
-        Of more than 50 rows 50 are drawn.
+        If there are more than 50 rows, 50 of them are drawn.
     n_checked : int, default=20
-        Numbers that are checked of every parameter.
+        The number of elements of each parameter that are checked.
     tolerance : float, default=1e-4
 
     Returns
@@ -76,7 +70,7 @@ def check_gradients(
     gradients = {
         name: p.grad.copy() for name, p in network.named_parameters() if p.grad is not None
     }
-    # Batch norm moves its statistics in the training pass, which does not depend on them.
+    # Batch norm updates its statistics in the training pass, which does not depend on them.
     rng = np.random.default_rng(0)
     errors = {}
     for name, p in network.named_parameters():
@@ -87,7 +81,7 @@ def check_gradients(
         found = np.array([_differences(probe, flat, i) for i in chosen])
         central, bend, noise = found.T
         scale = max(np.abs(gradient).max(), np.abs(central).max(), noise.max())
-        # At a kink, like that of a ReLU at 0, there is no derivative to compare with.
+        # At a kink, such as that of ReLU at 0, there is no derivative to compare with.
         is_smooth = bend <= tolerance * scale + 4 * noise
         off = np.maximum(np.abs(central - gradient[chosen]) - 4 * noise, 0)
         errors[name] = float(off[is_smooth].max(initial=0.0) / scale)
@@ -96,7 +90,7 @@ def check_gradients(
 
 
 def _differences(probe: Probe, flat: np.ndarray, i: int) -> tuple[float, float, float]:
-    """Return the central difference, how far those of both sides are apart, and their noise."""
+    """Return the central difference, the gap between the one-sided differences, and the noise."""
     h = 1e-6 * max(1.0, abs(flat[i]))
     before, values = flat[i], []
     for step in (h, 0.0, -h):

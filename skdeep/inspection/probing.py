@@ -1,4 +1,4 @@
-"""A copy of a fitted model to try things on: the model itself stays as it is."""
+"""A copy of a fitted model for experiments, which leave the model itself unchanged."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from sklearn.utils.validation import check_is_fitted
 from skdeep.estimators.base import BaseMLP
 from skdeep.kernels import numpy_kernels
 
-# So many rows say enough about gradients and activations.
+# This many rows are enough to judge gradients and activations.
 MOST_ROWS = 2000
 
 
 class Probe:
-    """A model's network, copied, with data that are ready for it.
+    """A copy of a model's network, with data in the form that the network takes.
 
     Parameters
     ----------
     model : fitted estimator of skdeep
     X, y : data as the model's fit takes them; y may be None
     most_rows : int
-        Of more rows so many are drawn.
+        If there are more rows, this many are drawn.
     """
 
     def __init__(self, model: Any, X: Any, y: Any = None, most_rows: int = MOST_ROWS):
         if not isinstance(model, BaseMLP):
             raise TypeError(
-                f"{type(model).__name__} is not allowed; give a fitted estimator of skdeep. Of a "
-                "Pipeline give the last step, and data that went through the steps before."
+                f"{type(model).__name__} is not allowed; give a fitted estimator of skdeep. For "
+                "a Pipeline give its last step, and the data that the steps before it return."
             )
         check_is_fitted(model, "network_")
         self.model = model
@@ -52,12 +52,12 @@ class Probe:
         self.X = self.X.astype(dtype, copy=False)
 
     def train_pass(self) -> np.ndarray:
-        """Run the training pass, without what is random; return the raw outputs."""
+        """Run the training pass without random numbers; return the raw outputs."""
         self.network.allocate(len(self.rows), None, numpy_kernels)
         return self.network.forward(self.X)
 
     def objective(self) -> float:
-        """Return the loss with all penalties, and fill the gradients."""
+        """Return the loss plus all penalties, and fill the gradients."""
         Z = self.train_pass().copy()
         model, n_rows = self.model, len(self.rows)
         value = self.loss.value_and_grad(self.Y, Z, None, np.empty_like(Z))

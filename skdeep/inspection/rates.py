@@ -1,4 +1,4 @@
-"""Which learning rate? A sweep from small to large."""
+"""A sweep over learning rates, from small to large, to choose one."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class RangeTest:
     Attributes
     ----------
     rates, losses : ndarray
-        One entry a step; losses are smoothed.
+        The learning rate and the smoothed loss of each step.
     suggestion : float
-        A tenth of the rate at which the loss was lowest.
+        A tenth of the rate with the lowest smoothed loss.
     """
 
     rates: np.ndarray
@@ -59,7 +59,7 @@ class _Sweep(Schedule):
 
 
 class _Record(Callback):
-    """Keeps the rate and the loss of each step; ends the sweep where the loss has run away."""
+    """Record the rate and the loss of each step; end the sweep if the loss explodes."""
 
     def __init__(self, n_steps: int = 100):
         self.n_steps = n_steps
@@ -89,20 +89,20 @@ def learning_rate_range_test(
     n_steps: int = 150,
     smoothing: float = 0.9,
 ) -> RangeTest:
-    """Train a copy for a few steps, with a rate that grows from step to step.
+    """Train a copy of a model for a few steps, with a rate that grows from step to step.
 
-    The model, fitted or not, stays as it is. A fitted one is where the sweep begins.
+    The model is not changed. If it is fitted, the sweep begins with its weights.
 
     Parameters
     ----------
     model : estimator of skdeep
     X, y : data as fit takes them
     lowest, highest : float, default=1e-6, 10.0
-        The rates of the first and the last step.
+        The rates of the first and of the last step.
     n_steps : int, default=150
-        The sweep ends sooner where the loss has run away.
+        The number of steps. The sweep ends earlier if the loss explodes.
     smoothing : float, default=0.9
-        What a loss takes over from the one before.
+        The share of the running average that the next step keeps; 0 does not smooth.
 
     Returns
     -------
@@ -137,7 +137,7 @@ def learning_rate_range_test(
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # How a sweep that went far enough ends.
+        # A sweep that went far enough ends with one of these.
         with contextlib.suppress(_EndOfSweepError, DivergenceError):
             trial.fit(X, model_targets(model, X, y))
     rates, losses = np.array(record.rates_), _smoothed(record.losses_, smoothing)
@@ -147,7 +147,7 @@ def learning_rate_range_test(
 
 
 def _smoothed(losses: list[float], share: float) -> np.ndarray:
-    """Return a running average, without the bias of its beginning."""
+    """Return the running average, corrected for its start at 0."""
     average, smoothed = 0.0, []
     for i, loss in enumerate(losses, 1):
         average = share * average + (1 - share) * loss

@@ -1,4 +1,4 @@
-"""What the layers of a network put out, and how large their weights are."""
+"""Statistics of the outputs, weights and gradients of a network's layers."""
 
 from __future__ import annotations
 
@@ -7,47 +7,39 @@ from typing import Any
 
 import numpy as np
 
-from skdeep import activations
+from skdeep.activations import Activation
 from skdeep.inspection.probing import Probe
-from skdeep.layers import Activation, Dense, Layer
-from skdeep.reports.table import html_table, number, text_table
+from skdeep.layers import Dense, Layer
+from skdeep.reports.table import Table, number
 
-#: Activations whose units can be off for good: they put out 0, with a slope of 0.
-WITH_DEAD_UNITS = (activations.ReLU, activations.ThresholdedReLU)
-#: Activations that level off at both ends, and between which values they lie.
-LEVELLING_OFF = {
-    activations.Logistic: (0.0, 1.0),
-    activations.Tanh: (-1.0, 1.0),
-    activations.Softsign: (-1.0, 1.0),
-    activations.HardSigmoid: (0.0, 1.0),
-}
-# A unit is saturated where it lies within this share of the range from one of its ends, ...
+# A unit is saturated if its outputs lie within this share of the range from one of its ends, ...
 SATURATED_WITHIN = 0.01
 # ... for more than this share of the rows.
 SATURATED_ROWS = 0.9
-# Within this share of the range from one of its ends, an output is near it: the slope is small.
+# An output is near an end of the range if it is within this share of the range from that end.
 NEAR_WITHIN = 0.05
 
 
 @dataclass
 class LayerRow:
-    """Figures of one layer with an activation.
+    """Statistics of one layer with an activation.
 
     Attributes
     ----------
     name : str
     n_units : int
     mean, std : float
-        Of what it puts out.
+        Mean and standard deviation of the outputs.
     dead, saturated : float
-        Shares of its units; 0 where its activation has no such units.
+        Shares of dead and of saturated units; 0 if the activation can't have such units.
     near_ends : float
-        The share of all that it puts out that is near an end of the activation's range; 0 if the
+        The share of the outputs that are near an end of the activation's range; 0 if the
         activation does not level off at both ends.
     weight_norm : float
-        NaN for an activation without weights of its own.
+        The norm of the layer's weights. An activation layer has those of the dense layer below;
+        NaN if there is none.
     gradient_rms : float
-        Root of the mean squared gradient of its weights; NaN without y.
+        The root of the mean squared gradient of these weights; NaN without y.
     outputs : ndarray of shape (n_rows, n_units)
     """
 
@@ -63,13 +55,13 @@ class LayerRow:
     outputs: np.ndarray
 
 
-class LayerReport:
-    """Figures of all layers; prints as a table, renders as HTML in a notebook.
+class LayerReport(Table):
+    """Statistics of all layers; prints as a table, renders as HTML in a notebook.
 
     Attributes
     ----------
     layers : list of LayerRow
-        From the bottom; the last is the output layer.
+        The layers from the bottom up; the last is the output layer.
     """
 
     header = (
@@ -90,25 +82,17 @@ class LayerReport:
             for row in self.layers
         ]
 
-    def __str__(self) -> str:
-        return text_table(self.header, self._cells())
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return html_table(self.header, self._cells())
-
 
 def layer_statistics(model: Any, X: Any, y: Any = None) -> LayerReport:
-    """Return what each layer puts out for these rows, and how large its weights are.
+    """Return statistics of each layer's outputs for these rows, its weights and gradients.
 
     Parameters
     ----------
     model : fitted estimator of skdeep
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Of more than 2,000 rows so many are drawn.
+        If there are more than 2,000 rows, 2,000 of them are drawn.
     y : array-like or None, default=None
-        With it there are gradients too.
+        The targets. Without them there are no gradients.
 
     Returns
     -------
@@ -119,40 +103,37 @@ def layer_statistics(model: Any, X: Any, y: Any = None) -> LayerReport:
     for layer in layers:
         outputs.append(layer.infer(outputs[-1]))
     if probe.Y is not None:
-        probe.objective()  # it moves the statistics of batch norms, so it comes second
+        probe.objective()  # it changes the statistics of batch norms, so it runs second
     return LayerReport(
         [
             _row(i, layer, outputs[i + 1], _weights_before(layers, i))
             for i, layer in enumerate(layers)
-            if isinstance(layer, (Dense, Activation)) and not _is_followed_up(layers, i)
+            if _has_row(layers, i)
         ]
     )
 
 
 def model_targets(model: Any, X: Any, y: Any) -> Any:
-    """Return y, or X of an autoencoder, whose targets its inputs are."""
+    """Return y, or X if the model is an autoencoder, whose targets are its inputs."""
     return X if not hasattr(model, "predict") and hasattr(model, "inverse_transform") else y
 
 
-def function_of(layer: Layer) -> Any:
-    """Return the activation of a layer, None where it has none."""
-    return getattr(layer, "activation_", None) or getattr(layer, "function_", None)
-
-
-def _is_followed_up(layers: list[Layer], i: int) -> bool:
-    """Whether a dense layer's activation is a layer of its own, behind others."""
-    if isinstance(layers[i], Activation) or function_of(layers[i]) is not None:
+def _has_row(layers: list[Layer], i: int) -> bool:
+    """Whether layer i has an activation, or is a dense layer that no activation layer follows."""
+    if layers[i].activation_function is not None:
+        return True
+    if not isinstance(layers[i], Dense):
         return False
     for layer in layers[i + 1 :]:
-        if isinstance(layer, Activation):
-            return True
         if isinstance(layer, Dense):
+            return True
+        if layer.activation_function is not None:
             return False
-    return False
+    return True
 
 
 def _weights_before(layers: list[Layer], i: int) -> Any | None:
-    """Return the kernel that belongs to layer i: its own, or that of the dense layer before."""
+    """Return the nearest dense layer at or below layer i, or None."""
     for layer in layers[i::-1]:
         if isinstance(layer, Dense):
             return layer
@@ -160,7 +141,7 @@ def _weights_before(layers: list[Layer], i: int) -> Any | None:
 
 
 def _row(i: int, layer: Layer, A: np.ndarray, dense: Dense | None) -> LayerRow:
-    f = function_of(layer)
+    f = layer.activation_function
     shown = type(f).__name__ if f is not None else "linear"
     kernel = getattr(dense, "kernel_", None)
     gradient = None if kernel is None else kernel.grad
@@ -169,7 +150,7 @@ def _row(i: int, layer: Layer, A: np.ndarray, dense: Dense | None) -> LayerRow:
         n_units=A.shape[1],
         mean=float(A.mean()),
         std=float(A.std()),
-        dead=float((A == 0).all(axis=0).mean()) if isinstance(f, WITH_DEAD_UNITS) else 0.0,
+        dead=float((A == 0).all(axis=0).mean()) if f is not None and f.units_can_die else 0.0,
         saturated=float((_near_ends(A, f, SATURATED_WITHIN).mean(axis=0) > SATURATED_ROWS).mean()),
         near_ends=float(_near_ends(A, f, NEAR_WITHIN).mean()),
         weight_norm=np.nan if dense is None else float(np.linalg.norm(dense.weights)),
@@ -178,10 +159,10 @@ def _row(i: int, layer: Layer, A: np.ndarray, dense: Dense | None) -> LayerRow:
     )
 
 
-def _near_ends(A: np.ndarray, f: Any, within: float) -> np.ndarray:
+def _near_ends(A: np.ndarray, f: Activation | None, within: float) -> np.ndarray:
     """Return which outputs lie within this share of the activation's range from its ends."""
-    if type(f) not in LEVELLING_OFF:
+    if f is None or f.levels_off_at is None:
         return np.zeros(A.shape, bool)
-    low, high = LEVELLING_OFF[type(f)]
+    low, high = f.levels_off_at
     margin = within * (high - low)
     return (low + margin >= A) | (high - margin <= A)

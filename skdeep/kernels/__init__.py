@@ -1,8 +1,8 @@
 """The hot inner loops, in two sets with one interface: `numpy_kernels` and `numba_kernels`.
 
-A run of training chooses a set when it begins (`choose`), and hands it down to its layers, its
-optimizer and its batches; nothing else knows which one runs. The NumPy set is the reference, and
-what predictions are made with, so that they do not depend on what is installed.
+A training run chooses a set when it begins (`choose`), and passes it to its layers, its optimizer
+and its batches. No other code knows which set runs. The NumPy set is the reference. Predictions are
+always made with it, so that they do not depend on the packages that are installed.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ __all__ = ["choose", "draw_seed", "numpy_kernels", "set_kernels"]
 
 ENVIRONMENT_VARIABLE = "SKDEEP_KERNELS"
 CHOICES = ("auto", "numba", "numpy")
-# A run that takes NumPy less than this is over before numba would be imported. What decides is the
-# size of the run alone, never what ran before it: the same fit gives the same model everywhere.
+# A run that takes NumPy less than this would end before numba is imported. Only the size of a run
+# decides, never the runs before it, so that a fit gives the same model everywhere.
 SHORTEST_RUN_SECONDS = 0.05
-# Where compiled code can't be kept on disk, it has to be worth compiling in every process.
+# If compiled code can't be kept on disk, the run has to be worth compiling it in every process.
 SECONDS_OF_COMPILING = 30.0
 
 
 def set_kernels(name: str) -> None:
-    """Choose the kernels that train networks, in this process and in those it starts.
+    """Choose the kernels that train networks, in this process and in the processes it starts.
 
     Parameters
     ----------
     name : {"auto", "numba", "numpy"}
-        "auto", the default, takes numba where it is installed and the run is long enough for it to
-        pay. The environment variable SKDEEP_KERNELS says the same.
+        The kernels. "auto", the default, uses numba if it is installed and the run is long enough
+        to benefit. The environment variable SKDEEP_KERNELS takes the same values.
     """
     _check(name, "set_kernels")
     if name == "numba":
         _import_numba_kernels()
-    # The environment is what processes that are started later, joblib's workers too, inherit.
+    # Processes that are started later, such as joblib's workers, inherit the environment.
     os.environ[ENVIRONMENT_VARIABLE] = name
 
 
 def choose(seconds_in_numpy: float) -> ModuleType:
-    """Return the set of kernels for a run that would take the NumPy set so long."""
+    """Return the set of kernels for a run that takes the NumPy set this many seconds."""
     name = os.environ.get(ENVIRONMENT_VARIABLE) or "auto"
     _check(name, f"the environment variable {ENVIRONMENT_VARIABLE}")
     if name == "numba":
@@ -79,19 +79,19 @@ def _check(name: str, what: str) -> None:
 def _import_numba_kernels() -> ModuleType:
     try:
         with _interrupted_afterwards():
-            import_module("numba")  # ahead of what it needs itself: is it there at all?
+            import_module("numba")  # before the package that uses it: is numba installed at all?
             from skdeep.kernels import numba_kernels
     except ImportError as error:
         raise ImportError(
             'The compiled kernels need numba: pip install numba. The extra "fast" of '
-            f"scikit-deep has it. With the kernels 'numpy' all works without it. ({error})"
+            f"scikit-deep has it. The kernels 'numpy' do without it. ({error})"
         ) from error
     return numba_kernels
 
 
 @contextmanager
 def _interrupted_afterwards():
-    """Let Ctrl-C wait: in the middle of an import it would leave half a package behind."""
+    """Delay Ctrl-C: during an import it would leave a half-imported package."""
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
@@ -107,5 +107,5 @@ def _interrupted_afterwards():
 
 
 def draw_seed(rng) -> int:
-    """Return 63 random bits: what kernels that draw random numbers take for a seed."""
+    """Return 63 random bits: the seed of a kernel that draws random numbers."""
     return rng.bit_generator.random_raw() >> 1

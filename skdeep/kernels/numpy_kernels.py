@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-# Below the size at which OpenBLAS splits a dot product over threads: the order of summation, and
-# so the last bit of the result, must not depend on how many threads there are.
+# Below the size from which OpenBLAS splits a dot product over threads: the order of summation, and
+# so the last bit of the result, must not depend on the number of threads.
 DOT_BLOCK = 8192
-# What the cache holds of a few arrays at once.
+# The number of elements of which the cache holds a few arrays at once.
 BLOCK = 32768
 
 
@@ -37,7 +37,7 @@ def column_sums(A: np.ndarray, out: np.ndarray) -> None:
 
 
 def sum_of_squares(x: np.ndarray) -> float:
-    """Return the squared norm of a 1-D array, the same for any number of threads."""
+    """Return the squared norm of a 1-D array; it does not depend on the number of threads."""
     if x.size <= DOT_BLOCK:
         return float(np.dot(x, x))
     total = 0.0
@@ -50,8 +50,8 @@ def sum_of_squares(x: np.ndarray) -> float:
 def add_scaled(y: np.ndarray, a: float, x: np.ndarray) -> None:
     """Do y <- y + a * x for 1-D arrays.
 
-    SciPy's axpy would do, but SciPy brings a BLAS of its own, whose threads and those of NumPy's
-    get in each other's way.
+    SciPy's axpy does this too. But SciPy has a BLAS of its own, whose threads compete with those
+    of NumPy's BLAS.
     """
     work = np.empty(min(BLOCK, x.size), x.dtype)
     for start in range(0, x.size, BLOCK):
@@ -108,7 +108,7 @@ def softmax_cross_entropy(Y, Z: np.ndarray, weight, work: np.ndarray) -> float:
 
 
 def gather_one_hot(codes: np.ndarray, rows, on: float, off: float, out: np.ndarray) -> None:
-    """Write one row a code: `on` in the code's column, `off` in all others."""
+    """Write one row per code: `on` in the code's column, `off` in all others."""
     out.fill(off)
     out[np.arange(len(out)), codes[rows]] = on
 
@@ -127,10 +127,10 @@ def scale(g: np.ndarray, factor: float) -> None:
 
 
 def _hashes(start: int, stop: int, seed: int) -> np.ndarray:
-    """Return 32 random bits for each number of a range: a function of it and of a seed's 64 bits.
+    """Return 32 random bits for each number of a range, computed from it and a 64-bit seed.
 
-    A counter in place of a generator's state makes the numbers independent of the order in which
-    they are drawn, so that compiled kernels and any number of threads draw the same.
+    As there is no generator with a state, the numbers do not depend on the order in which they are
+    drawn. So compiled kernels draw the same numbers, with any number of threads.
     """
     x = np.arange(start, stop).astype(np.uint32)
     x *= np.uint32(0x9E3779B1)
@@ -145,7 +145,7 @@ def _hashes(start: int, stop: int, seed: int) -> np.ndarray:
 
 
 def _units(start: int, stop: int, seed: int, offset: float, dtype) -> np.ndarray:
-    """Return (b + offset) / 2^24 for a range, b the upper 24 bits of its hashes."""
+    """Return (b + offset) / 2^24 for each number of a range, b the upper 24 bits of its hash."""
     u = (_hashes(start, stop, seed) >> np.uint32(8)).astype(dtype)
     u += offset
     u *= 2.0**-24
@@ -222,7 +222,7 @@ def batch_norm_forward(
     X_hat,
     Y,
 ) -> None:
-    """Normalise with the batch's own statistics, and move the running ones.
+    """Normalise with the statistics of the batch, and update the running statistics.
 
     Fills mean, variance, inverse_std, X_hat = (X - mean) * inverse_std, Y = gamma * X_hat + beta;
     running <- keep * running + (1 - keep) * batch.
@@ -241,7 +241,7 @@ def batch_norm_forward(
 
 
 def normalize(X, mean, variance, epsilon, gamma, beta, inverse_std, X_hat, Y) -> None:
-    """Normalise with statistics that are there; fill inverse_std, X_hat and Y."""
+    """Normalise with the given statistics; fill inverse_std, X_hat and Y."""
     np.add(variance, epsilon, out=inverse_std)
     np.sqrt(inverse_std, out=inverse_std)
     np.reciprocal(inverse_std, out=inverse_std)
@@ -252,7 +252,7 @@ def normalize(X, mean, variance, epsilon, gamma, beta, inverse_std, X_hat, Y) ->
 
 
 def batch_norm_backward(dY, X_hat, gamma, inverse_std, d_gamma, d_beta, work) -> None:
-    """Fill d_gamma and d_beta; dY <- dX, for statistics that came from the batch itself."""
+    """Fill d_gamma and d_beta; dY <- dX, if the statistics are those of the batch."""
     np.multiply(dY, X_hat, out=work)
     np.add.reduce(work, axis=0, out=d_gamma)
     np.add.reduce(dY, axis=0, out=d_beta)
@@ -263,7 +263,7 @@ def batch_norm_backward(dY, X_hat, gamma, inverse_std, d_gamma, d_beta, work) ->
     dY *= gamma * inverse_std
 
 
-# What is bound once for a run of training ---------------------------------------------------
+# Functions that are bound once for a training run --------------------------------------------
 
 
 def bind_activation(f, n_units: int, dtype):
@@ -291,7 +291,7 @@ def bind_activation(f, n_units: int, dtype):
 
 
 def bind_dense(f, n_rows: int, n_inputs: int, n_units: int, dtype):
-    """Return (forward, backward) of a dense layer, for batches of at most so many rows.
+    """Return (forward, backward) of a dense layer, for batches of at most n_rows rows.
 
     - forward(X, W, b, Y, Z, work): Y <- f(X W + b), and Z as in bind_activation
     - backward(X, dA, A, Z, work, W, dW, db, dX): dA <- dA * f'; fill dW, db and dX, each of which
@@ -359,7 +359,7 @@ def bind_update(optimizer, segments, dtype):
 
 
 def bind_rows(X, batch_size: int, dtype, stays_sparse: bool):
-    """Return gather(rows), which returns those rows of X; they are good until the next call."""
+    """Return gather(rows), which returns these rows of X; they are valid until the next call."""
     if stays_sparse:
         return lambda rows: X[rows]
     buffer = np.empty((batch_size, X.shape[1]), dtype)

@@ -1,4 +1,4 @@
-"""Layers, for hidden stacks spelled out with `layers=[...]`."""
+"""Layers, for hidden layers that are listed with `layers=[...]`."""
 
 from skdeep.layers.activation import Activation
 from skdeep.layers.activity import ActivityRegularization

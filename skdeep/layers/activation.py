@@ -1,4 +1,4 @@
-"""An activation as a layer of its own, for where it can't be fused into the dense layer."""
+"""An activation as a layer of its own, for cases in which a dense layer can't apply it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from skdeep._component import resolve
 from skdeep.activations import ACTIVATIONS
 from skdeep.activations import Activation as ActivationFunction
 from skdeep.layers.base import Layer, rows
+from skdeep.layers.operations import Apply
 
 
 class Activation(Layer):
@@ -17,6 +18,8 @@ class Activation(Layer):
     ----------
     function : str or skdeep.activations.Activation, default="relu"
     """
+
+    described_by = "activation_function"
 
     def __init__(self, function="relu"):
         self.function = function
@@ -32,6 +35,10 @@ class Activation(Layer):
         self._Z = np.empty(shape, dtype) if f.needs_input else None
         f.allocate(*shape, dtype, rng)
         self._activate, self._differentiate = self.kernels.bind_activation(f, self.n_inputs_, dtype)
+
+    @property
+    def activation_function(self):
+        return self.function_
 
     @property
     def is_random(self):
@@ -55,6 +62,9 @@ class Activation(Layer):
         Y = np.array(X)
         self.function_.infer(Y, np.empty_like(Y))
         return Y
+
+    def operations(self):
+        return [Apply(self.function_)]
 
     def release(self):
         super().release()

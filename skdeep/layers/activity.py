@@ -1,4 +1,4 @@
-"""A penalty on what a layer puts out."""
+"""A penalty on the outputs of a layer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ActivityRegularization(Layer):
         self._gradient = np.empty((n_rows, self.n_inputs_), dtype)
 
     def forward(self, X):
-        # The gradient is taken here: where this layer is the last, the loss overwrites X.
+        # The gradient is computed here, because the loss overwrites X if this layer is the last.
         g = rows(self._gradient, len(X))
         g.fill(0)
         self._penalty = self.regularizer_.penalize(X, g, 1 / len(X))
@@ -42,6 +42,9 @@ class ActivityRegularization(Layer):
 
     def infer(self, X):
         return X
+
+    def operations(self):
+        return []
 
     def penalty(self):
         return self._penalty

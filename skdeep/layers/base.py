@@ -1,34 +1,38 @@
-"""The Layer to subclass, and Chain, a stack of them that behaves as one.
+"""The base class of layers, and Chain, a stack of layers that behaves as one.
 
 Who owns which array:
 
-- `forward(X)` may read X until `backward` has run, and never writes it. What it returns is the
-  layer's own buffer (or X itself), which the next layer reads.
-- `backward(dY)` owns dY and may overwrite it. What it returns is owned by the layer below.
-- `infer(X)` writes nothing but arrays of its own, so that threads may share a model.
+- `forward(X)` may read X until `backward` has run, and never writes it. It returns a buffer of the
+  layer's own (or X itself), which the next layer reads.
+- `backward(dY)` owns dY and may overwrite it. The layer below owns the array that it returns.
+- `infer(X)` writes only to arrays of its own, so that threads may share a model.
 
-What a layer keeps after `build` (attributes that `allocate`, `forward` and `backward` set) lives
-until training ends: `release` drops it, and it is never pickled.
+The attributes that `allocate`, `forward` and `backward` set live until training ends: `release`
+drops them, and they are never pickled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from numbers import Real
+from types import MappingProxyType
 
 import numpy as np
 
 from skdeep._component import Component, InvalidParameterError
+from skdeep.activations import Activation
 from skdeep.kernels import choose, numpy_kernels
+from skdeep.layers.operations import Operation
 from skdeep.parameters import Parameter
 from skdeep.schedules import Progress, Scheduled
 
-# So wide that a single row is half a gigabyte.
+# A single row of this width takes half a gigabyte.
 MOST_COLUMNS = 1 << 26
 MOST_NESTED = 10
-_depth: ContextVar[int] = ContextVar("depth", default=0)  # of the layer that is being built
-# How many columns the layers that are being built may put out in all; None is no limit.
+_depth: ContextVar[int] = ContextVar("depth", default=0)  # of the layer being built, inside others
+# How many more columns the layers being built may put out; None is no limit.
 _columns_left: ContextVar[int | None] = ContextVar("columns_left", default=None)
 CHAIN_TRAINING_ATTRIBUTES = ("_forward", "_backward")
 
@@ -37,22 +41,31 @@ class Layer(Component):
     """Base class: a subclass implements `build`, `forward`, `backward` and `infer`.
 
     X and Y stand for the layer's input and output, of shape (n_rows, n_inputs) and
-    (n_rows, n_outputs); dX and dY for the gradients of the loss by them.
+    (n_rows, n_outputs); dX and dY for the gradients of the loss with respect to X and Y.
     """
 
-    #: Whether `forward` and `infer` take a CSR matrix too.
+    #: Whether `forward` and `infer` accept a CSR matrix.
     accepts_sparse = False
-    #: Whether `forward` draws random numbers; where `allocate` is given rng=None it must not.
+    #: Whether `forward` draws random numbers. If `allocate` is given rng=None, it draws none.
     is_random = False
+    #: Whether the outputs are units of the layer's own, not changed outputs of the layer below.
+    has_units = False
+    #: Whether `forward` takes statistics from the rows of a batch.
+    uses_batch_statistics = False
+    #: The activation function that the layer applies last; None if it applies none.
+    activation_function: Activation | None = None
+    #: Name of the attribute that `describe` shows beside the layer's class.
+    described_by: str | None = None
+    _scheduled: Mapping[str, Scheduled] = MappingProxyType({})
 
     def build(self, n_inputs: int) -> tuple[int, list[Parameter]]:
-        """Return the number of outputs, and the parameters: `value` and `grad` come later."""
+        """Return the number of outputs, and the parameters, which have no values yet."""
         return n_inputs, []
 
     def allocate(
         self, n_rows: int, dtype: np.dtype, rng: np.random.Generator | None, needs_dX: bool
     ) -> None:
-        """Make buffers for training with at most so many rows; rng is for dropout and noise."""
+        """Make buffers for batches of at most n_rows rows; rng is for dropout and noise."""
 
     def begin_step(self, progress: Progress) -> None:
         """Take note of how far training has come, before a step.
@@ -73,33 +86,51 @@ class Layer(Component):
         raise NotImplementedError
 
     def backward(self, dY: np.ndarray) -> np.ndarray | None:
-        """Fill the parameters' gradients and return dX (None where it was not needed)."""
+        """Fill the parameters' gradients and return dX (or None if it is not needed)."""
         raise NotImplementedError
 
     def finish_backward(self) -> None:
-        """Add to gradients of other layers, once the whole network's `backward` has run."""
+        """Add to the gradients of other layers, after `backward` of the whole network."""
 
     def infer(self, X: np.ndarray) -> np.ndarray:
         """Return Y: the prediction pass, which changes nothing."""
         raise NotImplementedError
 
+    def operations(self) -> list[Operation] | None:
+        """Return the operations that `infer` consists of, in order; None if they can't be listed.
+
+        A layer that lists them can be written to ONNX. An empty list says that `infer` returns X.
+        A subclass that overrides `infer` overrides this too; if it does not, its operations count
+        as unknown.
+        """
+        return None
+
+    def describe(self) -> str:
+        """Return the layer's class, with its main setting: "Dropout (0.5)"."""
+        name = type(self).__name__
+        setting = None if self.described_by is None else getattr(self, self.described_by)
+        if setting is None:
+            return name
+        shown = f"{setting:g}" if isinstance(setting, Real) else type(setting).__name__
+        return f"{name} ({shown})"
+
     def penalty(self) -> float:
-        """Return what the last forward pass adds to the loss, besides parameters' penalties."""
+        """Return the layer's own penalty in the last forward pass, without its parameters'."""
         return 0.0
 
     def children(self) -> list[Layer]:
-        """Return the layers inside this one."""
+        """Return the layers inside this layer."""
         return []
 
-    # What follows is the engine's.
+    # The methods below are for the engine; a layer rarely overrides them.
 
     def setup(self, n_inputs: int) -> int:
-        """Build; remember shapes, parameters, and which attributes are there to stay."""
+        """Build the layer; remember shapes, parameters, and the attributes that `release` keeps."""
         depth = _depth.get()
         if depth >= MOST_NESTED:
             raise InvalidParameterError(
-                f"layers are nested more than {MOST_NESTED} deep, which takes pickles and repr "
-                "too far; put blocks one after the other instead of into each other."
+                f"layers are nested more than {MOST_NESTED} deep, which is too "
+                "deep for pickle and repr; put blocks one after the other, not inside each other."
             )
         token = _depth.set(depth + 1)
         try:
@@ -110,11 +141,12 @@ class Layer(Component):
         left = _columns_left.get()
         if left is not None:
             if self.n_outputs_ > left:
-                raise ValueError("there are more columns than anything is learned from")
+                raise ValueError("there are more columns than weights can account for")
             _columns_left.set(left - self.n_outputs_)
         if self.n_outputs_ > MOST_COLUMNS:
             raise InvalidParameterError(
-                f"{self!r} would put out {self.n_outputs_} columns; {MOST_COLUMNS} are the most."
+                f"{self!r} would put out {self.n_outputs_} columns; at most {MOST_COLUMNS} are "
+                "allowed."
             )
         self._kept = None
         self._kept = frozenset(vars(self))
@@ -123,30 +155,33 @@ class Layer(Component):
     def take_progress(self) -> bool:
         """Get ready for `begin_step`; return whether there is something for it to do."""
         numbers = {name: getattr(self, name) for name in self._may_change}
-        self._scheduled = {k: v.ready() for k, v in numbers.items() if isinstance(v, Scheduled)}
-        return bool(self._scheduled) or type(self).begin_step is not Layer.begin_step
+        scheduled = {k: v.ready() for k, v in numbers.items() if isinstance(v, Scheduled)}
+        if scheduled:
+            self._scheduled = scheduled
+        return bool(scheduled) or type(self).begin_step is not Layer.begin_step
 
     @property
     def is_trainable(self) -> bool:
-        """Whether the layer, or one inside it, has something to train."""
+        """Whether the layer, or a layer inside it, has parameters that train."""
         return any(p.trainable for layer in self.walk() for p in layer.parameters_)
 
     def walk(self) -> Iterator[Layer]:
-        """Yield this layer and all inside it, in the order of their parameters."""
+        """Yield this layer and all layers inside it, in the order of their parameters."""
         yield self
         for child in self.children():
             yield from child.walk()
 
     @property
     def is_own(self) -> bool:
-        """Whether this is a layer of skdeep itself, and not of the user's."""
+        """Whether the class of this layer is skdeep's own, and not the user's."""
         return type(self).__module__.partition(".")[0] == "skdeep"
 
     def use_kernels(self, kernels) -> None:
-        """Take this set of kernels, until training ends; layers inside take it too.
+        """Use this set of kernels until training ends, in this layer and the layers inside it.
 
-        A layer of the user's own, also where it inherits from one of ours, and what is inside it,
-        stay with NumPy: it may hand on arrays of any kind, which compiled code would not survive.
+        A layer of the user's own, even one that inherits from a layer of skdeep, uses the NumPy
+        kernels, and so do the layers inside it. It may return arrays of any kind, with which
+        compiled code would crash.
         """
         self._kernels = kernels if self.is_own else numpy_kernels
         for child in self.children():
@@ -154,11 +189,11 @@ class Layer(Component):
 
     @property
     def kernels(self):
-        """The set of kernels that this run of training has chosen."""
+        """The set of kernels that this training run has chosen."""
         return vars(self).get("_kernels") or choose(0.0)
 
     def release(self) -> None:
-        """Drop what is for training only."""
+        """Drop the attributes that only training needs."""
         for name in vars(self).keys() - self._kept:
             delattr(self, name)
 
@@ -170,7 +205,7 @@ class Layer(Component):
 
 @contextmanager
 def at_most_columns(n_columns: int) -> Iterator[None]:
-    """Let what is built meanwhile put out so many columns in all, or raise ValueError."""
+    """Raise ValueError if the layers built in this context have more than n_columns outputs."""
     token = _columns_left.set(n_columns)
     try:
         yield
@@ -179,15 +214,15 @@ def at_most_columns(n_columns: int) -> Iterator[None]:
 
 
 def rows(buffer: np.ndarray, n_rows: int) -> np.ndarray:
-    """Return the first rows of a buffer: all of it but for a short last batch."""
+    """Return the first n_rows rows of a buffer; only a short last batch needs fewer than all."""
     return buffer if len(buffer) == n_rows else buffer[:n_rows]
 
 
 class Guarded:
-    """A layer of the user's own, as a chain runs it.
+    """A layer of the user's own, with checks of the arrays that it returns.
 
-    Compiled code trusts that arrays are what was said when they were planned: of that shape and
-    dtype, in C order, writable. For what a foreign layer puts out that is made sure here.
+    Compiled code relies on arrays of the planned shape and dtype, in C order and writable. Here the
+    arrays that a foreign layer returns are checked, or converted.
     """
 
     def __init__(self, layer: Layer, dtype: np.dtype, needs_dX: bool):
@@ -196,14 +231,14 @@ class Guarded:
         self.needs_dX = needs_dX
 
     def forward(self, X):
-        """Return the layer's output; it sees a batch of sparse rows as a CSR matrix."""
+        """Return the layer's output; a sparse batch reaches the layer as a CSR matrix."""
         n_rows = X.shape[0]
         if not isinstance(X, np.ndarray):
             X = X.tocsr()
         return self._checked(self.layer.forward(X), (n_rows, self.layer.n_outputs_), "forward")
 
     def backward(self, dY: np.ndarray) -> np.ndarray | None:
-        """Return the gradient that the layer below is owed, if it is owed any."""
+        """Return dX, or None if the layer below does not need it."""
         dX = self.layer.backward(dY)
         if not self.needs_dX:
             return None
@@ -215,19 +250,19 @@ class Guarded:
             raise ValueError(f"{what} returned {A!r}; it has to return an array of shape {shape}.")
         if A.shape != shape:
             raise ValueError(
-                f"{what} returned an array of shape {A.shape}; it has to be {shape}: as many rows "
-                "as it was given, and the columns that build() settled."
+                f"{what} returned an array of shape {A.shape}; it has to be {shape}: the rows "
+                "that it was given, and the number of columns that build() returned."
             )
         if not np.can_cast(A.dtype, self.dtype, "same_kind"):
             raise ValueError(
                 f"{what} returned an array of dtype {A.dtype}, which does not fit into "
-                f"{self.dtype}, the network's own."
+                f"{self.dtype}, the dtype of the network."
             )
         return np.require(A, self.dtype, ["C", "W", "A", "E"])
 
 
 class Chain:
-    """Layers one after the other; the body of a network, and of every branch of one."""
+    """Layers one after the other: the body of a network, and of each of its branches."""
 
     def __init__(self, layers: list[Layer]):
         self.layers = layers
@@ -239,7 +274,7 @@ class Chain:
         return n_inputs
 
     def allocate(self, n_rows: int, dtype: np.dtype, rng, needs_dX: bool = False) -> None:
-        """Allocate all layers; find out how far down the gradient has to go."""
+        """Allocate all layers, and list those that the backward pass has to run through."""
         self._forward, self._backward = [], []
         for layer in self.layers:
             layer.allocate(n_rows, dtype, rng, needs_dX)
@@ -257,7 +292,7 @@ class Chain:
         return X
 
     def backward(self, dY):
-        """Run through the layers from the top; stop below the lowest that trains."""
+        """Run backward through the layers, down to the lowest layer that trains; return its dX."""
         for layer in self._backward:
             dY = layer.backward(dY)
         return dY
@@ -269,20 +304,20 @@ class Chain:
         return X
 
     def release(self) -> None:
-        """Drop what is for training only."""
+        """Drop the attributes that only training needs."""
         for name in CHAIN_TRAINING_ATTRIBUTES:
             self.__dict__.pop(name, None)
         for layer in self.layers:
             layer.release()
 
     def walk(self) -> Iterator[Layer]:
-        """Yield every layer, those inside others too."""
+        """Yield every layer, including layers inside other layers."""
         for layer in self.layers:
             yield from layer.walk()
 
     @property
     def accepts_sparse(self) -> bool:
-        """Whether the lowest layer takes CSR matrices."""
+        """Whether the lowest layer accepts CSR matrices."""
         return bool(self.layers) and self.layers[0].accepts_sparse
 
     def __getstate__(self) -> dict:
@@ -290,7 +325,7 @@ class Chain:
 
 
 def check_layers(layers, what: str) -> list:
-    """Return a list of Layer instances, or say what is wrong with it."""
+    """Return a list of Layer instances, or raise InvalidParameterError."""
     if isinstance(layers, Layer):
         layers = [layers]
     if not isinstance(layers, (list, tuple)):

@@ -8,21 +8,24 @@ from skdeep._component import Limit
 from skdeep.initializers import Constant
 from skdeep.kernels import numpy_kernels
 from skdeep.layers.base import Layer, rows
+from skdeep.layers.operations import Normalize
 from skdeep.parameters import Parameter
 
 
 class BatchNorm(Layer):
     """Y = gamma * (X - mean) / sqrt(variance + epsilon) + beta, column by column.
 
-    In training the mean and the (biased) variance are the batch's; at prediction they are the
-    running ones: running <- momentum * running + (1 - momentum) * batch. A batch of one row has
-    no variance to speak of: it is normalised with the running statistics, and leaves them alone.
-    So is every batch where gamma does not train.
+    In training, mean and (biased) variance are those of the batch. At prediction they are the
+    running statistics: running <- momentum * running + (1 - momentum) * batch. A batch of one row
+    has no variance. It is normalised with the running statistics, and does not change them. If
+    gamma is frozen, this holds for every batch.
 
     Parameters
     ----------
     momentum : float, default=0.9
+        The share of the running statistics that a batch leaves in place.
     epsilon : float, default=1e-5
+        Added to the variance, so that the division is stable.
 
     References
     ----------
@@ -30,6 +33,7 @@ class BatchNorm(Layer):
     internal covariate shift".
     """
 
+    uses_batch_statistics = True
     _limits = {"momentum": Limit(0, 1), "epsilon": Limit(0, closed="(]")}
 
     def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5):
@@ -92,11 +96,6 @@ class BatchNorm(Layer):
         dY *= gamma.value * self._inverse_std
         return dY
 
-    def affine(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return (scale, shift): at prediction Y = scale * X + shift."""
-        scale = self.gamma_.value / np.sqrt(self.variance_.value + self.epsilon)
-        return scale, self.beta_.value - scale * self.mean_.value
-
     def infer(self, X):
         scale = self.gamma_.value / np.sqrt(self.variance_.value + self.epsilon)
         Y = X - self.mean_.value
@@ -104,6 +103,10 @@ class BatchNorm(Layer):
         Y += self.beta_.value
         return Y
 
+    def operations(self):
+        std = np.sqrt(self.variance_.value + self.epsilon)
+        return [Normalize(self.mean_.value, std, self.gamma_.value, self.beta_.value)]
+
     def measure(self, keep: float | None) -> None:
-        """Let running statistics keep this share of their own at a batch; None is `momentum`."""
+        """Set the share of the running statistics that a batch leaves; None means `momentum`."""
         self._keep = float(self.momentum if keep is None else keep)

@@ -1,4 +1,4 @@
-"""Layers made of layers: a skip connection, parallel branches, and a choice of columns."""
+"""Layers for networks that branch: skip connections, parallel branches, chosen columns."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from sklearn.base import clone
 
 from skdeep._component import InvalidParameterError
 from skdeep.layers.base import Chain, Layer, check_layers, rows
+from skdeep.layers.operations import Add, Join, Take
 
 
 class Residual(Layer):
-    """Y = X + f(X), f a stack of layers that puts out as many columns as it takes.
+    """Y = X + f(X), f a stack of layers with as many outputs as inputs.
 
     Parameters
     ----------
@@ -20,6 +21,8 @@ class Residual(Layer):
     ----------
     He et al. (2016), "Deep residual learning for image recognition".
     """
+
+    has_units = True
 
     def __init__(self, layers):
         self.layers = layers
@@ -48,7 +51,7 @@ class Residual(Layer):
         return Y
 
     def backward(self, dY):
-        dF = rows(self._dF, len(dY))  # the branch may overwrite its gradient; the skip needs it
+        dF = rows(self._dF, len(dY))  # the branch may overwrite its gradient, and the skip needs it
         np.copyto(dF, dY)
         dX = self.branch_.backward(dF)
         if not self._needs_dX:
@@ -58,6 +61,9 @@ class Residual(Layer):
 
     def infer(self, X):
         return X + self.branch_.infer(X)
+
+    def operations(self):
+        return [Add([[], self.branch_.layers])]
 
     def release(self):
         super().release()
@@ -70,8 +76,10 @@ class Concatenate(Layer):
     Parameters
     ----------
     branches : list of (Layer or list of Layer)
-        An empty list passes X on.
+        One entry for each branch. An empty list passes X on.
     """
+
+    has_units = True
 
     def __init__(self, branches):
         self.branches = branches
@@ -122,6 +130,9 @@ class Concatenate(Layer):
     def infer(self, X):
         return np.concatenate([branch.infer(X) for branch in self.branches_], axis=1)
 
+    def operations(self):
+        return [Join([branch.layers for branch in self.branches_])]
+
     def release(self):
         super().release()
         for branch in self.branches_:
@@ -134,14 +145,16 @@ class Columns(Layer):
     Parameters
     ----------
     columns : slice, or sequence of int
-        Negative numbers count from the end.
+        The positions of the columns in X. Negative numbers count from the end.
     """
+
+    has_units = True
 
     def __init__(self, columns):
         self.columns = columns
 
     def build(self, n_inputs):
-        every = range(n_inputs)  # which takes no memory, however many there are
+        every = range(n_inputs)  # a range takes no memory, however many columns there are
         try:
             if isinstance(self.columns, slice):
                 chosen = np.arange(*self.columns.indices(n_inputs))
@@ -181,3 +194,6 @@ class Columns(Layer):
 
     def infer(self, X):
         return np.take(X, self.columns_, axis=1)
+
+    def operations(self):
+        return [Take(self.columns_)]

@@ -1,4 +1,4 @@
-"""The dense layer, with its activation fused in."""
+"""The dense layer, with its activation fused into it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from skdeep.constraints import CONSTRAINTS, Constraint
 from skdeep.initializers import INITIALIZERS, Constant, Initializer
 from skdeep.kernels import draw_seed, numpy_kernels
 from skdeep.layers.base import Layer, rows
+from skdeep.layers.operations import Affine, Apply
 from skdeep.parameters import Parameter
 from skdeep.regularizers import REGULARIZERS, Regularizer
 from skdeep.schedules import value_of
@@ -23,21 +24,26 @@ class Dense(Layer):
     units : int
         The number of outputs.
     activation : str, Activation or None, default=None
-        f; None is the identity.
+        The function f; None is the identity.
     initializer : str or Initializer, default="auto"
-        Of W; "auto" follows the activation: He for the ReLU family, LeCun normal for SELU, Glorot
-        otherwise. The estimators replace it by what goes with the place in the network.
+        Draws the first W. "auto" depends on the activation: He for the ReLU family, LeCun normal
+        for SELU, Glorot otherwise. In an estimator "auto" depends on the layer's position in the
+        network, too.
     bias : bool, default=True
-        Whether there is a b.
+        Whether the layer has a bias b.
     bias_initializer : str or Initializer, default="auto"
-        Of b; "auto" is zeros, which the estimators replace too.
+        Sets the first b. "auto" is zeros; in an estimator it depends on the layer's position in the
+        network, too.
     kernel_regularizer, bias_regularizer : str, Regularizer or None, default=None
     kernel_constraint, bias_constraint : str, Constraint or None, default=None
     weight_noise : float or Scheduled, default=0.0
-        The standard deviation of Gaussian noise on W, anew for each batch, in training only.
+        The standard deviation of the Gaussian noise that is added to W in training. It is drawn
+        for each batch.
     """
 
     accepts_sparse = True
+    has_units = True
+    described_by = "activation_function"
     _limits = {"units": Limit(1, integer=True), "weight_noise": Limit(0)}
     _may_change = ("weight_noise",)
 
@@ -105,14 +111,14 @@ class Dense(Layer):
                 ),
             )
             parameters.append(self.bias_)
-        # The identity costs nothing when it is not there.
+        # Without the identity there is nothing to compute.
         self.activation_ = None if type(f) is Identity else f
         if self.activation_ is not None:
             parameters += self.activation_.build(self.units)
         return self.units, parameters
 
     def chosen_initializer(self):
-        """Return the initializer, by name where it is "auto"."""
+        """Return the initializer; "auto" is replaced by the name that it stands for."""
         if not (isinstance(self.initializer, str) and self.initializer == "auto"):
             return self.initializer
         f = resolve(self.activation, ACTIVATIONS, "activation", Activation, optional=True)
@@ -140,12 +146,16 @@ class Dense(Layer):
 
     @property
     def weights(self) -> np.ndarray:
-        """What the inputs are multiplied by: an array of shape (n_inputs, units), a live view."""
+        """The matrix W, of shape (n_inputs, units), as a live view."""
         return self.kernel_.value
 
     def _weights_in_training(self, dtype) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return the weights, and where their gradient goes; None where they do not train."""
+        """Return the weights, and the array for their gradient (None if they are frozen)."""
         return self.kernel_.value, self.kernel_.grad
+
+    @property
+    def activation_function(self):
+        return self.activation_
 
     @property
     def is_random(self):
@@ -177,6 +187,10 @@ class Dense(Layer):
         if self.activation_ is not None:
             self.activation_.infer(Y, np.empty_like(Y))
         return Y
+
+    def operations(self):
+        affine = Affine(self.weights, None if self.bias_ is None else self.bias_.value)
+        return [affine] if self.activation_ is None else [affine, Apply(self.activation_)]
 
     def release(self):
         super().release()

@@ -23,6 +23,7 @@ class Dropout(Layer):
     """
 
     is_random = True
+    described_by = "rate"
     _limits = {"rate": Limit(0, 1, closed="[)")}
     _may_change = ("rate",)
 
@@ -34,7 +35,7 @@ class Dropout(Layer):
         return n_inputs, []
 
     def allocate(self, n_rows, dtype, rng, needs_dX):
-        # An output of its own: masking X in place would break the derivative of the layer below.
+        # The output has a buffer of its own: the layer below needs X for its derivative.
         self._Y, self._mask = (np.empty((n_rows, self.n_inputs_), dtype) for _ in range(2))
         self._rng, self._rate = rng, value_of(self.rate)
         self._drop, self._multiply_by = self.kernels.dropout_forward, self.kernels.multiply_by
@@ -54,3 +55,6 @@ class Dropout(Layer):
 
     def infer(self, X):
         return X
+
+    def operations(self):
+        return []

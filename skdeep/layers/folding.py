@@ -1,7 +1,8 @@
 """Prediction with batch norm folded into the dense layers beside it.
 
-At prediction a batch norm is one multiplication and one addition a column, which a dense layer can
-do with its weights. That takes a copy of the weights, so it is for many rows at a time.
+At prediction a batch norm multiplies each column by a number and adds a number to it, which the
+weights and the bias of a dense layer can do. Folding copies the weights, so it pays off for many
+rows at a time.
 """
 
 from __future__ import annotations
@@ -10,27 +11,27 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from skdeep.activations import Activation as ActivationFunction
+from skdeep.activations import Activation
 from skdeep.kernels import numpy_kernels
-from skdeep.layers.activation import Activation
-from skdeep.layers.activity import ActivityRegularization
 from skdeep.layers.base import Layer
-from skdeep.layers.batch_norm import BatchNorm
-from skdeep.layers.dense import Dense
-from skdeep.layers.dropout import Dropout
-from skdeep.layers.noise import GaussianNoise
+from skdeep.layers.operations import (
+    Affine,
+    Apply,
+    Normalize,
+    Operation,
+    does_nothing_at_prediction,
+    operations_of,
+)
 
-# Where a column's mean is so many times its standard deviation, scale * x + shift loses digits that
-# (x - mean) keeps.
+# If a column's mean is more than this many times its standard deviation, scale * x + shift loses
+# digits that (x - mean) keeps.
 LARGEST_OFFSET = 100.0
-# Classes are asked for by `type(x) is`, as a subclass may do anything.
-DO_NOTHING_AT_PREDICTION = (ActivityRegularization, Dropout, GaussianNoise)
 
 
 class FoldedDense:
-    """Y = f(X W + b), with weights of its own: a stand-in for layers, at prediction only."""
+    """Y = f(X W + b), with weights of its own: it stands in for layers, at prediction only."""
 
-    def __init__(self, W: np.ndarray, b: np.ndarray, f: ActivationFunction | None):
+    def __init__(self, W: np.ndarray, b: np.ndarray | None, f: Activation | None):
         self.W = W
         self.b = b
         self.f = f
@@ -43,51 +44,82 @@ class FoldedDense:
             self.f.infer(Y, np.empty_like(Y))
         return Y
 
+    def operations(self) -> list[Operation]:
+        """Return the operations that `infer` consists of."""
+        affine = Affine(self.W, self.b)
+        return [affine] if self.f is None else [affine, Apply(self.f)]
+
 
 def folded(layers: Sequence[Layer]) -> list[Layer | FoldedDense]:
-    """Return what does at prediction what the layers do, in fewer passes."""
+    """Return a shorter chain of layers that predicts the same outputs."""
     steps: list[Layer | FoldedDense] = []
-    waiting: BatchNorm | None = None  # comes after a dense layer's activation; the next takes it
+    waiting: Layer | None = None  # a batch norm that the next layer may take up
     for layer in layers:
-        if type(layer) in DO_NOTHING_AT_PREDICTION:
+        if does_nothing_at_prediction(layer):
             continue
-        before = steps[-1] if steps else None
         if waiting is not None:
-            if type(layer) is Dense:
-                steps.append(_behind(*waiting.affine(), layer))
-                waiting = None
+            step = _behind(waiting, layer)
+            steps.append(waiting if step is None else step)
+            waiting = None
+            if step is not None:
                 continue
-            steps.append(waiting)
-            before, waiting = waiting, None
-        if type(layer) is BatchNorm and _is_foldable(layer) and steps:
-            if type(before) is Dense and before.activation_ is None:
-                steps[-1] = _ahead_of(before, *layer.affine())
-            else:
-                waiting = layer
-        elif type(layer) is Activation and type(before) is FoldedDense and before.f is None:
-            before.f = layer.function_
+        step = _onto(steps[-1], layer) if steps else None
+        if step is not None:
+            steps[-1] = step
+        elif steps and _foldable_norm(layer) is not None:
+            waiting = layer
         else:
             steps.append(layer)
-    if waiting is not None:
-        steps.append(waiting)
-    return steps
+    return steps if waiting is None else [*steps, waiting]
 
 
-def _is_foldable(layer: BatchNorm) -> bool:
-    std = np.sqrt(layer.variance_.value + layer.epsilon)
-    return bool((np.abs(layer.mean_.value) <= LARGEST_OFFSET * std).all())
+def _onto(below: Layer | FoldedDense, layer: Layer) -> FoldedDense | None:
+    """Fold a batch norm, or an activation, into the dense layer below; None if that can't be."""
+    dense = _dense(below)
+    if dense is None or dense.f is not None:
+        return None
+    norm = _foldable_norm(layer)
+    if norm is not None:
+        scale, shift = _affine(norm)
+        b = shift if dense.b is None else dense.b * scale + shift
+        return FoldedDense(dense.W * scale, b, None)
+    match operations_of(layer):
+        case [Apply(f)]:
+            return FoldedDense(dense.W, dense.b, f)
+    return None
 
 
-def _ahead_of(dense: Dense, scale: np.ndarray, shift: np.ndarray) -> FoldedDense:
-    """Fold a batch norm into the dense layer that it follows."""
-    b = shift if dense.bias_ is None else dense.bias_.value * scale + shift
-    return FoldedDense(dense.kernel_.value * scale, b, None)
+def _behind(norm: Layer, layer: Layer) -> FoldedDense | None:
+    """Fold a batch norm into the dense layer that follows it; None if another layer follows."""
+    dense, foldable = _dense(layer), _foldable_norm(norm)
+    if dense is None or foldable is None:
+        return None
+    scale, shift = _affine(foldable)
+    b = shift @ dense.W
+    if dense.b is not None:
+        b += dense.b
+    return FoldedDense(scale[:, None] * dense.W, b, dense.f)
 
 
-def _behind(scale: np.ndarray, shift: np.ndarray, dense: Dense) -> FoldedDense:
-    """Fold a batch norm into the dense layer that follows it."""
-    W = dense.kernel_.value
-    b = shift @ W
-    if dense.bias_ is not None:
-        b += dense.bias_.value
-    return FoldedDense(scale[:, None] * W, b, dense.activation_)
+def _dense(layer: Layer | FoldedDense) -> FoldedDense | None:
+    """Return W, b and f if a layer computes f(X W + b), else None."""
+    match operations_of(layer):
+        case [Affine(W, b)]:
+            return FoldedDense(W, b, None)
+        case [Affine(W, b), Apply(f)]:
+            return FoldedDense(W, b, f)
+    return None
+
+
+def _foldable_norm(layer: Layer) -> Normalize | None:
+    """Return the normalization that a layer is, if folding it keeps enough digits."""
+    match operations_of(layer):
+        case [Normalize(mean, std) as norm] if (np.abs(mean) <= LARGEST_OFFSET * std).all():
+            return norm
+    return None
+
+
+def _affine(norm: Normalize) -> tuple[np.ndarray, np.ndarray]:
+    """Return (a, c) for which the normalization is Y = a * X + c."""
+    a = norm.scale / norm.std
+    return a, norm.shift - a * norm.mean

@@ -19,6 +19,7 @@ class GaussianNoise(Layer):
     """
 
     is_random = True
+    described_by = "std"
     _limits = {"std": Limit(0)}
     _may_change = ("std",)
 
@@ -46,3 +47,6 @@ class GaussianNoise(Layer):
 
     def infer(self, X):
         return X
+
+    def operations(self):
+        return []

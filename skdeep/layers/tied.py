@@ -1,4 +1,4 @@
-"""A dense layer whose weights are another one's, transposed."""
+"""A dense layer whose weights are those of another dense layer, transposed."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from skdeep.layers.dense import Dense
 
 
 class TiedDense(Dense):
-    """Y = f(X V^T + b), V the kernel of a dense layer below, in the same network.
+    """Y = f(X V^T + b), V the kernel of a dense layer below it in the network.
 
     Parameters
     ----------
     source : Dense
-        The layer that owns V: it has to be built before this one.
+        The layer that owns V. It has to be built before this one.
     units : int
-        As many as the source has inputs.
+        The number of outputs, which is the number of inputs of the source.
     activation : str, Activation or None, default=None
     bias : bool, default=True
     bias_initializer : str or Initializer, default="auto"

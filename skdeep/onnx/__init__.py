@@ -1,8 +1,8 @@
 """Models in ONNX, by way of skl2onnx: `import skdeep.onnx` teaches it skdeep's estimators.
 
-After that `skl2onnx.to_onnx` and `convert_sklearn` convert them, alone, in a Pipeline or within a
-meta-estimator of scikit-learn. Networks are computed in float32 there, whatever they were trained
-in. What can't be converted exactly raises NotImplementedError.
+After this import, `skl2onnx.to_onnx` and `convert_sklearn` convert them, alone, in a Pipeline or
+in a meta-estimator of scikit-learn. The ONNX model computes in float32, whatever the dtype of
+training. If a model can't be converted exactly, NotImplementedError is raised.
 """
 
 from skdeep._component import needs

@@ -1,8 +1,8 @@
-"""What skl2onnx is told about the estimators of skdeep: their outputs, shapes and graphs.
+"""Converters for skl2onnx: the outputs, shapes and graphs of skdeep's estimators.
 
-Options of a converter that are skdeep's own: "raw_scores" asks a classifier for logits in the place
-of probabilities, [-z, z] of a binary problem; "one_column" asks for z alone there, as
-`decision_function` returns it.
+Two options of the classifier's converter are skdeep's own. "raw_scores" replaces the probabilities
+by logits, which are [-z, z] in a binary problem. "one_column" reduces these to z, the output of
+`decision_function`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TRANSFORMER = "SkdeepTransformer"
 CLASSIFIER_OPTIONS = {
     "zipmap": [True, False, "columns"],
     "output_class_labels": [False, True],
-    "nocl": [True, False],  # asked for by zipmap
+    "nocl": [True, False],  # zipmap sets it
     "raw_scores": [True, False],
     "one_column": [True, False],
 }
@@ -60,12 +60,12 @@ def register_networks() -> None:
 
 
 def mark_as_transformers(scope: Any, models: Any) -> None:
-    """Say that these estimators are asked to transform, not to predict."""
+    """Mark estimators that are to transform, not to predict."""
     _marked(scope).update(map(id, models))
 
 
 def is_marked(scope: Any, model: Any) -> bool:
-    """Whether an estimator is asked to transform."""
+    """Whether an estimator is to transform."""
     return id(model) in _marked(scope)
 
 
@@ -74,7 +74,7 @@ def _marked(scope: Any) -> set[int]:
 
 
 def _parse(scope, model, inputs, custom_parsers=None):
-    """Return the outputs of a network: where it stands in a Pipeline decides what they are."""
+    """Return the outputs of a network, which depend on its position in a Pipeline."""
     if not is_marked(scope, model):
         is_classifier = isinstance(model, MLPClassifier)
         parse = _parse_sklearn_classifier if is_classifier else _parse_sklearn_simple_model
@@ -102,7 +102,7 @@ def _convert_transformer(scope, operator, container) -> None:
 
 
 def _outputs_of_network(g: Graph, operator: Any, stop: int | None = None) -> str:
-    """Add the network, or its first layers; return the name of what comes out."""
+    """Add the network, or its first layers; return the name of the output."""
     parts = [g.add("Cast", v.full_name, to=TensorProto.FLOAT) for v in operator.inputs]
     x = parts[0] if len(parts) == 1 else g.add("Concat", *parts, axis=1)
     return add_layers(g, x, operator.raw_operator.network_.layers[:stop])
@@ -167,5 +167,5 @@ def _classes(g: Graph, model: MLPClassifier) -> str:
     if model.classes_.dtype.kind in "OUS":
         return g.constant(model.classes_, TensorProto.STRING)
     if (model.classes_.astype(np.int64) != model.classes_).any():
-        raise NotImplementedError("skdeep.onnx: labels have to be text or fit into int64.")
+        raise NotImplementedError("skdeep.onnx: labels have to be text or integers of int64.")
     return g.constant(model.classes_.astype(int), TensorProto.INT64)

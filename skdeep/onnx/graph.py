@@ -1,19 +1,19 @@
-"""Networks as graphs of ONNX: its layers and activations in the operators that ONNX has."""
+"""Networks as ONNX graphs: operations of layers, and activations, in the operators of ONNX."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from onnx import TensorProto
 
 from skdeep import activations as f
-from skdeep import layers as layer_kinds
-from skdeep.layers.tied import TiedDense
+from skdeep.layers import Layer, operations
 
 
 class Graph:
-    """Adds nodes to the graph that a converter is given, and makes up their names."""
+    """The graph that a converter fills: adds nodes, and gives them names."""
 
     def __init__(self, scope, container):
         self.scope = scope
@@ -76,70 +76,68 @@ ACTIVATIONS = {
 
 
 def add_activation(g: Graph, z: str, activation: Any) -> str:
-    """Add an activation, None being the identity; return the name of what comes out."""
+    """Add an activation (None is the identity); return the name of its output."""
     if activation is None:
         return z
     if type(activation) not in ACTIVATIONS:
-        raise NotImplementedError(_unknown(activation))
+        raise NotImplementedError(
+            f"{_unknown(activation)}; only the activation functions of skdeep have."
+        )
     return ACTIVATIONS[type(activation)](g, z, activation)
 
 
 def _unknown(part: Any) -> str:
     return (
-        f"skdeep.onnx: {type(part).__module__}.{type(part).__qualname__} has no counterpart in "
-        "ONNX; only skdeep's own layers and activations have."
+        f"skdeep.onnx: {type(part).__module__}.{type(part).__qualname__} has no counterpart in ONNX"
     )
 
 
 # Layers ---------------------------------------------------------------------------------------
 
 
-def _dense(g: Graph, x: str, layer: Any) -> str:
-    z = g.add("MatMul", x, g.constant(layer.weights))
-    if layer.bias_ is not None:
-        z = g.add("Add", z, g.constant(layer.bias_.value))
-    return add_activation(g, z, layer.activation_)
+def _affine(g: Graph, x: str, step: operations.Affine) -> str:
+    z = g.add("MatMul", x, g.constant(step.W))
+    return z if step.b is None else g.add("Add", z, g.constant(step.b))
 
 
-def _batch_norm(g: Graph, x: str, layer: Any) -> str:
-    # As it is computed here: scale * x + shift would lose digits where the mean is large.
-    scale = layer.gamma_.value / np.sqrt(layer.variance_.value + layer.epsilon)
-    centred = g.add("Sub", x, g.constant(layer.mean_.value))
-    return g.add("Add", g.add("Mul", centred, g.constant(scale)), g.constant(layer.beta_.value))
+def _normalize(g: Graph, x: str, step: operations.Normalize) -> str:
+    # The mean is subtracted first: a * x + c would lose digits if the mean is large.
+    centred = g.add("Sub", x, g.constant(step.mean))
+    scaled = g.add("Mul", centred, g.constant(step.scale / step.std))
+    return g.add("Add", scaled, g.constant(step.shift))
 
 
-def _residual(g: Graph, x: str, layer: Any) -> str:
-    return g.add("Add", x, add_layers(g, x, layer.branch_.layers))
+def _add(g: Graph, x: str, step: operations.Add) -> str:
+    return g.add("Sum", *(add_layers(g, x, branch) for branch in step.branches))
 
 
-def _concatenate(g: Graph, x: str, layer: Any) -> str:
-    branches = [add_layers(g, x, branch.layers) for branch in layer.branches_]
-    return g.add("Concat", *branches, axis=1)
+def _join(g: Graph, x: str, step: operations.Join) -> str:
+    return g.add("Concat", *(add_layers(g, x, branch) for branch in step.branches), axis=1)
 
 
-def _columns(g: Graph, x: str, layer: Any) -> str:
-    return g.add("Gather", x, g.constant(layer.columns_, TensorProto.INT64), axis=1)
+def _take(g: Graph, x: str, step: operations.Take) -> str:
+    return g.add("Gather", x, g.constant(step.columns, TensorProto.INT64), axis=1)
 
 
-LAYERS = {
-    layer_kinds.Dense: _dense,
-    TiedDense: _dense,
-    layer_kinds.BatchNorm: _batch_norm,
-    layer_kinds.Activation: lambda g, x, layer: add_activation(g, x, layer.function_),
-    layer_kinds.Residual: _residual,
-    layer_kinds.Concatenate: _concatenate,
-    layer_kinds.Columns: _columns,
-    **dict.fromkeys(
-        (layer_kinds.Dropout, layer_kinds.GaussianNoise, layer_kinds.ActivityRegularization),
-        lambda g, x, layer: x,  # they do nothing at prediction
-    ),
+OPERATIONS = {
+    operations.Affine: _affine,
+    operations.Normalize: _normalize,
+    operations.Apply: lambda g, x, step: add_activation(g, x, step.function),
+    operations.Add: _add,
+    operations.Join: _join,
+    operations.Take: _take,
 }
 
 
-def add_layers(g: Graph, x: str, layers: list) -> str:
-    """Add layers one after the other; return the name of what comes out."""
+def add_layers(g: Graph, x: str, layers: Sequence[Layer]) -> str:
+    """Add layers one after the other; return the name of the last one's output."""
     for layer in layers:
-        if type(layer) not in LAYERS:
-            raise NotImplementedError(_unknown(layer))
-        x = LAYERS[type(layer)](g, x, layer)
+        steps = operations.operations_of(layer)
+        if steps is None:
+            raise NotImplementedError(
+                f"{_unknown(layer)}, as it does not list the operations of its infer(); "
+                "override operations()."
+            )
+        for step in steps:
+            x = OPERATIONS[type(step)](g, x, step)
     return x

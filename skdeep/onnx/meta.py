@@ -1,8 +1,9 @@
-"""Networks within scikit-learn's meta-estimators, whose converters are skl2onnx's own.
+"""Networks in scikit-learn's meta-estimators, which skl2onnx's own converters convert.
 
-A few of them make something else of what is inside than scikit-learn does. Before such a converter
-runs, what is inside is told to give what is needed, or NotImplementedError says what can't be
-converted exactly. Meta-estimators without a network of skdeep are left as they are.
+A few of these converters compute something else from the inner estimators than scikit-learn does.
+Before such a converter runs, the converters of the inner networks are given the options that it
+needs. If the result would still differ, NotImplementedError is raised. Meta-estimators without a
+network of skdeep are converted as before.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from skdeep.onnx.converters import is_marked, mark_as_transformers
 
 
 def register_meta_estimators() -> None:
-    """Have skl2onnx look at what is inside before it converts a meta-estimator."""
+    """Make skl2onnx prepare the inner networks before it converts a meta-estimator."""
     for cls, prepare in PREPARATIONS.items():
         _run_before_converter(cls, prepare)
     for cls, transformers_of in PARSED.items():
@@ -71,11 +72,11 @@ def _run_before_parser(cls: type, transformers_of: Callable[[Any], list]) -> Non
     update_registered_parser(cls, parse)
 
 
-# What is inside -------------------------------------------------------------------------------
+# The inner estimators ---------------------------------------------------------------------------
 
 
 def networks_in(model: Any) -> Iterator[BaseMLP]:
-    """Yield the networks that a model of scikit-learn consists of."""
+    """Yield the networks inside a model of scikit-learn."""
     seen: set[int] = set()
     waiting = [model]
     while waiting:
@@ -94,14 +95,14 @@ def networks_in(model: Any) -> Iterator[BaseMLP]:
 
 
 def _network_at_the_end(model: Any) -> MLPClassifier | None:
-    """Return the classifier that a model is, or that a Pipeline ends with."""
+    """Return the model, or the last step of a Pipeline, if it is a classifier of skdeep."""
     while isinstance(model, Pipeline):
         model = model.steps[-1][1]
     return model if isinstance(model, MLPClassifier) else None
 
 
 def _scorers_in(models: list, what: str) -> Iterator[MLPClassifier]:
-    """Yield the networks whose raw scores are asked for; refuse those that are further inside."""
+    """Yield the networks whose raw scores are needed; refuse networks further inside."""
     for model in models:
         network = _network_at_the_end(model)
         if network is not None:
@@ -112,12 +113,12 @@ def _scorers_in(models: list, what: str) -> Iterator[MLPClassifier]:
 
 def _refused(what: str) -> NotImplementedError:
     return NotImplementedError(
-        f"skdeep.onnx: skl2onnx does not convert {what}, so that the result would predict "
-        "something else."
+        f"skdeep.onnx: skl2onnx does not convert {what}, so the ONNX model would "
+        "make other predictions."
     )
 
 
-# What goes before the converters ----------------------------------------------------------------
+# Preparations for the converters --------------------------------------------------------------
 
 
 def _prepare_calibrated(model: CalibratedClassifierCV, set_options: Callable) -> None:
@@ -180,7 +181,7 @@ PREPARATIONS: dict[type, Callable] = {
 }
 
 
-# What transforms, in models that are taken apart before they are converted ----------------------
+# The steps that transform, in models that are parsed into their steps ---------------------------
 
 
 def _middle_of(model: Pipeline) -> list:

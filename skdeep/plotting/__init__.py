@@ -1,4 +1,4 @@
-"""Pictures of training and of networks, by scikit-learn's convention of Displays."""
+"""Pictures of training and of networks, as Displays in the style of scikit-learn."""
 
 from skdeep.plotting.curves import (
     GradientFlowDisplay,

@@ -1,4 +1,4 @@
-"""What displays share: axes, and the check that there is a matplotlib."""
+"""The base of all displays: axes, and the check that matplotlib is installed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from skdeep._component import needs
 
 
 def pyplot(who: str) -> Any:
-    """Return matplotlib.pyplot, or say how to get it."""
+    """Return matplotlib.pyplot, or raise ImportError that says how to install it."""
     try:
         from matplotlib import pyplot as plt
     except ImportError as error:
@@ -23,7 +23,7 @@ class Display:
     figure_: Any
 
     def _one_axes(self, ax: Any, size: tuple[float, float] = (6.4, 4.2)) -> Any:
-        """Return the axes to draw on: those given, or new ones."""
+        """Return the axes to draw on: the given axes, or new ones."""
         plt = pyplot(type(self).__name__)
         if ax is None:
             _, ax = plt.subplots(figsize=size, layout="constrained")
@@ -31,7 +31,7 @@ class Display:
         return ax
 
     def _many_axes(self, ax: Any, n_rows: int, n_columns: int, size: tuple[float, float]) -> Any:
-        """Return an array of axes: those given, or new ones."""
+        """Return an array of axes: the given axes, or new ones."""
         import numpy as np
 
         plt = pyplot(type(self).__name__)
@@ -49,6 +49,6 @@ class Display:
 
 
 def colours(n: int, who: str) -> list:
-    """Return colours from dark to light, for layers from the bottom to the top."""
+    """Return n colours from dark to light, for layers from the bottom to the top."""
     plt = pyplot(who)
     return [plt.get_cmap("viridis")(i / max(1, n - 1) * 0.85) for i in range(n)]

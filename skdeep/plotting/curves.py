@@ -17,19 +17,19 @@ from skdeep.schedules import SCHEDULES, Progress, Schedule
 
 
 class TrainingCurveDisplay(Display):
-    """Loss and score of every epoch, in training and on validation data.
+    """Loss and score of each epoch, on training and validation data.
 
     Parameters
     ----------
     histories : dict of dict
-        `history_` by the name of the model.
+        The `history_` of each model, by the model's name.
     best : dict of (int or None)
-        The best epoch, counted from 1, by the name of the model.
+        The best epoch of each model, counted from 1, by the model's name.
 
     Attributes
     ----------
     ax_ : Axes or ndarray of Axes
-        One for the loss, and one for the score where there is one.
+        One for the loss, and one for the score if there is a score.
     figure_ : Figure
     """
 
@@ -39,13 +39,13 @@ class TrainingCurveDisplay(Display):
 
     @classmethod
     def from_estimator(cls, *estimators: Any, names: Sequence[str] | None = None, ax: Any = None):
-        """Draw the curves of one fitted estimator or several.
+        """Draw the curves of one or several fitted estimators.
 
         Parameters
         ----------
         *estimators : fitted estimators of skdeep
         names : sequence of str or None, default=None
-            For the legend; None is the estimators' classes.
+            The names in the legend; None uses the classes of the estimators.
         ax : Axes, sequence of Axes or None, default=None
 
         Returns
@@ -60,7 +60,7 @@ class TrainingCurveDisplay(Display):
             kinds = [type(e).__name__ for e in estimators]
             names = kinds if len(kinds) == 1 else [f"{k} {i + 1}" for i, k in enumerate(kinds)]
         if len(names) != len(estimators) or len(set(names)) < len(names):
-            raise ValueError(f"names={names!r}: give {len(estimators)} different ones.")
+            raise ValueError(f"names={names!r}: give {len(estimators)} different names.")
         histories = {n: e.history_ for n, e in zip(names, estimators, strict=True)}
         best = {n: e.best_iter_ for n, e in zip(names, estimators, strict=True)}
         return cls(histories, best).plot(ax=ax)
@@ -71,7 +71,7 @@ class TrainingCurveDisplay(Display):
         Parameters
         ----------
         ax : Axes, sequence of Axes or None, default=None
-            Two of them where there are scores.
+            Two axes if there are scores, else one.
 
         Returns
         -------
@@ -133,7 +133,7 @@ class LearningRateRangeDisplay(Display):
 
     @classmethod
     def from_estimator(cls, estimator: Any, X: Any, y: Any = None, *, ax: Any = None, **options):
-        """Sweep, and draw.
+        """Make a sweep over learning rates, and draw it.
 
         Parameters
         ----------
@@ -141,7 +141,7 @@ class LearningRateRangeDisplay(Display):
         X, y : data as fit takes them
         ax : Axes or None, default=None
         **options
-            For `skdeep.inspection.learning_rate_range_test`.
+            Options of `skdeep.inspection.learning_rate_range_test`.
 
         Returns
         -------
@@ -179,7 +179,7 @@ class LearningRateRangeDisplay(Display):
 
 
 class GradientFlowDisplay(Display):
-    """The gradient and the size of the steps, by layer and epoch.
+    """The gradients and the step sizes of each layer and epoch.
 
     Parameters
     ----------
@@ -197,12 +197,12 @@ class GradientFlowDisplay(Display):
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None):
-        """Draw what the estimator's LayerStatistics has kept.
+        """Draw the statistics that the estimator's LayerStatistics has recorded.
 
         Parameters
         ----------
         estimator : fitted estimator of skdeep
-            With a `LayerStatistics` among its callbacks.
+            One of its callbacks has to be a `LayerStatistics`.
         ax : sequence of two Axes or None, default=None
 
         Returns
@@ -213,7 +213,7 @@ class GradientFlowDisplay(Display):
         found = [c for c in callbacks if isinstance(c, LayerStatistics)]
         if not found or not hasattr(found[0], "statistics_"):
             raise ValueError(
-                "GradientFlowDisplay needs what LayerStatistics keeps: fit with "
+                "GradientFlowDisplay needs the records of LayerStatistics: fit with "
                 "callbacks=[skdeep.callbacks.LayerStatistics()]."
             )
         return cls(found[0]).plot(ax=ax)
@@ -255,7 +255,7 @@ class ScheduleDisplay(Display):
     Parameters
     ----------
     epochs, rates : dict of ndarray
-        By the name of the schedule.
+        The epochs, and the learning rate at each, by the name of the schedule.
     """
 
     def __init__(self, epochs: Mapping[str, np.ndarray], rates: Mapping[str, np.ndarray]):
@@ -270,14 +270,14 @@ class ScheduleDisplay(Display):
         n_epochs: int = 100,
         ax: Any = None,
     ):
-        """Draw one schedule or several.
+        """Draw one or several schedules.
 
         Parameters
         ----------
         *schedules : str or Schedule
         learning_rate_init : float, default=1e-3
         n_epochs : int, default=100
-            What `max_iter` would be.
+            The number of epochs, as `max_iter` gives it to an estimator.
         ax : Axes or None, default=None
 
         Returns
@@ -302,7 +302,7 @@ class ScheduleDisplay(Display):
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None):
-        """Draw an estimator's schedule; it need not be fitted.
+        """Draw the schedule of an estimator, which need not be fitted.
 
         Parameters
         ----------

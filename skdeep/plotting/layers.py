@@ -1,4 +1,4 @@
-"""What layers put out, and what their weights are like."""
+"""Displays of the outputs and the weights of layers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_POINTS = 20_000
 
 
 class ActivationDisplay(Display):
-    """How the outputs of each layer are distributed, and which share of units is dead or saturated.
+    """The distribution of each layer's outputs, and its shares of dead and saturated units.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class ActivationDisplay(Display):
 
     @classmethod
     def from_estimator(cls, estimator: Any, X: Any, *, ax: Any = None):
-        """Run the network on these rows, and draw.
+        """Run the network on these rows, and draw the outputs of its layers.
 
         Parameters
         ----------
@@ -96,7 +96,7 @@ class WeightDisplay(Display):
     Parameters
     ----------
     weights : list of ndarray
-        From the bottom.
+        The weights of each dense layer, from the bottom up.
     """
 
     def __init__(self, weights: list[np.ndarray]):
@@ -110,7 +110,7 @@ class WeightDisplay(Display):
         ----------
         estimator : fitted estimator of skdeep
         ax : sequence of Axes or None, default=None
-            One a dense layer.
+            One for each dense layer; None makes new ones.
 
         Returns
         -------
@@ -173,7 +173,7 @@ class FirstLayerDisplay(Display):
         ----------
         estimator : fitted estimator of skdeep
         image_shape : (int, int) or None, default=None
-            Height and width; None is a square.
+            The height and the width of an image; None is a square.
         n_units : int, default=64
         ax : Axes or None, default=None
 

@@ -1,4 +1,4 @@
-"""The architecture as a drawing."""
+"""A drawing of the architecture."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skdeep.network import Network
 from skdeep.plotting.base import Display
-from skdeep.reports.summary import Summary
 
 MOST_UNITS_DRAWN = 8
-WITH_UNITS = ("Dense", "TiedDense", "Concatenate", "Columns", "Residual")
 
 
 class NetworkDisplay(Display):
-    """Layers as columns of units, with what connects them.
+    """Layers as columns of units, with the connections between them.
 
     Parameters
     ----------
     layers : list of (str, int)
-        Name and number of units of each layer, the inputs at the front.
+        Name and number of units of each column, from the inputs on. A layer without units of its
+        own adds a line to the name of the column before it.
     """
 
     def __init__(self, layers: list[tuple[str, int]]):
@@ -41,10 +41,7 @@ class NetworkDisplay(Display):
         NetworkDisplay
         """
         check_is_fitted(estimator, "network_")
-        rows = Summary(estimator.network_).rows
-        return cls([(name, shape[1]) for name, shape, _ in rows if not name.startswith(" ")]).plot(
-            ax=ax
-        )
+        return cls(_columns(estimator.network_)).plot(ax=ax)
 
     def plot(self, ax: Any = None):
         """Draw.
@@ -57,7 +54,7 @@ class NetworkDisplay(Display):
         -------
         self
         """
-        columns = _columns(self.layers)
+        columns = [(name.split("\n"), n_units) for name, n_units in self.layers]
         ax = self._one_axes(ax, (max(4.0, 1.5 * len(columns)), 5.0))
         places = [_places(n_units) for _, n_units in columns]
         for x, (here, there) in enumerate(pairwise(places)):
@@ -75,14 +72,15 @@ class NetworkDisplay(Display):
         return self
 
 
-def _columns(layers: list[tuple[str, int]]) -> list[tuple[list[str], int]]:
-    """Return (names, units) of each column: what has no units of its own joins the one before."""
-    columns: list[tuple[list[str], int]] = []
-    for name, n_units in layers:
-        if columns and not name.startswith(WITH_UNITS):
-            columns[-1][0].append(name)
+def _columns(network: Network) -> list[tuple[str, int]]:
+    """Return (name, number of units) of each column to draw."""
+    columns = [("Input", network.n_inputs)]
+    for layer in network.layers:
+        name, n_units = columns[-1]
+        if layer.has_units or layer.n_outputs_ != n_units:
+            columns.append((layer.describe(), layer.n_outputs_))
         else:
-            columns.append(([name], n_units))
+            columns[-1] = (f"{name}\n{layer.describe()}", n_units)
     return columns
 
 

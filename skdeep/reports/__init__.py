@@ -1,1 +1,1 @@
-"""What is shown of a model: tables, the summary of a network, training curves."""
+"""Views of a model: tables, the summary of a network, training curves."""

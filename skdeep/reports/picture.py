@@ -1,4 +1,4 @@
-"""What a fitted estimator looks like in a notebook: its architecture, and its training curve."""
+"""A fitted estimator in a notebook: a diagram, its network, and its training curve."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ WIDTH, HEIGHT = 360, 180
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 34
 COLOURS = {"loss": "#1f77b4", "val_loss": "#ff7f0e"}
 NAMES = {"loss": "training loss", "val_loss": "validation loss"}
-# A curve has no more points than can be told apart.
+# More points than these can't be told apart.
 MOST_POINTS = 300
 
 
 def html_repr(estimator: Any) -> str:
-    """Return scikit-learn's diagram and, of a fitted estimator, its network and its curve."""
+    """Return scikit-learn's diagram; if fitted, with the network and the training curve."""
     diagram = estimator_html_repr(estimator)
-    if "network_" not in vars(estimator):
+    if not hasattr(estimator, "network_"):
         return diagram
     summary = Summary(estimator.network_)._repr_html_()
     return (
@@ -33,7 +33,7 @@ def html_repr(estimator: Any) -> str:
 
 
 def training_curve(history: dict[str, Sequence[float]]) -> str:
-    """Return the losses over the epochs as an SVG, which needs nothing from elsewhere."""
+    """Return the losses over the epochs as a self-contained SVG."""
     curves = {key: _points(history[key]) for key in COLOURS if key in history}
     values = [value for points in curves.values() for _, value in points]
     if not values:
@@ -79,7 +79,7 @@ def training_curve(history: dict[str, Sequence[float]]) -> str:
 
 
 def _points(column: Sequence[float]) -> list[tuple[int, float]]:
-    """Return (epoch, value) where there is one, thinned out."""
+    """Return (epoch, value) of finite values; if there are too many, only some of them."""
     points = [(i, float(v)) for i, v in enumerate(column, 1) if math.isfinite(v)]
     step = math.ceil(len(points) / MOST_POINTS) or 1
     thinned = points[::step]

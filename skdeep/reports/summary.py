@@ -1,25 +1,25 @@
-"""A network as a table: its layers, output shapes and numbers of parameters."""
+"""A table of a network: its layers, their output shapes and numbers of parameters."""
 
 from __future__ import annotations
 
-import html
-
 from skdeep.layers import Layer
 from skdeep.network import Network
+from skdeep.reports.table import Table
 
 
-class Summary:
+class Summary(Table):
     """The layers of a network; prints as a table, renders as HTML.
 
     Attributes
     ----------
     rows : list of tuple
-        (layer, output shape, number of parameters) for every layer.
+        (layer, output shape, number of parameters) of each layer.
     total, trainable, non_trainable : int
         Numbers of parameters.
     """
 
     header = ("Layer", "Output shape", "Parameters")
+    n_left_aligned = 2
 
     def __init__(self, network: Network):
         self.rows = [("Input", (None, network.n_inputs), 0)]
@@ -30,7 +30,7 @@ class Summary:
 
     def _add(self, layer: Layer, indent: str) -> None:
         n_parameters = sum(p.size for p in layer.parameters_)
-        self.rows.append((indent + _describe(layer), (None, layer.n_outputs_), n_parameters))
+        self.rows.append((indent + layer.describe(), (None, layer.n_outputs_), n_parameters))
         for child in layer.children():
             self._add(child, indent + "  ")
 
@@ -43,39 +43,3 @@ class Summary:
             ("Trainable", f"{self.trainable:,}"),
             ("Non-trainable", f"{self.non_trainable:,}"),
         ]
-
-    def __str__(self) -> str:
-        cells = [self.header, *self._cells()]
-        widths = [max(len(row[i]) for row in cells) for i in range(3)]
-        lines = [
-            f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}".rstrip() for a, b, c in cells
-        ]
-        rule = "-" * (sum(widths) + 4)
-        totals = [f"{name}: {n}" for name, n in self._totals()]
-        return "\n".join([lines[0], rule, *lines[1:], rule, *totals])
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        def row(cells, tag):
-            inner = "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells)
-            return f"<tr>{inner}</tr>"
-
-        body = "".join(row(cells, "td") for cells in self._cells())
-        foot = "".join(row((name, "", n), "th") for name, n in self._totals())
-        return (
-            f"<table><thead>{row(self.header, 'th')}</thead><tbody>{body}</tbody>"
-            f"<tfoot>{foot}</tfoot></table>"
-        )
-
-
-def _describe(layer: Layer) -> str:
-    """Name a layer, with what matters of it."""
-    name = type(layer).__name__
-    inner = getattr(layer, "activation_", None) or getattr(layer, "function_", None)
-    if inner is not None:
-        return f"{name} ({type(inner).__name__})"
-    for attribute in ("rate", "std"):
-        if hasattr(layer, attribute):
-            return f"{name} ({getattr(layer, attribute):g})"
-    return name

@@ -6,30 +6,48 @@ import html
 from collections.abc import Sequence
 
 
-def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return aligned columns: the first to the left, the others to the right."""
-    cells = [list(header), *map(list, rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    lines = [
-        "  ".join(
-            [row[0].ljust(widths[0])]
-            + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        ).rstrip()
-        for row in cells
-    ]
-    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
+class Table:
+    """Base class: a subclass has a `header`, and returns its rows from `_cells`."""
 
+    header: Sequence[str] = ()
+    #: The number of columns that are aligned to the left; the others are aligned to the right.
+    n_left_aligned = 1
 
-def html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table in HTML."""
+    def _cells(self) -> Sequence[Sequence[str]]:
+        """Return the rows, without the header."""
+        raise NotImplementedError
 
-    def row(cells: Sequence[str], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
+    def _totals(self) -> Sequence[tuple[str, str]]:
+        """Return (name, figure) of each line below the table."""
+        return []
 
-    body = "".join(row(cells, "td") for cells in rows)
-    return f"<table><thead>{row(header, 'th')}</thead><tbody>{body}</tbody></table>"
+    def __str__(self) -> str:
+        cells = [self.header, *self._cells()]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        lines = ["  ".join(map(self._aligned, row, widths, range(len(row)))) for row in cells]
+        lines = [line.rstrip() for line in lines]
+        rule = "-" * max(map(len, lines))
+        totals = [f"{name}: {figure}" for name, figure in self._totals()]
+        return "\n".join([lines[0], rule, *lines[1:], *([rule, *totals] if totals else [])])
+
+    __repr__ = __str__
+
+    def _aligned(self, cell: str, width: int, column: int) -> str:
+        return cell.ljust(width) if column < self.n_left_aligned else cell.rjust(width)
+
+    def _repr_html_(self) -> str:
+        head = _row(self.header, "th")
+        body = "".join(_row(cells, "td") for cells in self._cells())
+        empty = [""] * (len(self.header) - 2)
+        foot = "".join(_row([name, *empty, figure], "th") for name, figure in self._totals())
+        foot = foot and f"<tfoot>{foot}</tfoot>"
+        return f"<table><thead>{head}</thead><tbody>{body}</tbody>{foot}</table>"
 
 
 def number(value: float) -> str:
     """Return a number in few characters."""
     return f"{value:.3g}"
+
+
+def _row(cells: Sequence[str], tag: str) -> str:
+    return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"

@@ -111,7 +111,7 @@ PARAMETERS = [
     ({"verbose": -1}, "verbose=-1"),
     ({"alpha": np.inf}, "alpha=inf"),
     ({"learning_rate_init": np.inf}, "learning_rate_init=inf"),
-    ({"kernel_regularizer": ["l1"] * 3}, "one entry a hidden layer, or one more for the output"),
+    ({"kernel_regularizer": ["l1"] * 3}, "one entry for each hidden layer, or one more"),
     (
         {"hidden_layer_sizes": (n for n in (3, 2))},
         "hidden_layer_sizes=<generator .* is not allowed",

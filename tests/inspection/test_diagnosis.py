@@ -23,7 +23,6 @@ from sklearn.preprocessing import StandardScaler, scale
 from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor
 from skdeep.initializers import Constant, Uniform, VarianceScaling
 from skdeep.inspection import diagnose
-from skdeep.inspection.probing import as_it_started
 from skdeep.losses import QuantileLoss
 from skdeep.regularizers import L2
 
@@ -305,7 +304,7 @@ def test_worse_than_a_constant():
     model = classifier((), alpha=1e4).fit(*load_scaled(load_iris))
     report = diagnose(model, *load_scaled(load_iris))
     assert kinds(report) == {"too much regularization", "underfitting"}
-    assert report.findings[1].advice.startswith("first what helps against too much regular")
+    assert report.findings[1].advice.startswith("first remove the causes (too much regular")
 
 
 def test_more_and_fewer_units_are_never_advised_together():
@@ -341,7 +340,7 @@ def test_the_start_is_what_training_began_with(random_state):
     states = [np.random.get_state()[1].copy()]  # noqa: NPY002
     if random_state:
         states.append(random_state.get_state()[1].copy())
-    start = as_it_started(model, X, y)
+    start = model.before_training(X, y)
     np.testing.assert_array_equal(np.random.get_state()[1], states[0])  # noqa: NPY002
     if random_state:
         np.testing.assert_array_equal(random_state.get_state()[1], states[1])
@@ -357,7 +356,7 @@ def test_where_the_start_is_not_known():
     model = classifier((20,) * 8, "logistic", max_iter=10).fit(X, y)
     for changed in ((3,), "no sizes"):
         model.set_params(hidden_layer_sizes=changed)
-        assert as_it_started(model, X, y) is None
+        assert model.before_training(X, y) is None
         assert "underfitting" in kinds(diagnose(model, X, y))
 
 
@@ -401,7 +400,7 @@ def test_multilabel_and_many_outputs():
 
 def test_what_is_not_allowed():
     pipeline = make_pipeline(StandardScaler(), classifier(max_iter=2)).fit(X, y)
-    with pytest.raises(TypeError, match=r"Pipeline is not allowed.*Of a Pipeline give the last"):
+    with pytest.raises(TypeError, match=r"Pipeline is not allowed.*For a Pipeline give its last"):
         diagnose(pipeline, X, y)
     with pytest.raises(ValueError, match="not fitted"):
         diagnose(classifier(), X, y)

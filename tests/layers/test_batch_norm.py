@@ -83,11 +83,11 @@ def test_measure_takes_over_a_batch_as_it_is(rng):
     network = network_of(BatchNorm())
     network.allocate(20, None)
     layer, X = network.layers[0], rng.standard_normal((20, 3)) + 4
-    layer.measure(True)
+    layer.measure(0.0)
     network.forward(X)
     np.testing.assert_allclose(layer.mean_.value, X.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(layer.variance_.value, X.var(axis=0), rtol=1e-12)
-    layer.measure(False)
+    layer.measure(None)
     network.forward(np.zeros((20, 3)))
     np.testing.assert_allclose(layer.mean_.value, 0.9 * X.mean(axis=0), rtol=1e-12)
 

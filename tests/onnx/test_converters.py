@@ -179,18 +179,34 @@ class OwnLayer(Layer):
         return X
 
 
+class OwnDropout(Dropout):
+    def infer(self, X):
+        return X / 2
+
+
+class OwnLayerWithOperations(OwnLayer):
+    def operations(self):
+        return []
+
+
 @pytest.mark.parametrize(
     "model",
     [
         MLPClassifier((4,), OwnActivation(), max_iter=2),
         MLPClassifier(layers=[OwnLayer()], max_iter=2),
+        MLPClassifier(layers=[OwnDropout()], max_iter=2),
     ],
-    ids=["activation", "layer"],
+    ids=["activation", "layer", "subclass"],
 )
 def test_parts_of_the_users_own_are_named(model):
     model = clone(model).fit(X, TARGETS["binary"])
     with pytest.raises(NotImplementedError, match=r"Own\w+ has no counterpart in ONNX"):
         to_onnx(model, X[:1])
+
+
+def test_a_layer_of_the_users_own_is_converted_by_its_operations():
+    model = MLPRegressor(layers=[OwnLayerWithOperations(), Dense(4, "tanh")], max_iter=2)
+    assert_same_regressor(model.fit(X, X[:, 0]), X)
 
 
 def test_without_skl2onnx_it_says_what_to_install():

@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits
 
 from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor
 from skdeep.callbacks import LayerStatistics
+from skdeep.layers import Columns, Dense, Dropout, Residual
 from skdeep.schedules import SCHEDULES
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -110,7 +111,7 @@ def test_several_models_on_one_axis():
     ]
     automatic = plotting.TrainingCurveDisplay.from_estimator(*models[:2])
     assert list(automatic.histories) == ["MLPClassifier 1", "MLPClassifier 2"]
-    with pytest.raises(ValueError, match="give 2 different ones"):
+    with pytest.raises(ValueError, match="give 2 different names"):
         plotting.TrainingCurveDisplay.from_estimator(*models[:2], names=["a", "a"])
 
 
@@ -129,7 +130,7 @@ def test_gradients_by_layer_and_epoch():
     for axis, key in zip(axes, ("gradient_norm", "update_ratio"), strict=True):
         found = np.array([line.get_ydata() for line in axis.lines]).T
         np.testing.assert_allclose(found, statistics[key])
-    with pytest.raises(ValueError, match="needs what LayerStatistics keeps"):
+    with pytest.raises(ValueError, match="needs the records of LayerStatistics"):
         plotting.GradientFlowDisplay.from_estimator(MLPClassifier(max_iter=2).fit(X, y))
 
 
@@ -178,6 +179,22 @@ def test_the_network_is_drawn_as_it_is():
     assert [text.split("\n")[0] for text in texts] == ["64", "30", "5", "1"]
     assert "BatchNorm" in texts[1]
     drawn(plotting.NetworkDisplay.from_estimator(MLPAutoencoder((4,), max_iter=2).fit(X)))
+
+
+def test_layers_with_units_are_columns_of_the_drawing():
+    class Own(Dense):
+        pass
+
+    layers = [Own(6), Dropout(0.1), Residual([Dense(6)]), Columns([0, 1]), Dense(3, "tanh")]
+    model = MLPRegressor(layers=layers, max_iter=2).fit(X, y)
+    assert plotting.NetworkDisplay.from_estimator(model).layers == [
+        ("Input", 64),
+        ("Own\nDropout (0.1)", 6),
+        ("Residual", 6),
+        ("Columns", 2),
+        ("Dense (Tanh)", 3),
+        ("Dense", 1),
+    ]
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

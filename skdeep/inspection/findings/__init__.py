@@ -1,1 +1,1 @@
-"""What the doctor looks for: each function yields findings of one case."""
+"""The checks of the doctor: each function yields the findings of one case."""

@@ -1,4 +1,4 @@
-"""A fitted model with the data to judge it by, and what is said of it."""
+"""A fitted model with the data to judge it by, and the findings about it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from skdeep.inspection.probing import Probe
 from skdeep.inspection.statistics import LayerReport, layer_statistics
 from skdeep.layers import Dense
 
-# Errors are relative to that of a constant prediction; for numbers this is a variance, and noise is
-# in it.
+# Above these errors, relative to that of a constant prediction, a model underfits. For numbers the
+# error is a share of the variance, which includes noise.
 UNDERFITTING = {"classes": 0.3, "numbers": 0.7}
 
 
 @dataclass
 class Finding:
-    """Something that is wrong.
+    """A problem that `diagnose` found.
 
     Attributes
     ----------
@@ -31,9 +31,9 @@ class Finding:
         high", "learning rate too low", "too much regularization", "tiny batches", "class
         imbalance", "underfitting" or "overfitting".
     evidence : str
-        The figure that was seen.
+        The figure that shows the problem.
     advice : str
-        What to try.
+        Changes to try.
     """
 
     kind: str
@@ -49,7 +49,7 @@ class Case:
     model : fitted estimator of skdeep
     X, y, X_val, y_val : data as fit takes them
     probe : Probe
-        At most 2,000 of the rows.
+        The network with at most 2,000 of the rows.
     layers : LayerReport
     """
 
@@ -67,7 +67,7 @@ class Case:
 
     @property
     def is_stochastic(self) -> bool:
-        """Whether there are a learning rate and batches."""
+        """Whether the solver has a learning rate and batches."""
         return not uses_lbfgs(self.model)
 
     @cached_property
@@ -82,7 +82,7 @@ class Case:
 
     @property
     def learns_well(self) -> bool:
-        """Whether that error is far from high."""
+        """Whether the error on the training data is low."""
         return self.error <= self._limit / 2
 
     @property
@@ -96,7 +96,7 @@ class Case:
 
     @property
     def rows_a_step(self) -> int:
-        """The number of rows that a step of the solver takes."""
+        """The number of rows in a step of the solver."""
         if not self.is_stochastic:
             return self.n_rows
         size = self.model.batch_size
@@ -107,9 +107,14 @@ class Case:
         """The dense layers below the output layer that have weights of their own."""
         return hidden_dense_layers(self.model)
 
+    @property
+    def uses_batch_statistics(self) -> bool:
+        """Whether a layer, like batch norm, takes statistics from the rows of a batch."""
+        return any(layer.uses_batch_statistics for layer in self.model.network_.walk())
+
     @cached_property
     def losses(self) -> np.ndarray:
-        """The training curve, without what is not finite."""
+        """The training curve, without losses that are not finite."""
         losses = np.array(self.model.loss_curve_)
         return losses[np.isfinite(losses)]
 
@@ -120,19 +125,17 @@ class Case:
         return len(later) > 1 and bool(np.mean(np.diff(later) < 0) > 0.9)
 
     def raw_outputs(self, model: Any) -> np.ndarray:
-        """Return the raw outputs of this model, or of what it was at the start."""
+        """Return the raw outputs of this model, which may be `start`, for the probe's rows."""
         return model.network_.infer(self.probe.X)
 
     @cached_property
     def start(self) -> Any | None:
         """The model as it was before training; None if that is not known."""
-        if not self.model.history_["loss"]:
-            return None
         return self.model.before_training(self.X, self.y)
 
     @cached_property
     def layers_at_start(self) -> LayerReport | None:
-        """The figures of the layers before training; None if they are not known."""
+        """The statistics of the layers before training; None if they are unknown."""
         return None if self.start is None else layer_statistics(self.start, self.X, self.y)
 
 

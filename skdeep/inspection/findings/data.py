@@ -1,4 +1,4 @@
-"""What is wrong with the data, or with what they are cut into."""
+"""Problems of the data, and of the batches."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import numpy as np
 import scipy.sparse as sp
 
 from skdeep.inspection.findings.case import Case, Finding
-from skdeep.layers import BatchNorm
 
 INPUT_SCALE = 10.0
 TARGET_SCALE = 10.0
-SPREAD = 1e3  # of the standard deviations of two columns
+SPREAD = 1e3  # the ratio of two columns' standard deviations
 TINY_BATCH = 8
-IMBALANCE = 10.0  # rows of the most frequent class by those of the rarest
-# Between which values an output activation puts out, ...
+IMBALANCE = 10.0  # the rows of the most frequent class per row of the rarest
+# The range of an output activation, ...
 REACH = {
     "relu": (0.0, np.inf),
     "softplus": (0.0, np.inf),
@@ -23,7 +22,7 @@ REACH = {
     "logistic": (0.0, 1.0),
     "tanh": (-1.0, 1.0),
 }
-REACH_ROUNDING = 1e-6  # ... give or take what scalers make of the ends, ...
+REACH_ROUNDING = 1e-6  # ... with a margin for rounding by scalers, ...
 OUT_OF_REACH = 0.01  # ... and the share of rows that may lie outside.
 
 _SCALE_INPUTS = "put a StandardScaler before it in a Pipeline, or set batch_norm_input=True"
@@ -37,7 +36,7 @@ def inputs(case: Case) -> Iterator[Finding]:
     X = X.toarray() if sp.issparse(X) else X
     mean, std = X.mean(axis=0), X.std(axis=0)
     size = np.abs(mean) + std
-    std = np.where(std > 1e-9 * size.max(), std, 0.0)  # a constant column's is rounding
+    std = np.where(std > 1e-9 * size.max(), std, 0.0)  # a constant column has a rounding error
     worst = int(size.argmax())
     if size[worst] > INPUT_SCALE:
         yield Finding(
@@ -60,7 +59,7 @@ def inputs(case: Case) -> Iterator[Finding]:
 
 
 def targets(case: Case) -> Iterator[Finding]:
-    """Look at the scale of the targets, and at what the output activation can put out."""
+    """Look at the scale of the targets, and at the range of the output activation."""
     if case.is_classifier or sp.issparse(case.y):
         return
     model, Y = case.model, case.probe.Y
@@ -72,7 +71,7 @@ def targets(case: Case) -> Iterator[Finding]:
             yield Finding(
                 "targets out of reach",
                 f"{is_outside.mean():.0%} of the rows have targets outside [{low:g}, {high:g}], "
-                f"which is all that the output activation {model._loss.link!r} puts out",
+                f"the range of the output activation {model._loss.link!r}",
                 "output_activation='auto', or targets scaled to that range",
             )
         return
@@ -88,7 +87,7 @@ def targets(case: Case) -> Iterator[Finding]:
 
 
 def how_to_scale_targets(case: Case) -> str:
-    """Return what gives targets a mean of 0 and a standard deviation of 1."""
+    """Return advice how to give targets a mean of 0 and a standard deviation of 1."""
     if hasattr(case.model, "standardize_y"):
         return (
             "standardize_y=True, or wrap the model in TransformedTargetRegressor(model, "
@@ -98,9 +97,8 @@ def how_to_scale_targets(case: Case) -> str:
 
 
 def batches(case: Case) -> Iterator[Finding]:
-    """Look at the rows that batch norm takes its statistics from."""
-    has_batch_norm = any(isinstance(layer, BatchNorm) for layer in case.model.network_.walk())
-    if has_batch_norm and case.rows_a_step < TINY_BATCH:
+    """Look at the number of rows from which batch norm takes its statistics."""
+    if case.uses_batch_statistics and case.rows_a_step < TINY_BATCH:
         yield Finding(
             "tiny batches",
             f"batch norm takes its statistics from {case.rows_a_step} rows",
@@ -109,7 +107,7 @@ def batches(case: Case) -> Iterator[Finding]:
 
 
 def classes(case: Case) -> Iterator[Finding]:
-    """Look at how often the classes are there."""
+    """Look at the frequencies of the classes."""
     if not case.is_classifier or case.model._encoder.kind == "multilabel":
         return
     if case.model.class_weight is not None:
@@ -120,5 +118,5 @@ def classes(case: Case) -> Iterator[Finding]:
         yield Finding(
             "class imbalance",
             f"class {frequent} has {counts.max()} rows, class {rare} has {counts.min()}",
-            "class_weight='balanced', loss='focal', and a score that does not reward the frequent",
+            "class_weight='balanced', loss='focal', a score that does not favour frequent classes",
         )

@@ -1,4 +1,4 @@
-"""Errors, relative to that of a constant prediction."""
+"""Errors relative to the error of a constant prediction."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from skdeep.inspection.probing import Probe
 
 
 def relative_error(model: Any, X: Any, y: Any) -> float:
-    """Return the error relative to that of a constant prediction.
+    """Return the error relative to the error of a constant prediction.
 
-    It is about what the model was trained for: with class weights every class counts alike, and
-    for a quantile it is the loss.
+    The error is the one that training minimizes: if there are class weights, all classes have the
+    same weight, and for a quantile the error is the loss.
     """
     if not hasattr(model, "classes_"):
         if getattr(model._loss, "center", None) not in (None, 0.5):
@@ -29,7 +29,7 @@ def relative_error(model: Any, X: Any, y: Any) -> float:
 
 
 def error_of_constant(model: Any, y: Any) -> float:
-    """Return the share of labels that the most frequent one gets wrong, column by column."""
+    """Return the share of wrong labels if the most frequent one is predicted, per column."""
     labels = _labels(y)
     columns = labels.T if labels.ndim == 2 else [labels]
     if _counts_classes_alike(model):
@@ -39,14 +39,14 @@ def error_of_constant(model: Any, y: Any) -> float:
 
 
 def standard_error(model: Any, error: float, y: Any) -> float:
-    """Return what chance alone makes of a relative error that was measured on so few rows."""
+    """Return the standard error of a relative error that was measured on these rows."""
     if not hasattr(model, "classes_"):
         return 0.0
     of_constant = error_of_constant(model, y)
     if not of_constant:
         return 0.0
     n_rows = float(len(_labels(y)))
-    if _counts_classes_alike(model):  # rows that would say as much, if all weighed the same
+    if _counts_classes_alike(model):  # the effective number of rows
         weight = _row_weights(y)
         n_rows = weight.sum() ** 2 / (weight**2).sum()
     wrong = min(1.0, error * of_constant)
@@ -74,6 +74,6 @@ def _counts_classes_alike(model: Any) -> bool:
 
 
 def _row_weights(y: Any) -> np.ndarray:
-    """Return weights with which all classes weigh the same."""
+    """Return row weights with which all classes have the same total weight."""
     _, which, counts = np.unique(_labels(y), return_inverse=True, return_counts=True)
     return 1 / counts[which]

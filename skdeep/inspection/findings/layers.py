@@ -1,4 +1,4 @@
-"""What is wrong inside the network: with gradients, and with units."""
+"""Problems inside the network: of gradients, and of units."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ import numpy as np
 
 from skdeep.inspection.findings.case import Case, Finding, hidden_dense_layers
 from skdeep.inspection.statistics import LayerRow
-from skdeep.layers import BatchNorm, Dense
+from skdeep.layers import Dense
 
-GRADIENT_RATIO = 1000.0  # of the gradients of two layers
+GRADIENT_RATIO = 1000.0  # the ratio of two layers' gradients
 EXPLODING_NORM = 1000.0
 DEAD_SHARE = SATURATED_SHARE = 0.25  # of a layer's units
-# Before training, of a network that learns too little: the gradient of the lowest hidden layer by
-# that of the highest. ReLU, SELU and tanh with 10 layers have 0.3 or more, and so has batch norm;
-# 5 sigmoid layers have less than 0.01. Two layers are too few to say.
+# The ratio of the lowest hidden layer's gradient to the highest one's, before training, below which
+# a network learns too little. 10 layers with ReLU, SELU, tanh or batch norm have 0.3 or more; 5
+# sigmoid layers have less than 0.01. Two layers are too few to judge.
 GRADIENT_RATIO_AT_START = 0.01
 LAYERS_FOR_RATIO = 3
-# Before training, this share of what tanh, sigmoid and the like put out may be near an end: layers
-# with Glorot's, He's or orthogonal weights have a third or less, and networks that fail 0.7.
+# The share of the outputs of tanh, sigmoid and the like that may be near an end before training.
+# Layers with Glorot, He or orthogonal weights have a third or less; networks that fail have 0.7.
 NEAR_ENDS_AT_START = 0.6
-SYMMETRY = 1e-3  # of the largest weight: units that differ by less are equal
+# Units are equal if their weights differ by less than this share of the largest weight.
+SYMMETRY = 1e-3
 
 _AGAINST_VANISHING = "batch_norm, residual layers, relu or selu, initializer='auto', fewer layers"
 _AGAINST_SATURATION = (
@@ -74,7 +75,7 @@ def _gradients_at_start(case: Case) -> Iterator[Finding]:
 
 
 def units(case: Case) -> Iterator[Finding]:
-    """Look at units that put out 0, or an end of their range, for all rows."""
+    """Look for units whose output is 0, or an end of their range, for all rows."""
     for row in case.layers.layers:
         if row.dead > DEAD_SHARE:
             yield Finding(
@@ -85,7 +86,7 @@ def units(case: Case) -> Iterator[Finding]:
     saturated = [row for row in case.layers.layers if row.saturated > SATURATED_SHARE]
     at_start = _near_ends_at_start(case) if saturated or case.underfits else None
     if case.learns_well and at_start is None and case.start is not None:
-        return  # training made them so, to its own good
+        return  # training saturated them, and the model learned well
     for row in saturated:
         yield Finding(
             "saturated units",
@@ -102,17 +103,16 @@ def units(case: Case) -> Iterator[Finding]:
 
 
 def _near_ends_at_start(case: Case) -> LayerRow | None:
-    """Return the layer that was most at its ends before training, if it was too much."""
-    has_batch_norm = any(isinstance(layer, BatchNorm) for layer in case.model.network_.walk())
-    # A batch norm's statistics are not those of the data, before training.
-    if has_batch_norm or case.layers_at_start is None:
+    """Return the layer with the most outputs near an end before training, if too many were."""
+    # Before training, the statistics of a batch norm are not those of the data.
+    if case.uses_batch_statistics or case.layers_at_start is None:
         return None
     row = max(case.layers_at_start.layers, key=lambda row: row.near_ends)
     return row if row.near_ends > NEAR_ENDS_AT_START else None
 
 
 def symmetry(case: Case) -> Iterator[Finding]:
-    """Look for hidden layers whose units are all the same, or were so before training."""
+    """Look for hidden layers whose units are all equal, or were equal before training."""
     several = [layer for layer in case.hidden_dense_layers if layer.units > 1]
     for layer in several:
         if _has_equal_weights(layer) and _has_equal_biases(layer):

@@ -13,7 +13,7 @@ from skdeep.layers import Dense
 class Penalties:
     """The penalties of a case.
 
-    Their strength is in units of an L2 penalty: strength / 2 * sum w^2 beside the mean loss.
+    A penalty of strength s pulls like the L2 penalty s / 2 * sum w^2, added to the mean loss.
     """
 
     def __init__(self, case: Case):
@@ -27,11 +27,11 @@ class Penalties:
         self.kernels = [p for p in network.parameters.parameters if p.kernel and p.trainable]
 
     def pull(self, layer: Dense) -> float:
-        """Return how strongly all of them pull at a layer's weights."""
+        """Return the total strength with which the penalties pull at a layer's weights."""
         return sum(self._pulls(layer).values())
 
     def strongest(self, layers: list[Dense]) -> tuple[str, Any]:
-        """Return the parameter that pulls most at any of these layers, and its value."""
+        """Return the name and the value of the hyperparameter that pulls most at these layers."""
         pulls = [(pull, name) for x in layers for name, pull in self._pulls(x).items()]
         name = max(pulls)[1]
         if name == "kernel_regularizer":
@@ -56,7 +56,7 @@ class Penalties:
         }
 
     def spread(self, layer: Dense) -> float:
-        """Return the standard deviation of a layer's sums if its inputs were standardized."""
+        """Return the standard deviation of a layer's weighted sums for standardized inputs."""
         W = layer.weights
         if layer is self.case.hidden_dense_layers[0] and len(W) == self.case.probe.X.shape[1]:
             W = W * self._column_stds()[:, None]

@@ -1,4 +1,4 @@
-"""What is wrong with how it trains: learning rate, penalties, too little or too much learned."""
+"""Problems of training: learning rate, penalties, underfitting and overfitting."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from skdeep.inspection.findings.data import how_to_scale_targets, inputs
 from skdeep.inspection.findings.errors import relative_error, standard_error
 from skdeep.inspection.findings.penalties import Penalties
 
-RISING_SHARE = 0.2  # of the epochs, in which the loss rises ...
-RISE = 0.1  # ... by more than this share of all that it fell
-SLOW_PROGRESS = 0.1  # of the loss, gained in the whole run
+RISING_SHARE = 0.2  # the share of epochs in which the loss rises ...
+RISE = 0.1  # ... by more than this share of its whole decrease
+SLOW_PROGRESS = 0.1  # the share of the loss by which it decreased in the whole run
 # The mean size of a logit. 98 sound networks have 18 or less, and up to 78 if they train for 1,500
-# epochs at ten times the usual rate; Adam at a rate of 1 has thousands.
+# epochs at ten times the usual rate. With Adam at a rate of 1 it is in the thousands.
 HUGE_LOGITS = 100.0
-# How strongly penalties pull a layer's weights towards 0, in units of an L2 penalty by row: less
-# does not keep networks from learning, and without hidden layers this much is needed ...
+# How strongly penalties pull a layer's weights towards 0, in units of an L2 penalty per row. Less
+# does not keep a network from learning; a network without hidden layers tolerates more ...
 STRONG_PULL = 0.1
 STRONG_PULL_ON_LINEAR = 1.0
-# ... and what it does: the sum of a unit's inputs has so small a standard deviation if the inputs
-# are standardized (0.3 before training), or the penalty is so large a share of the loss.
+# ... and signs of a strong pull: a standard deviation this small of a unit's weighted sum, if the
+# inputs are standardized (0.3 before training), or a penalty that is this share of the loss.
 SHRUNK = 0.1
 LARGE_PENALTY = 0.5
 WORSE_THAN_CONSTANT = 1.1
-# What goes with errors above a constant's, and does not speak against smaller steps.
+# Findings that occur with errors above a constant prediction's, and do not rule out smaller steps.
 WITH_LARGE_STEPS = {
     *("unscaled inputs", "unscaled targets", "dead units", "exploding gradients"),
     "learning rate too high",
@@ -37,13 +37,13 @@ OVERFITTING = 0.1
 
 
 def learning_rate(case: Case) -> Iterator[Finding]:
-    """Look at the training curve, and at how sure the network is."""
+    """Look at the training curve, and at the size of the logits."""
     losses, rate = case.losses, case.model.learning_rate_init
     if not case.is_stochastic:
         return
     lower = f"a lower learning_rate_init than {rate:g}, a schedule, a larger batch_size"
     if len(losses) >= 5:
-        # Not the very first epochs: from how far up they came says nothing of the rest.
+        # The very first epochs are left out: the loss at the start says nothing about the rest.
         rises = np.diff(losses) > RISE * (np.quantile(losses, 0.9) - losses.min())
         if rises.mean() > RISING_SHARE or losses[-1] > losses[0]:
             yield Finding(
@@ -73,7 +73,7 @@ def learning_rate(case: Case) -> Iterator[Finding]:
 
 
 def _mean_logit(case: Case) -> float:
-    """Return the mean size of logits that training made large, and nothing else did; else 0."""
+    """Return the mean size of the logits, or 0 if it has another cause than training."""
     if not (case.is_classifier and case.model._loss.gives_probabilities):
         return 0.0
     size = _mean_size(case.raw_outputs(case.model))
@@ -116,7 +116,7 @@ def regularization(case: Case) -> Iterator[Finding]:
 
 
 def fit(case: Case, causes: list[str]) -> Iterator[Finding]:
-    """Look at the errors; the causes are what else was found that keeps a network from learning."""
+    """Look at the errors; `causes` are the other findings that keep a network from learning."""
     error = case.error
     if case.underfits:
         yield Finding(
@@ -144,7 +144,7 @@ def _against_underfitting(case: Case, causes: list[str]) -> str:
     if not case.error <= WORSE_THAN_CONSTANT and WITH_LARGE_STEPS.issuperset(causes):
         return ", ".join(_against_being_worse_than_a_constant(case))
     if causes:
-        return f"first what helps against {' and '.join(causes)}, then more epochs"
+        return f"first remove the causes ({' and '.join(causes)}), then more epochs"
     rate = ", a higher learning_rate_init" if case.is_stochastic else ""
     return f"more units or layers, more epochs{rate}, less regularization"
 

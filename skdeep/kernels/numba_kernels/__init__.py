@@ -1,8 +1,8 @@
 """The kernels compiled with numba: the same names and signatures as in numpy_kernels.
 
-Nothing is compiled on import: each function is at its first call, for the types it is called with,
-and kept on disk. A part (an activation, a loss, an optimizer) whose class has no compiled rule of
-its own runs as NumPy code, in the same places.
+Nothing is compiled on import. Each function is compiled at its first call, for the types of its
+arguments, and kept on disk. A part (an activation, a loss, an optimizer) whose class has no
+compiled rule of its own runs as NumPy code between the compiled functions.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ __all__ = [
 
 
 def _rule_of(part):
-    """Return the name of a part's compiled rule, None where there is none.
+    """Return the name of a part's compiled rule, or None.
 
-    A subclass may do anything: it counts what the class says itself, not what it inherits.
+    A subclass may compute something else, so it does not inherit the rule.
     """
     return vars(type(part)).get("compiled_as")
 
@@ -69,7 +69,7 @@ def _constant_of(part) -> float:
     return float(constants[0]) if constants else 0.0
 
 
-# One function a rule and process; numba keeps the code by the function.
+# One function for each rule in a process, as numba keeps the code by the function.
 _passes, _loss = cache(activations.passes), cache(losses.by_element)
 _update = cache(optimizers.update)
 
@@ -183,7 +183,7 @@ def bind_dense(f, n_rows: int, n_inputs: int, n_units: int, dtype):
     fewest, dtype = products.ROWS, np.dtype(dtype)
 
     def small_forward(X, W, b, Y, Z, work):
-        # A layer of the user's own may put out what only NumPy can take.
+        # A layer of the user's own may return arrays that only NumPy accepts.
         if len(Y) < fewest or not isinstance(X, np.ndarray) or X.dtype != dtype:
             forward(X, W, b, Y, Z, work)
             return
@@ -218,7 +218,7 @@ def bind_loss(loss, dtype):
     if getattr(loss, "multiclass", False):
         run = losses.MULTICLASS[name]
     else:
-        # classification losses have their link built in
+        # classification losses include their link
         link = loss.link if loss.task == "regression" else "identity"
         run = _loss(name, link)
     no_weight = np.empty(0, dtype)
@@ -268,7 +268,7 @@ class SparseRows:
         self.shape = shape
 
     def tocsr(self) -> csr_matrix:
-        """Return the same rows as a matrix of SciPy's, which shares the buffers."""
+        """Return the rows as a SciPy matrix, which shares the buffers."""
         n_rows = self.shape[0]
         end = self.indptr[n_rows]
         arrays = self.data[:end], self.indices[:end], self.indptr[: n_rows + 1]

@@ -1,7 +1,7 @@
-"""Activations: with the bias before them, and the bias's gradient behind their own, in one pass.
+"""Activations in one pass, with the addition of the bias, or the gradient of the bias.
 
 A rule is a pair of functions of one number: f(z, c) and f'(z, a, c), with a = f(z) and c a
-constant of the activation. Where the rule needs no z, it is given a in z's place.
+constant of the activation. If the rule does not need z, it is given a in place of z.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _tanh_slope(z, a, c):
 
 @inlined
 def _relu(z, c):
-    return like(z, 0.0) if z < like(z, 0.0) else z  # in this order NaN stays
+    return like(z, 0.0) if z < like(z, 0.0) else z  # this order of the arguments keeps NaN
 
 
 @inlined
@@ -72,7 +72,7 @@ def leaky(z, c):
 
 @inlined
 def leaky_slope(z, a, c):
-    """Return its derivative."""
+    """Return the derivative of max(z, c z)."""
     return like(a, 1.0) if a > like(a, 0.0) else c
 
 
@@ -215,7 +215,7 @@ RULES = {
 }
 
 
-# What `specialized` puts other values in the place of.
+# Placeholders, which `specialized` replaces.
 rule = slope = keeps_input = run_forward = run_backward = None
 
 
@@ -259,11 +259,11 @@ def _dense_backward(X, dA, A, Z, c, W, W_T, dW, db, dX):
 def passes(name: str, keeps_input: bool):
     """Return four functions: both passes, without and with the layer's products.
 
-    - forward(Y, b, Z, c): Y <- f(Y + b); Z <- Y + b, where that is kept
+    - forward(Y, b, Z, c): Y <- f(Y + b); Z <- Y + b, if it is kept
     - backward(dA, A, Z, c, db): dA <- dA * f'; db <- its sums over the rows
     - dense_forward(X, W, b, Y, Z, c): Y <- f(X W + b)
     - dense_backward(X, dA, A, Z, c, W, W_T, dW, db, dX): the gradients of a dense layer;
-      W_T is scratch, and with an empty dX that is left out
+      W_T is scratch; an empty dX is not computed
     """
     rule, slope = RULES[name]
     forward = specialized(_forward, name, rule=rule, keeps_input=keeps_input)

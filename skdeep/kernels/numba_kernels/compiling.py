@@ -1,4 +1,4 @@
-"""How everything in this package is compiled."""
+"""How the functions of this package are compiled."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from numba.extending import intrinsic, register_jitable
 if numba.config.DISABLE_JIT:
     raise ImportError("numba is switched off, by NUMBA_DISABLE_JIT")
 
-# The width of the vectors that the matrix products are written for. LLVM splits them on a machine
-# whose vectors are narrower.
+# The matrix products are written for vectors of this width. If a machine has narrower vectors, LLVM
+# splits them.
 VECTOR_BYTES = 64 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 32
 
 # NaN and infinity keep their meaning. Multiplication and addition may become one instruction;
-# where the order of a sum does not matter, `reorders=True` lets it be summed in a vector's lanes.
+# if the order of a sum does not matter, `reorders=True` lets the lanes of a vector sum it up.
 _EXACT_ORDER = {"contract"}
 _ANY_ORDER = {"contract", "reassoc", "nsz"}
 
-#: For small functions that are compiled into those that call them.
+#: For small functions, which are compiled into their callers.
 inlined = register_jitable(forceinline=True)
 
 
@@ -37,11 +37,11 @@ def _hash_sources() -> str:
 
 
 class _Cache(FunctionCache):
-    """numba's cache on disk, but for two things.
+    """numba's cache on disk, with two differences.
 
-    numba asks whether the one file changed that a function is in: here it is the whole package, as
-    functions of other modules are compiled into it. And where a cache can't be read or written
-    (broken files, a full disk) training goes on without.
+    numba compiles a function again if its file has changed. Here it does so if any file of the
+    package has changed, as functions of other modules are compiled into it. And if the cache can't
+    be read or written (broken files, a full disk), training continues without it.
     """
 
     sources = _hash_sources()
@@ -53,7 +53,7 @@ class _Cache(FunctionCache):
     def load_overload(self, sig, target_context):
         try:
             return super().load_overload(sig, target_context)
-        except Exception as error:  # what comes out of a broken file may raise anything
+        except Exception as error:  # reading a broken file may raise anything
             self._warn("read", error)
         try:
             self.flush()
@@ -70,8 +70,8 @@ class _Cache(FunctionCache):
     def _warn(self, what: str, error: Exception) -> None:
         warnings.warn(
             f"The cache of compiled kernels in {self.cache_path} can't be {what}: "
-            f"{type(error).__name__}: {error}. What is in it is compiled anew, which takes some "
-            "seconds; NUMBA_CACHE_DIR names another place for it.",
+            f"{type(error).__name__}: {error}. Its functions are compiled again, which takes some "
+            "seconds; NUMBA_CACHE_DIR names another directory for it.",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -85,7 +85,7 @@ def _can_keep_code() -> bool:
     return True
 
 
-#: Whether there is a directory for the cache; without one every process compiles for itself.
+#: Whether there is a directory for the cache; if not, every process compiles for itself.
 KEEPS_CODE = _can_keep_code()
 
 
@@ -105,10 +105,10 @@ def compiled(function: Callable | None = None, *, reorders: bool = False) -> Cal
 
 
 def specialized(template: Callable, name: str, *, reorders: bool = False, **values) -> Callable:
-    """Compile a copy of a function in whose place of some global names stand other values.
+    """Compile a copy of a function, with other values for some of its global names.
 
-    Closures would do the same, but numba finds them in its cache only where all that they refer to
-    has a lasting hash, which functions don't have. A copy is found by its name.
+    Closures would do too. But numba finds a closure in its cache only if all objects that it refers
+    to have a lasting hash, which functions don't have. A copy is found by its name.
     """
     names = {**template.__globals__, **values}
     copy = FunctionType(template.__code__, names, name, template.__defaults__)
@@ -119,7 +119,7 @@ def specialized(template: Callable, name: str, *, reorders: bool = False, **valu
 
 @intrinsic
 def like(typing_context, x, value):
-    """Return a number as x's type: a bare 1.0 would turn float32 arithmetic into float64."""
+    """Return a number as x's type: a plain 1.0 would turn float32 arithmetic into float64."""
 
     def generate(context, builder, signature, arguments):
         return context.cast(builder, arguments[1], signature.args[1], signature.args[0])

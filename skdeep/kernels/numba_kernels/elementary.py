@@ -1,7 +1,7 @@
-"""exp, tanh and their kin, free of branches, so that loops over them become vector code.
+"""exp, tanh and similar functions without branches, so that loops over them become vector code.
 
-What the C library has is called for one number at a time. The functions here are exact to a few
-units in the last place, keep NaN, and go to the right limits at infinity.
+The functions of the C library take one number at a time. The functions here are exact to a few
+units in the last place, keep NaN, and have the right limits at infinity.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SQRT_HALF = math.sqrt(0.5)
 
 
 def _bits(scalar: types.Float) -> tuple[ir.IntType, int, int]:
-    """Return the integer type of a float's size, the mantissa's bits, and the exponent's bias."""
+    """Return the integer type of a float's size, the bits of its mantissa, its exponent's bias."""
     return (ir.IntType(32), 23, 127) if scalar == types.float32 else (ir.IntType(64), 52, 1023)
 
 
@@ -43,7 +43,7 @@ def _power_of_two(typing_context, n):
     integer, mantissa, bias = _bits(n)
 
     def generate(context, builder, signature, arguments):
-        # through 32 bits, which vectors can convert to on more machines than 64
+        # through 32 bits: more machines can convert vectors to these than to 64 bits
         exponent = builder.fptosi(arguments[0], ir.IntType(32))
         if integer.width == 64:
             exponent = builder.sext(exponent, integer)
@@ -102,7 +102,7 @@ def _series(coefficient: Callable[[int], float], single: int, double: int):
     return polynomial(*([coefficient(k) for k in ks] for ks in orders))
 
 
-# Where exp(x) is about the smallest normal number, and where it is infinite: constants.
+# The x for which exp(x) is about the smallest normal number, and the x from which it is infinite.
 _lowest = polynomial([-87.0], [-708.0])
 _highest = polynomial([88.72284], [709.782712893384])
 # (exp(x) - 1 - x) / x^2 for |x| <= log(2) / 2
@@ -125,9 +125,9 @@ _erfc_exponent = polynomial(
 
 @inlined
 def _reduced(x):
-    """Return (exp(r) - 1, n) with x = n log(2) + r; x is cut off where exp leaves its range."""
+    """Return (exp(r) - 1, n) with x = n log(2) + r; x is cut off at the ends of exp's range."""
     low, high = _lowest(x), _highest(x)
-    x = x if x > low else low  # NaN ends here: whoever calls puts it back
+    x = x if x > low else low  # NaN gets lost here: the caller restores it
     x = x if x < high else high
     n = _nearest_integer(x * like(x, LOG2_E))
     r = (x - n * like(x, LN2_HIGH)) - n * like(x, LN2_LOW)
@@ -136,7 +136,7 @@ def _reduced(x):
 
 @inlined
 def exp(x):
-    """Return e^x; 0 where it would be subnormal."""
+    """Return e^x; 0 if it would be subnormal."""
     p, n = _reduced(x)
     # 2^(n - 1), as 2^n does not exist for the largest n
     y = (p + like(x, 1.0)) * _power_of_two(n - like(x, 1.0)) * like(x, 2.0)

@@ -16,7 +16,7 @@ def gather_rows(X, rows, out):
 
 @compiled
 def gather_one_hot(codes, rows, on, off, out):
-    """Write one row a code: `on` in the code's column, `off` in all others."""
+    """Write one row per code: `on` in the code's column, `off` in all others."""
     on, off = like(out[0, 0], on), like(out[0, 0], off)
     for i in range(rows.size):
         for j in range(out.shape[1]):

@@ -1,8 +1,8 @@
-"""Losses on raw outputs, with their gradients: one pass for the elements, one for the weights.
+"""Losses on raw outputs, with their gradients: one pass over elements, one to weight them.
 
-A rule is a function (y, z, c) -> (loss, derivative by z) of one element, where a loss is a sum or
-mean over elements; multiclass losses work row by row. In every case the elements' losses go into
-`work`, their derivatives into Z, and `finish` weighs and scales both.
+If a loss is a sum or mean over elements, its rule is a function (y, z, c) -> (loss, derivative by
+z) of one element. Multiclass losses work row by row. Both write the losses of the elements to
+`work` and their derivatives to Z, and `finish` weights and scales them.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def finish(losses, Z, weight, divisor):
     return value / divisor
 
 
-# What `specialized` puts other values in the place of.
+# Placeholders, which `specialized` replaces.
 rule = squared = None
 
 
@@ -175,7 +175,7 @@ def _y_log_y(y):
 
 @inlined
 def _poisson(y, p, c):
-    # Where y is 0 the ratio is 0, also for a p that is too small for a floating point number.
+    # If y is 0 the ratio is 0, even if p is too small for a floating-point number.
     is_zero = y == like(y, 0.0)
     log_p = like(p, 0.0) if is_zero else like(p, y * math.log(p))
     ratio = like(p, 0.0) if is_zero else y / p
@@ -214,7 +214,7 @@ BY_ELEMENT = {
     "poisson": _poisson,
     "gamma": _gamma,
 }
-# where the output activation is the exponential, without the detour over a quotient
+# for the exponential as output activation: no quotient is needed
 BY_EXPONENT = {"poisson": _poisson_exponential, "gamma": _gamma_exponential}
 
 
@@ -235,7 +235,7 @@ def _less_the_largest(Z):
 
 @inlined
 def _exp_all(Z, out):
-    """Write e^Z: all rows at once, which for few columns is faster than one by one."""
+    """Write e^Z for all rows at once: for few columns this is faster than row by row."""
     z, y = Z.reshape(-1), out.reshape(-1)
     for i in range(z.size):
         y[i] = exp(z[i])
@@ -297,7 +297,7 @@ def _multiclass_focal(Y, Z, weight, work, divisor, gamma):
         for j in range(Z.shape[1]):
             log_p, y = Z[i, j] - log_total, Y[i, j]
             p = exp(log_p)
-            # 1 - p, without the cancellation near p = 1, and never 0
+            # 1 - p without cancellation near p = 1, and never 0
             q = -expm1_nonpositive(log_p)
             q = tiny if q < tiny else q
             power = like(q, q**gamma)

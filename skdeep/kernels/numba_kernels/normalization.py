@@ -1,4 +1,4 @@
-"""Batch normalization with a batch's own statistics."""
+"""Batch normalization with the statistics of the batch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def batch_norm_forward(
     X_hat,
     Y,
 ):
-    """Fill mean, variance, inverse_std, X_hat and Y; move the running statistics."""
+    """Fill mean, variance, inverse_std, X_hat and Y; update the running statistics."""
     n_rows, n_columns = X.shape
     one = like(X[0, 0], 1.0)
     share = like(one, 1.0 / n_rows)

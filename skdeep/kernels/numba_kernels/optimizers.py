@@ -1,10 +1,10 @@
 """Update rules, each one pass over the parameters.
 
-A rule is a function of one parameter w, its gradient g, its slots p, q and r, of which it may need
-none, and the constants of the step; it returns the new w, p, q and r. Constants that are
-proportional to the learning rate come first, so that a segment of the vector may have a rate of
-its own. The loop around the rule adds the gradient of the penalty l2 / 2 * w^2 to g, and multiplies
-w by `keep` beforehand: decoupled decay.
+A rule is a function of one parameter w, its gradient g, its slots p, q and r (it need not use all
+of them), and the constants of the step. It returns the new w, p, q and r. Constants that are
+proportional to the learning rate come first, so that a segment of the vector may have its own rate.
+The loop around the rule adds the gradient of the penalty l2 / 2 * w^2 to g, and gives the rule
+`keep * w`, where `keep` is the share of w that decoupled weight decay leaves.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import math
 from skdeep.kernels.numba_kernels.compiling import inlined, like, specialized
 from skdeep.kernels.numba_kernels.elementary import absolute, polynomial
 
-# The squares of so many parameters are added up in their own dtype, what comes out in float64.
+# The squares of this many parameters are summed in their own dtype; these sums, in float64.
 BLOCK = 4096
 
 
-# Numbers below these are as good as 0, and made 0: the weights of a unit that is dead fade away
-# until they are subnormal, with which a processor computes a hundred times as long. The squares of
-# gradients that are kept are numbers that are kept. An epsilon below SMALLEST_EPSILON is one that
-# tells apart gradients which these rules make 0.
+# Numbers below these are set to 0. The weights of a dead unit decay until they are subnormal, and a
+# processor takes a hundred times as long for subnormal numbers. If a gradient is kept, its square
+# is kept, too. An epsilon below SMALLEST_EPSILON would distinguish gradients that these rules set
+# to 0.
 SMALLEST_EPSILON = {"float32": 1e-10, "float64": 1e-130}
 _negligible = polynomial([1e-32], [1e-280])
 _negligible_gradient = polynomial([1e-16], [1e-140])
@@ -143,7 +143,7 @@ RULES = {
 }
 
 
-# What `specialized` puts other values in the place of.
+# Placeholders, which `specialized` replaces.
 rule = n_slots = n_rates = update_slice = None
 
 
@@ -188,7 +188,7 @@ def _update_all(w, g, p, q, r, bounds, factors, l2, decay, constants):
 
 
 def update(name: str, n_slots: int):
-    """Return a function that does one step, and returns the value of the penalty before it.
+    """Return a function that makes one step, and returns the value of the penalty before the step.
 
     `bounds` holds start and stop of every segment, `factors` its rate, l2 and decay.
     """

@@ -1,8 +1,8 @@
-"""Matrix products for small layers, in registers: what BLAS spends on packing, these do without.
+"""Matrix products for small layers, in registers: they need no packing, which BLAS does.
 
-A product is put together from tiles: four rows by up to two vectors of columns, whose sums stay in
-registers while the inner dimension goes by. BLAS is ahead where an operand leaves the
-cache, so large layers keep to it (see `is_small`).
+A product is composed of tiles of four rows by up to two vectors of columns. The sums of a tile
+stay in registers during the loop over the inner dimension. BLAS is faster if an operand does not
+fit into the cache, so large layers use BLAS (see `is_small`).
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from numba.extending import intrinsic
 
 from skdeep.kernels.numba_kernels.compiling import VECTOR_BYTES, compiled, inlined
 
-# The rows of a tile: with two vectors of columns these are the sums that keep two units for
+# The rows of a tile. With two vectors of columns there are enough sums to keep two units for
 # multiplication and addition busy.
 ROWS = 4
-# The largest operand, in bytes, for which these products are ahead of BLAS.
+# The size in bytes of the largest operand for which these products are faster than BLAS.
 LARGEST_OPERAND = 1 << 17
 
 
 def is_small(n_rows: int, n_inputs: int, n_units: int, itemsize: int) -> bool:
-    """Whether a dense layer's products are better done here than by BLAS."""
+    """Whether the products of a dense layer are faster here than with BLAS."""
     if min(n_rows, n_inputs) < ROWS:
         return False
     largest = max(n_rows * n_inputs, n_rows * n_units, n_inputs * n_units)
@@ -29,10 +29,10 @@ def is_small(n_rows: int, n_inputs: int, n_units: int, itemsize: int) -> bool:
 
 
 def _tile(halvings: int):
-    """Return a function that computes one tile: ROWS by two vectors, halved so many times.
+    """Return a function that computes one tile: ROWS by two vectors, halved this many times.
 
-    It sets out[r, c] to the sum over k of X[r, k] * W[k, c]. Arrays are given with the position
-    of their first element and with strides, both in elements.
+    It sets out[r, c] to the sum over k of X[r, k] * W[k, c]. Each array is given with the position
+    of its first element and with its strides, both in elements.
     """
 
     @intrinsic
@@ -111,9 +111,9 @@ def _spread(builder, value, vector):
 
 
 def _in_tiles(halvings: int):
-    """Return a function that computes all of a product in such tiles, at least one either way.
+    """Return a function that computes a product from tiles, at least one in each direction.
 
-    The last tiles overlap the ones before: what they have in common comes out the same.
+    The last tiles may overlap the tiles before them; the elements in both get the same values.
     """
     tile = _tile(halvings)
 

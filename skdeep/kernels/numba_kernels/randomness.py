@@ -1,6 +1,6 @@
-"""Random numbers by counter: element i of an array is a function of i and the seed alone.
+"""Random numbers by counter: element i of an array depends only on i and the seed.
 
-So they are the same for any number of threads, and the same as those of the NumPy kernels.
+So they do not depend on the number of threads, and equal those of the NumPy kernels.
 """
 
 from __future__ import annotations
