@@ -58,23 +58,17 @@ CONFIGURATIONS = {
         WEIGHTS,
     ),
     "no hidden layer": ({"hidden_layer_sizes": (), **FEW_EPOCHS, "learning_rate_init": 0.05}, {}),
-    "sgd, schedule, clipping": (
+    "sgd, schedule, clipping, penalties, constraints": (
         {
+            **QUICK,
             "solver": "sgd",
             "learning_rate": "one_cycle",
-            **QUICK,
             "learning_rate_init": 0.1,
             "clip_norm": 5.0,
             "activation": ["tanh"],
             "initializer": "orthogonal",
-        },
-        {},
-    ),
-    "penalties and constraints": (
-        {
             "kernel_regularizer": "l1",
             "kernel_constraint": "max_norm",
-            **QUICK,
             "l1_ratio": 0.5,
         },
         {},
