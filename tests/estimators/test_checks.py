@@ -89,10 +89,19 @@ AUTOENCODERS = {
     "lbfgs": ({"solver": "lbfgs", "max_iter": 200}, {}),
 }
 
+# Which options make up the network is the same code in both estimators: one of them is checked.
+ONLY = {
+    "batch norm and dropout": MLPRegressor,
+    "custom layers": MLPClassifier,
+    "no hidden layer": MLPRegressor,
+    "sgd, schedule, clipping, penalties, constraints": MLPClassifier,
+}
+
 EXPECTED = [
     (Estimator(**{"max_iter": 100, **settings}), failures)
-    for settings, failures in CONFIGURATIONS.values()
+    for name, (settings, failures) in CONFIGURATIONS.items()
     for Estimator in (MLPClassifier, MLPRegressor)
+    if ONLY.get(name, Estimator) is Estimator
 ] + [
     (MLPAutoencoder(**{"max_iter": 20, **settings}), failures)
     for settings, failures in AUTOENCODERS.values()
