@@ -371,13 +371,14 @@ class CosineLog(Schedule):
 
     every_step = True
     ends = True
-    _limits = {"cycles": Limit(1, 60, integer=True)}
+    _limits = {"cycles": Limit(1, integer=True)}
 
     def __init__(self, cycles: int = 4):
         self.cycles = cycles
 
     def rate(self, initial, progress):
-        u = math.log2(1 + (2**self.cycles - 1) * progress.fraction)
+        # Beyond a thousand cycles the first ones are shorter than a float can tell.
+        u = math.log2(1 + (2.0 ** min(self.cycles, 1000) - 1) * progress.fraction)
         return initial * (1 - math.cos(2 * math.pi * u)) / 2
 
 

@@ -12,7 +12,7 @@ from sklearn.datasets import load_iris
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks import defaults, report, table
-from benchmarks.__main__ import NAMES
+from benchmarks.__main__ import NAMES, main
 from benchmarks.cases import CASES, Case, Task
 from benchmarks.contenders import CONTENDERS
 from benchmarks.runner import Result
@@ -110,7 +110,7 @@ def test_both_models_see_the_same_rows_and_are_judged_by_others():
     assert min(pair.seconds) > 0
 
 
-def test_tables_of_a_folder(tmp_path):
+def test_tables_of_a_folder(tmp_path, monkeypatch, capsys):
     rng = np.random.default_rng(0)
     num = rng.normal(size=(90, 2))
     num[3, 0] = np.nan
@@ -122,8 +122,11 @@ def test_tables_of_a_folder(tmp_path):
     np.testing.assert_array_equal(X[:, 2], cat[:, 0])
     np.testing.assert_array_equal(X[:, 3:].sum(axis=1), cat[:, 1] >= 0)
     assert np.isfinite(defaults.split(X, y, task, 0)[0]).all()
-    done = run("--cases", "defaults", "--tables", str(tmp_path / "nowhere"))
-    assert "there is no .npz file in" in done.stderr
+    nowhere = ["benchmarks", "--cases", "defaults", "--tables", str(tmp_path / "nowhere")]
+    monkeypatch.setattr(sys, "argv", nowhere)
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert "there is no .npz file in" in capsys.readouterr().err
 
 
 # The table of cases -----------------------------------------------------------------------------
@@ -186,11 +189,12 @@ def test_what_a_contender_prints_is_not_taken_for_an_answer():
 
 
 @pytest.mark.parametrize("option", ["--cases", "--contenders"])
-def test_an_unknown_name_is_an_error_that_lists_the_names(option):
-    done = run(option, "fashion-33")
-    assert done.returncode == 2
+def test_an_unknown_name_is_an_error_that_lists_the_names(option, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["benchmarks", option, "fashion-33"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
     known = NAMES if option == "--cases" else CONTENDERS
-    assert f"there is no 'fashion-33'; choose from {', '.join(known)}" in done.stderr
+    assert f"there is no 'fashion-33'; choose from {', '.join(known)}" in capsys.readouterr().err
 
 
 def test_notes_survive_and_are_not_lost_silently(tmp_path):

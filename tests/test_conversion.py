@@ -38,9 +38,15 @@ def prediction(model, data=X):
     return model.predict_proba(data) if hasattr(model, "predict_proba") else model.predict(data)
 
 
-@pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
-@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
-@pytest.mark.parametrize("kind", TARGETS)
+# Any two of a kind of target, a solver and an activation go together in some row.
+ROWS = [
+    (kind, ("adam", "sgd", "lbfgs")[(i + j) % 3], activation)
+    for i, kind in enumerate(TARGETS)
+    for j, activation in enumerate(("identity", "logistic", "tanh", "relu"))
+]
+
+
+@pytest.mark.parametrize(("kind", "solver", "activation"), ROWS)
 def test_there_and_back(kind, solver, activation, tmp_path):
     original = theirs(kind, solver=solver, activation=activation)
     ours = from_sklearn(original)

@@ -589,6 +589,8 @@ REFERENCE_SCHEDULES = {
     "cosine_restarts": lambda e, E, t: restarts(e, 10, 2, 0.0),
     "one_cycle": lambda e, E, t: one_cycle(e / E, 0.3, 0.04, 4e-6),
     "warmup_cosine": lambda e, E, t: warmup_cosine(e / E, 0.1, 0.0),
+    "flat_cosine": lambda e, E, t: 1.0 if e < E / 2 else half_cosine(2 * e / E - 1, 0.0),
+    "cosine_log": lambda e, E, t: math.sin(math.pi * math.log2(1 + 15 * e / E)) ** 2,
 }
 REFERENCE_SCHEDULES_WITH_CONSTANTS = [
     (schedules.InverseScaling(0.3), lambda e, E, t: 1.0 if e < 1 else (t + 1) ** -0.3),
@@ -600,6 +602,8 @@ REFERENCE_SCHEDULES_WITH_CONSTANTS = [
     (schedules.Cosine(0.1), lambda e, E, t: half_cosine(e / E, 0.1)),
     (schedules.CosineRestarts(3, 1.5, 0.2), lambda e, E, t: restarts(e, 3, 1.5, 0.2)),
     (schedules.OneCycle(0.5, 0.1, 0.01), lambda e, E, t: one_cycle(e / E, 0.5, 0.1, 0.01)),
+    (schedules.FlatCosine(0.2), lambda e, E, t: half_cosine(max(0, e / E - 0.2) / 0.8, 0.0)),
+    (schedules.CosineLog(2), lambda e, E, t: math.sin(math.pi * math.log2(1 + 3 * e / E)) ** 2),
     (schedules.WarmupCosine(0.3, 0.2), lambda e, E, t: warmup_cosine(e / E, 0.3, 0.2)),
     (
         Piecewise((3, 11), (1.0, 0.4, 0.2)),

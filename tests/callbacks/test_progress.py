@@ -1,6 +1,7 @@
 """What `verbose` shows."""
 
 import io
+import itertools
 import re
 import sys
 
@@ -91,7 +92,7 @@ def test_ten_refreshes_a_second_at_the_most(monkeypatch):
         def close(self):
             shown.append("closed")
 
-    now = iter(np.arange(0, 1e6, 0.005))
+    now = itertools.count(0.0, 0.005)
     monkeypatch.setattr(progress.time, "perf_counter", lambda: next(now))
     monkeypatch.setattr(sys, "stdout", Terminal())
     monkeypatch.setattr(progress, "_make_bar", lambda n_epochs: Bar())

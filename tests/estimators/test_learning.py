@@ -125,8 +125,8 @@ REGULARIZATION = [
 ]
 
 
-@pytest.mark.parametrize("settings", REGULARIZATION, ids=str)
-def test_regularization_helps_with_noisy_labels(settings):
+@pytest.fixture(scope="module")
+def loss_on_noisy_labels():
     X, y = make_classification(400, 20, n_informative=5, flip_y=0.4, random_state=0)
 
     def validation_loss(**settings):
@@ -135,4 +135,16 @@ def test_regularization_helps_with_noisy_labels(settings):
         model.fit(X[:200], y[:200], X_val=X[200:], y_val=y[200:])
         return log_loss(y[200:], model.predict_proba(X[200:]))
 
-    assert validation_loss(**settings) < 0.8 * validation_loss()
+    return validation_loss
+
+
+@pytest.fixture(scope="module")
+def loss_without_regularization(loss_on_noisy_labels):
+    return loss_on_noisy_labels()
+
+
+@pytest.mark.parametrize("settings", REGULARIZATION, ids=str)
+def test_regularization_helps_with_noisy_labels(
+    settings, loss_on_noisy_labels, loss_without_regularization
+):
+    assert loss_on_noisy_labels(**settings) < 0.8 * loss_without_regularization

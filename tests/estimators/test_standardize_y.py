@@ -150,4 +150,5 @@ def test_as_a_grid_searchs_scorer_sees_it():
 
 @pytest.mark.filterwarnings("ignore")
 def test_scikit_learns_checks():
-    check_estimator(MLPRegressor(standardize_y=True))
+    settings = {"learning_rate_init": 0.03, "max_iter": 30}
+    check_estimator(MLPRegressor((30,), standardize_y=True, **settings))

@@ -1,5 +1,7 @@
 """The doctor: every finding on a network built to have it, and not on one that has not."""
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -51,6 +53,7 @@ def regressor(*args, **options):
     return MLPRegressor(*args, **{"random_state": 0, "max_iter": 20, "tol": 0.0, **options})
 
 
+@cache
 def healthy():
     model = classifier((64,), dropout=0.2, max_iter=30).fit(X[half[0]], y[half[0]])
     return model, X[half[0]], y[half[0]], X[half[1]], y[half[1]]
@@ -66,7 +69,8 @@ def healthy_autoencoder():
 
 
 def fitted(model, X=X, y=y, *validation):
-    return lambda: (model().fit(X, y), X, y, *validation)
+    """Return what gives a network and its data; it is trained once."""
+    return cache(lambda: (model().fit(X, y), X, y, *validation))
 
 
 deep = [12] * 10
