@@ -3,6 +3,7 @@
 import os
 import warnings
 
+from skdeep._version import __version__
 from skdeep.conversion import from_sklearn, to_sklearn
 from skdeep.estimators import MLPAutoencoder, MLPClassifier, MLPRegressor
 from skdeep.kernels import set_kernels
@@ -20,8 +21,6 @@ __all__ = [
     "set_kernels",
     "to_sklearn",
 ]
-
-__version__ = "0.1.0"
 
 
 def _warn_of_another_skdeep(folder: str) -> None:

@@ -34,6 +34,7 @@ from skdeep.estimators import checkpoints, watching
 from skdeep.estimators.live import LiveViews, chain_of, write_all
 from skdeep.estimators.run import make_trainer, train
 from skdeep.files.checks import check_sizes
+from skdeep.files.migrations import FORMAT, completed, migrate
 from skdeep.files.plain import NotPlainError, from_plain, to_plain
 from skdeep.layers import Dense, Layer
 from skdeep.losses import Loss
@@ -625,15 +626,16 @@ class BaseMLP(
         if type(self) not in self.models().values():
             return state  # what a subclass does with its state is its own affair
         try:
-            return {PLAIN: to_plain(state, self.models(), type(self).__name__)}
+            return {PLAIN: to_plain(state, self.models(), type(self).__name__), "format": FORMAT}
         except NotPlainError:
             return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         is_plain = PLAIN in state
         if is_plain:
-            rest = {name: value for name, value in state.items() if name != PLAIN}
-            state = {**from_plain(state[PLAIN], self.models()), **rest}
+            rest = {k: v for k, v in state.items() if k not in (PLAIN, "format")}
+            plain = from_plain(migrate(state[PLAIN], state["format"]), self.models())
+            state = completed(type(self), "", {**plain, **rest})
         super().__setstate__(state)
         if is_plain and "n_iter_" in vars(self):
             check_sizes(self)

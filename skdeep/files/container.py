@@ -20,6 +20,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import secrets
 import stat
 import struct
@@ -35,7 +36,9 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+from skdeep._version import __version__
 from skdeep.files.checks import check_model
+from skdeep.files.migrations import FORMAT, migrate
 from skdeep.files.plain import (
     KINDS_OF_ARRAYS,
     InvalidStateError,
@@ -44,7 +47,6 @@ from skdeep.files.plain import (
 )
 
 MARK = b"\x93skdeep\n"
-FORMAT = 1
 LENGTHS = struct.Struct("<8sIQQ")
 HASH_BYTES = 32
 PART = ".skdeep-part"
@@ -79,10 +81,11 @@ def write_file(model: Any, models: Mapping[str, type], path: str | os.PathLike) 
         delattr(model, name)
     content = to_plain(model, models, type(model).__name__)
     arrays: list[np.ndarray] = []
-    header = json.dumps({"model": _without_arrays(content, arrays)}, allow_nan=False).encode()
+    parts = {"skdeep": __version__, "model": _without_arrays(content, arrays)}
+    header = json.dumps(parts, allow_nan=False).encode()
     try:
         with np.errstate(all="ignore"):
-            _model_of(header, _Copies(arrays), models, takes_writers=True)
+            _model_of(FORMAT, header, _Copies(arrays), models, takes_writers=True)
     except Exception as error:  # as in read_file
         raise InvalidStateError(_described(error)) from error
     lengths = LENGTHS.pack(MARK, FORMAT, len(header), sum(a.nbytes for a in arrays))
@@ -189,24 +192,35 @@ def read_file(
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise InvalidFileError(f"{name!r} is no regular file.")
     with open(path, "rb") as file:
-        header, body = _read_checked(file, name)
+        version, header, body = _read_checked(file, name)
     try:
         with np.errstate(all="ignore"):
-            model = _model_of(header, _Arrays(body), models, takes_writers)
+            model = _model_of(version, header, _Arrays(body), models, takes_writers)
     except Exception as error:  # of what a file may have been made to hold, anything may come
         raise InvalidFileError(
-            f"{name!r} is a file of skdeep, but does not hold a model: {_described(error)}"
+            f"{name!r} is a file of skdeep{_writer_of(header)}, but does not hold a model that "
+            f"skdeep {__version__} can read: {_described(error)}"
         ) from error
     return model
 
 
+def _writer_of(header: bytes) -> str:
+    """Return which version of skdeep wrote a header, for a message; nothing if it does not say."""
+    found = re.match(rb'\{"skdeep": "([\w.+-]{1,40})"', header)
+    return f" {found[1].decode()}" if found else ""
+
+
 def _model_of(
-    header: bytes, arrays: _Arrays | _Copies, models: Mapping[str, type], takes_writers: bool
+    version: int,
+    header: bytes,
+    arrays: _Arrays | _Copies,
+    models: Mapping[str, type],
+    takes_writers: bool,
 ) -> Any:
     """Return the model; what it takes to make it is in proportion to the size of the header."""
     if header.count(b"{") + header.count(b"[") > MOST_CONTAINERS:
         raise InvalidStateError("the header has more parts than any model")
-    content = _with_arrays(json.loads(header)["model"], arrays)
+    content = migrate(_with_arrays(json.loads(header)["model"], arrays), version)
     model = from_plain(content, models, FEW_PARTS + 2 * len(header), takes_writers)
     check_model(model, models)
     return model
@@ -219,8 +233,8 @@ def _described(error: Exception) -> str:
         return type(error).__name__
 
 
-def _read_checked(file: BinaryIO, path: str) -> tuple[bytes, bytes]:
-    """Return the header and the arrays' bytes; nothing is kept of a file that is not whole."""
+def _read_checked(file: BinaryIO, path: str) -> tuple[int, bytes, bytes]:
+    """Return the format, the header and the arrays' bytes; raise if the file is not whole."""
     size = os.fstat(file.fileno()).st_size
     start = file.read(LENGTHS.size + HASH_BYTES)
     if len(start) < LENGTHS.size + HASH_BYTES or not start.startswith(MARK):
@@ -242,7 +256,7 @@ def _read_checked(file: BinaryIO, path: str) -> tuple[bytes, bytes]:
     if digest.digest() != start[LENGTHS.size :]:
         raise InvalidFileError(f"{path!r} is damaged: its checksum is wrong.")
     file.seek(len(start))
-    return file.read(n_header), file.read(n_body)
+    return version, file.read(n_header), file.read(n_body)
 
 
 class _Arrays:

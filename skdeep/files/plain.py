@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
+from skdeep.files.migrations import completed
 from skdeep.files.names import CLASSES
 
 _BIT_GENERATORS = {
@@ -280,7 +281,7 @@ class _Reader:
         state = data["state"]
         if type(state) is not dict:
             raise InvalidStateError(f"the state of {name} is no dict")
-        fields = self._fields(state)
+        fields = completed(cls, name, self._fields(state))
         self.n_parts += 1 + len(fields)
         self.sizes[data["number"]] = self.n_parts - before
         if hasattr(value, "__setstate__"):

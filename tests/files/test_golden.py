@@ -1,0 +1,172 @@
+"""Files that earlier versions wrote: they are never written again, and every version reads them."""
+
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skdeep import load, save
+from skdeep.files import migrations
+from skdeep.files.container import HASH_BYTES, LENGTHS
+from skdeep.files.names import CLASSES
+from tools.golden import CLASSES as LABELS
+from tools.golden import NUMBERS, X, said_by
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+ROOT = Path(__file__).parent / "golden"
+FILES = sorted(ROOT.glob("format-*/*.skdeep"))
+# SHA-256 is in every file; this is how many there were when the format was fixed.
+N_FILES = 34
+
+
+def header_of(path):
+    data = path.read_bytes()
+    _, version, n_header, _ = LENGTHS.unpack_from(data)
+    start = LENGTHS.size + HASH_BYTES
+    return version, json.loads(data[start : start + n_header])
+
+
+def objects(data):
+    """Yield (name, state) of every object in a header."""
+    if isinstance(data, dict):
+        if "$object" in data:
+            yield data["$object"], data["state"]
+        data = list(data.values())
+    if isinstance(data, list):
+        for entry in data:
+            yield from objects(entry)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_golden_file_predicts_what_it_did(path):
+    expected = json.loads((path.parent / "expected.json").read_text())[path.stem]
+    model = load(path, with_writers=True)
+    np.testing.assert_allclose(said_by(model), expected, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_golden_file_can_be_trained_further_and_saved_again(path, tmp_path):
+    model = load(path)
+    if model.optimizer_ is not None and not model.early_stopping:
+        y = {1: None, 2: NUMBERS}.get(np.ndim(getattr(model, "y_", NUMBERS)), NUMBERS)
+        y = LABELS if hasattr(model, "classes_") else y
+        y = None if type(model).__name__ == "MLPAutoencoder" else y
+        model.partial_fit(X, y)
+        assert len(model.loss_curve_) > 1
+    save(model, tmp_path / "again")
+    np.testing.assert_array_equal(load(tmp_path / "again").coefs_[0], model.coefs_[0])
+
+
+def test_golden_files_hold_every_class_that_has_a_name():
+    assert len(FILES) >= N_FILES
+    found = {name for path in FILES for name, _ in objects(header_of(path)[1]["model"])}
+    assert CLASSES.keys() <= found
+    assert all(path.stat().st_size < 100_000 for path in FILES)
+
+
+def test_golden_files_say_who_wrote_them():
+    for path in FILES:
+        version, header = header_of(path)
+        assert path.parent.name == f"format-{version}"
+        assert all(part.isdigit() for part in header["skdeep"].split("."))
+
+
+# What a file lacks, and formats to come ----------------------------------------------------------
+
+
+def with_header(path, change, version=None):
+    """Return the bytes of a file with another header."""
+    import hashlib
+
+    data = path.read_bytes()
+    mark, old, n_header, n_body = LENGTHS.unpack_from(data)
+    start = LENGTHS.size + HASH_BYTES
+    header = json.loads(data[start : start + n_header])
+    change(header)
+    text = json.dumps(header).encode()
+    lengths = LENGTHS.pack(mark, old if version is None else version, len(text), n_body)
+    body = data[start + n_header :]
+    digest = hashlib.sha256(lengths + text + body).digest()
+    return lengths + digest + text + body
+
+
+def test_a_parameter_that_a_file_is_too_old_for_has_its_default(tmp_path):
+    def forget(header):
+        for name, state in objects(header["model"]):
+            if name == "estimators.MLPClassifier":
+                del state["weight_averaging"], state["label_smoothing"]
+            if name == "optimizers.Adam":
+                del state["beta_2"]
+
+    path = ROOT / "format-1" / "classifier-log_loss.skdeep"
+    (tmp_path / "old").write_bytes(with_header(path, forget))
+    model, expected = load(tmp_path / "old"), load(path)
+    assert repr(model) == repr(expected)
+    assert model.get_params()["weight_averaging"] is None
+    assert model.optimizer_.beta_2 == 0.999
+    model.partial_fit(X, LABELS)
+    expected.partial_fit(X, LABELS)
+    np.testing.assert_array_equal(model.coefs_[0], expected.coefs_[0])
+
+
+def test_an_attribute_that_a_file_is_too_old_for_is_in_the_table(tmp_path, monkeypatch):
+    def forget(header):
+        for name, state in objects(header["model"]):
+            if name == "training.Run":
+                del state["average"]
+
+    path = ROOT / "format-1" / "classifier-log_loss.skdeep"
+    (tmp_path / "old").write_bytes(with_header(path, forget))
+    with pytest.raises(ValueError, match="KeyError: 'average'"):
+        load(tmp_path / "old")
+    monkeypatch.setitem(migrations.ADDED, "training.Run", {"average": None})
+    assert load(tmp_path / "old")._run.average is None
+
+
+def test_a_file_of_an_older_format_is_migrated(tmp_path, monkeypatch):
+    def rename(header):  # as if the format before had another name for it
+        for _, state in objects(header["model"]):
+            if "_run" in state:
+                state["the_run"] = state.pop("_run")
+
+    def migration(content):
+        content["state"]["_run"] = content["state"].pop("the_run")
+        return content
+
+    path = ROOT / "format-1" / "classifier-log_loss.skdeep"
+    (tmp_path / "old").write_bytes(with_header(path, rename, version=0))
+    with pytest.raises(ValueError, match="does not hold a model"):
+        load(tmp_path / "old")
+    monkeypatch.setitem(migrations.MIGRATIONS, 0, migration)
+    np.testing.assert_array_equal(load(tmp_path / "old").coefs_[0], load(path).coefs_[0])
+
+
+def test_a_message_names_the_version_that_wrote_a_file(tmp_path):
+    def newer(header):
+        header["skdeep"] = "7.5.0"
+        header["model"]["$object"] = "estimators.Oracle"
+
+    path = ROOT / "format-1" / "lbfgs.skdeep"
+    data = with_header(path, newer)
+    (tmp_path / "newer").write_bytes(data)
+    with pytest.raises(ValueError, match=r"a file of skdeep 7\.5\.0, but"):
+        load(tmp_path / "newer")
+    later = with_header(path, lambda header: None, version=2)
+    (tmp_path / "later").write_bytes(later)
+    with pytest.raises(ValueError, match="of format 2"):
+        load(tmp_path / "later")
+    assert struct.calcsize("<8sIQQ") == LENGTHS.size
+
+
+def test_a_class_may_move_without_a_change_of_its_name(tmp_path, monkeypatch):
+    from skdeep.activations import ReLU
+
+    model = load(ROOT / "format-1" / "classifier-log_loss.skdeep")
+    monkeypatch.setattr(ReLU, "__module__", "skdeep.elsewhere")
+    monkeypatch.setattr(ReLU, "__qualname__", "Renamed")
+    save(model, tmp_path / "model")
+    names = [name for name, _ in objects(header_of(tmp_path / "model")[1]["model"])]
+    assert "activations.ReLU" in names
+    assert load(tmp_path / "model").predict(X).tolist() == model.predict(X).tolist()

@@ -1,0 +1,179 @@
+"""Write the golden files: models in today's format, which every later version has to read.
+
+`python -m tools.golden` writes the files that are not there yet, and what their models predict. A
+file that is there is never written again: add a model for a part that is new. After a change of the
+format the models go into a folder of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.frozen import FrozenEstimator
+
+from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor, callbacks, layers, load, save
+from skdeep.activations import ACTIVATIONS
+from skdeep.averages import EMA, SWA
+from skdeep.constraints import CONSTRAINTS
+from skdeep.files.migrations import FORMAT
+from skdeep.initializers import INITIALIZERS
+from skdeep.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
+from skdeep.optimizers import OPTIMIZERS
+from skdeep.regularizers import REGULARIZERS
+from skdeep.schedules import SCHEDULES, Piecewise, Scheduled, Warmup
+
+ROOT = Path(__file__).parents[1] / "tests" / "files" / "golden"
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((24, 3))
+CLASSES = np.array(["low", "middle", "high"])[np.digitize(X[:, 0], [-0.5, 0.5])]
+NUMBERS = np.exp(X[:, :2] / 3)
+OPTIONS: dict[str, Any] = {"max_iter": 3, "batch_size": 12, "random_state": 0}
+
+
+def one_of_each() -> Iterator[dict[str, Any]]:
+    """Yield options that have every part of the families in one of the models."""
+    families = {
+        "activation": ACTIVATIONS,
+        "initializer": INITIALIZERS,
+        "kernel_regularizer": REGULARIZERS,
+        "kernel_constraint": CONSTRAINTS,
+        "solver": OPTIMIZERS,
+        "learning_rate": {
+            **SCHEDULES,
+            "piecewise": lambda: Piecewise([1, 2], [1.0, 0.5, 0.1]),
+            "warmup": lambda: Warmup("linear", 2),
+        },
+    }
+    longest = max(map(len, families.values()))
+    supplies = {name: cycle(family.values()) for name, family in families.items()}
+    for _ in range(longest):
+        yield {name: next(supply)() for name, supply in supplies.items()}
+
+
+def models() -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Yield a name and a function that fits a model, for every file."""
+    losses = cycle(REGRESSION_LOSSES.values())
+    for i, options in enumerate(one_of_each()):
+        yield (
+            f"parts-{i:02d}",
+            lambda o=options, f=next(losses): MLPRegressor(
+                (2,), loss=f(), **o, **OPTIONS
+            ).partial_fit(X, NUMBERS),
+        )
+    for name, loss in CLASSIFICATION_LOSSES.items():
+        yield (
+            f"classifier-{name}",
+            lambda f=loss: MLPClassifier((2,), loss=f(), **OPTIONS).partial_fit(
+                X, CLASSES, classes=np.unique(CLASSES)
+            ),
+        )
+    yield (
+        "multilabel",
+        lambda: MLPClassifier((2,), early_stopping=True, **OPTIONS).fit(
+            X, (NUMBERS > 1).astype(int)
+        ),
+    )
+    yield "lbfgs", lambda: MLPRegressor((2,), solver="lbfgs", max_iter=3).fit(X, NUMBERS)
+    yield "layers", lambda: MLPRegressor(layers=_layers(), **OPTIONS).partial_fit(X, NUMBERS)
+    yield "options", _many_options
+    for average in (EMA(0.9), SWA(start=0)):
+        yield (
+            type(average).__name__.lower(),
+            lambda a=average: MLPClassifier(
+                (2,), weight_averaging=a, batch_norm="before", **OPTIONS
+            ).partial_fit(X, CLASSES, classes=np.unique(CLASSES)),
+        )
+    yield "autoencoder", lambda: MLPAutoencoder((2,), tied_weights=True, **OPTIONS).fit(X)
+    yield "pretrained", _pretrained
+    yield "checkpoint", _checkpoint
+
+
+def _layers() -> list[layers.Layer]:
+    return [
+        layers.Concatenate([layers.Columns([0, 2]), [layers.Dense(2, "relu")], []]),
+        layers.Residual([layers.Dense(7), layers.BatchNorm()]),
+        layers.Activation("tanh"),
+        layers.ActivityRegularization("l1_l2"),
+        layers.GaussianNoise(0.1),
+        layers.Dropout(Scheduled(0.1, "cosine_log")),
+    ]
+
+
+def _many_options() -> Any:
+    model = MLPRegressor(
+        (2, 2),
+        dropout=[Scheduled(0.1, "flat_cosine"), 0.2],
+        weight_decay=Scheduled(0.01, "linear"),
+        frozen_layers=1,
+        learning_rate_multipliers=[0.5, 1.0],
+        standardize_y=True,
+        early_stopping=True,
+        callbacks=[
+            callbacks.EarlyStopping(),
+            callbacks.GradualUnfreezing(2),
+            callbacks.LayerStatistics(),
+            callbacks.LearningRateLogger(),
+            callbacks.TerminateOnNaN(),
+        ],
+        **OPTIONS,
+    ).fit(X, NUMBERS)
+    writers = [
+        callbacks.CSVLogger("a.csv"),
+        callbacks.MLflow(),
+        callbacks.ModelCheckpoint("a.skdeep"),
+        callbacks.TensorBoard("a"),
+    ]
+    return model.set_params(callbacks=[*model.callbacks, *writers])
+
+
+def _pretrained() -> Any:
+    below = MLPClassifier((2,), **OPTIONS).fit(X, CLASSES)
+    return MLPRegressor(pretrained=FrozenEstimator(below), **OPTIONS).fit(X, NUMBERS)
+
+
+def _checkpoint() -> Any:
+    """Return a model as it is in the middle of its training."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "{run}-{epoch}.skdeep"
+        watchers = [callbacks.EarlyStopping(), callbacks.ModelCheckpoint(path)]
+        MLPClassifier((2,), callbacks=watchers, **OPTIONS).fit(X, CLASSES)
+        (found,) = Path(folder).glob("*-2.skdeep")
+        return load(found)
+
+
+def said_by(model: Any) -> list[list[float]]:
+    """Return what a model says of the data: raw outputs, and predictions if it makes any."""
+    Z = model.network_.infer(X.astype(model.network_.dtype))
+    return np.round(Z.astype(float), 9).tolist()
+
+
+def main(root: Path = ROOT) -> None:
+    """Write the files that are not there."""
+    folder = root / f"format-{FORMAT}"
+    folder.mkdir(parents=True, exist_ok=True)
+    expected_path = folder / "expected.json"
+    expected = json.loads(expected_path.read_text()) if expected_path.exists() else {}
+    os.environ["SKDEEP_KERNELS"] = "numpy"
+    for name, fit in models():
+        path = folder / f"{name}.skdeep"
+        if path.exists():
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = fit()
+        save(model, path)
+        expected[name] = said_by(model)
+        print(f"{path.name}: written, {path.stat().st_size:,} bytes")
+    expected_path.write_text(json.dumps(expected, sort_keys=True) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
