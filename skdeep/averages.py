@@ -87,9 +87,11 @@ class WeightAverage(Component):
         """Put the raw weights back, unless somebody has written others into the network."""
         if self.raw_ is None:
             return
+        raw, self.raw_ = self.raw_, None
         if np.array_equal(values, self.values_):
-            np.copyto(values, self.raw_)
-        self.raw_ = None
+            np.copyto(values, raw)
+        else:  # an average with weights that are gone would bring them back
+            self.reset()
 
 
 class EMA(WeightAverage):

@@ -7,7 +7,7 @@ is a snapshot of the whole network, running statistics included.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -185,11 +185,7 @@ class ParameterVector:
 
         Returns a function that changes the layout of a copy of the vector likewise.
         """
-        stops = np.cumsum([p.size for p in self._ordered]).tolist()
-        places = {
-            id(p): slice(stop - p.size, stop) for p, stop in zip(self._ordered, stops, strict=True)
-        }
-        order = self._order()
+        places, order = self._places(), self._order()
         pieces = [places[id(p)] for p in order["_ordered"]]
 
         def laid_out(vector: np.ndarray) -> np.ndarray:
@@ -199,6 +195,25 @@ class ParameterVector:
         vars(self).update(order, values=laid_out(self.values))
         self._bind()
         return laid_out
+
+    def _places(self) -> dict[int, slice]:
+        """Return where in the vector each parameter lies, by the parameter's id."""
+        stops = np.cumsum([p.size for p in self._ordered]).tolist()
+        return {
+            id(p): slice(stop - p.size, stop) for p, stop in zip(self._ordered, stops, strict=True)
+        }
+
+    def pieces(self, vector: np.ndarray) -> list[np.ndarray]:
+        """Return views into a vector of this layout, one for each of `parameters`."""
+        places = self._places()
+        return [vector[places[id(p)]].reshape(p.shape) for p in self.parameters]
+
+    def assembled(self, pieces: Sequence[np.ndarray]) -> np.ndarray:
+        """Return a vector of this layout, from an array for each of `parameters`."""
+        vector = np.empty_like(self.values)
+        for view, piece in zip(self.pieces(vector), pieces, strict=True):
+            np.copyto(view, piece, casting="same_kind")
+        return vector
 
     def segments(self) -> list[Segment]:
         """Return the trainable part of the vector, cut where the treatment in a step changes."""

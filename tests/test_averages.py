@@ -9,7 +9,7 @@ from sklearn.model_selection import train_test_split
 
 from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor
 from skdeep.averages import AVERAGES, EMA, SWA
-from skdeep.callbacks import Callback, GradualUnfreezing
+from skdeep.callbacks import Callback, EarlyStopping, GradualUnfreezing
 from skdeep.kernels import numpy_kernels
 
 RNG = np.random.default_rng(0)
@@ -184,6 +184,52 @@ def test_weights_that_the_user_writes_are_what_training_continues_with():
     averaged.partial_fit(X, Y)
     plain.partial_fit(X, Y)
     assert averaged.loss_curve_[-1] == plain.loss_curve_[-1]
+
+
+@pytest.mark.parametrize("change", [{"frozen_layers": 1}, {"dtype": "float32"}], ids=str)
+def test_partial_fit_with_a_rebuilt_network_keeps_its_average(change):
+    averaged, plain = model(EMA(0.9)), model(None)
+    for own in (averaged, plain):
+        for _ in range(3):
+            own.partial_fit(X, Y, classes=[0, 1])
+        own.set_params(**change)
+    before = averaged.predict_proba(X)
+    averaged.partial_fit(X, Y)
+    plain.partial_fit(X, Y)
+    assert averaged.loss_curve_ == plain.loss_curve_
+    assert averaged._run.average.values_.dtype == averaged.network_.dtype
+    assert np.abs(averaged.predict_proba(X) - before).max() < 0.1
+    np.testing.assert_array_equal(averaged._run.average.raw_, plain.network_.parameters.values)
+
+
+@pytest.mark.parametrize("change", [{"frozen_layers": 1}, {"dtype": "float32"}], ids=str)
+def test_a_warm_start_with_a_rebuilt_network_begins_with_the_raw_weights(change):
+    averaged, plain = (model(a, warm_start=True).fit(X, Y) for a in (SWA(start=1), None))
+    for own in (averaged, plain):
+        own.set_params(**change).fit(X, Y)
+    assert averaged.loss_curve_ == plain.loss_curve_
+
+
+def test_an_average_does_not_bring_back_weights_that_were_written_over():
+    averaged = model(EMA(0.99))
+    for _ in range(5):
+        averaged.partial_fit(X, Y, classes=[0, 1])
+    for array in (*averaged.coefs_, *averaged.intercepts_):
+        array[:] = 0
+    averaged.partial_fit(X, Y)
+    assert np.abs(averaged.coefs_[0]).max() < 0.01
+
+
+def test_the_callback_early_stopping_restores_the_raw_weights_too():
+    stopping, watcher = EarlyStopping("val_loss", patience=2), Weights()
+    fitted = model(EMA(0.9), callbacks=[stopping, watcher], learning_rate_init=0.1, max_iter=30)
+    fitted.fit(X[:60], Y[:60], X_val=X[60:], y_val=Y[60:])
+    assert stopping.stopped_epoch_ > stopping.best_epoch_
+    best, n_batches = stopping.best_epoch_ - 1, 2
+    np.testing.assert_array_equal(fitted.network_.parameters.values, watcher.shown_[best])
+    raw = watcher.steps_[n_batches - 1 :: n_batches][best]
+    np.testing.assert_array_equal(fitted._run.average.raw_, raw)
+    np.testing.assert_array_equal(fitted._run.average.values_, watcher.shown_[best])
 
 
 def test_switching_the_average_off_leaves_the_raw_weights_to_train():

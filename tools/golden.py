@@ -62,11 +62,12 @@ def models() -> Iterator[tuple[str, Callable[[], Any]]]:
     """Yield a name and a function that fits a model, for every file."""
     losses = cycle(REGRESSION_LOSSES.values())
     for i, options in enumerate(one_of_each()):
+        loss = next(losses)
         yield (
             f"parts-{i:02d}",
-            lambda o=options, f=next(losses): MLPRegressor(
-                (2,), loss=f(), **o, **OPTIONS
-            ).partial_fit(X, NUMBERS),
+            lambda o=options, f=loss: MLPRegressor((2,), loss=f(), **o, **OPTIONS).partial_fit(
+                X, NUMBERS
+            ),
         )
     for name, loss in CLASSIFICATION_LOSSES.items():
         yield (

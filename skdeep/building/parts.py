@@ -7,7 +7,7 @@ from typing import Any
 
 from skdeep._component import described, is_per_layer, resolve, warn_user
 from skdeep.averages import AVERAGES, WeightAverage
-from skdeep.building.checks import uses_lbfgs
+from skdeep.building.checks import check_callbacks, uses_lbfgs
 from skdeep.building.options import names
 from skdeep.network import Network
 from skdeep.optimizers import OPTIMIZERS, Optimizer
@@ -157,6 +157,10 @@ def warn_about_ignored(e: Any, network: Network) -> None:
         ignored.append(f"learning_rate_multipliers={multipliers!r}")
     if getattr(e, "layers", None) is not None:
         ignored += [repr(layer) for layer in network.walk() if layer.is_random]
+        named = network.named_parameters()
+        ignored += [f"rate={p.rate!r} of {name}" for name, p in named if p.rate != 1]
+    if any(callback.gradient_stages() for callback in check_callbacks(e.callbacks)):
+        ignored.append("gradient stages of callbacks")
     if ignored:
         warn_user(
             f"solver='lbfgs' can't honour {', '.join(ignored)}: it goes on without. Choose "

@@ -104,7 +104,7 @@ class EarlyStopping(Callback):
         self.values_: list[float] = []
         self.best_, self.best_epoch_, self.stopped_epoch_ = -math.inf, 0, None
         self.n_waited_, self.reference_ = 0, -math.inf
-        self.best_weights_: list[np.ndarray] | None = None
+        self.best_weights_: list[list[np.ndarray]] | None = None
 
     def on_epoch_end(self, trainer):
         key, value = figure(trainer, self.monitor, "EarlyStopping")
@@ -117,8 +117,7 @@ class EarlyStopping(Callback):
         if value > self.best_:
             self.best_, self.best_epoch_ = value, trainer.epoch
             if self.restore_best:
-                parameters = trainer.network.parameters.parameters
-                self.best_weights_ = [p.value.copy() for p in parameters]
+                self.best_weights_ = trainer.run.copies()
         if self._is_triggered():
             self.stopped_epoch_ = trainer.epoch
             trainer.stop_training = True
@@ -141,10 +140,7 @@ class EarlyStopping(Callback):
             key, _ = figure(trainer, self.monitor, "EarlyStopping")
             self.best_ *= sign_of(key)
         if self.best_weights_ is not None:
-            for p, best in zip(
-                trainer.network.parameters.parameters, self.best_weights_, strict=True
-            ):
-                np.copyto(p.value, best)
+            trainer.run.restore_copies(self.best_weights_)
             self.best_weights_ = None
 
 

@@ -258,6 +258,7 @@ class BaseMLP(
             if not changed and is_as_built and old.dtype == dtype:
                 self._run, run.loss = run, loss
                 return None
+            run.show_raw()
         network = self._new_network(run, n_inputs, dtype)
         n_kept = None
         if old is not None:
@@ -266,10 +267,11 @@ class BaseMLP(
                 copy_what_trains(old, network)  # a callback may have thawed layers
             elif run.optimizer is not None and ("frozen_layers" in changed or not is_as_built):
                 run.optimizer.stop()  # its state is for the parameters that trained before
+            run.take_network(network)
         else:
             n_kept = self._reuse_hidden_layers(network, mode)
-        run.network, run.loss, run.built_from = network, loss, built_from
-        self._run = run
+            run.network = network
+        self._run, run.loss, run.built_from = run, loss, built_from
         assigned = vars(self).pop(ASSIGNED, {})
         if is_partial or (self.warm_start and not is_transfer(self.warm_start)):
             for name, arrays in assigned.items():

@@ -116,12 +116,33 @@ class Run:
         best = self.monitor.take_best()
         if best is None:
             return False
-        values, *raw = best
-        np.copyto(self.network.parameters.values, values)
-        if self.average is not None:
-            self.average.raw_ = raw[0] if raw else None
-            self.average.values_ = values if raw else None
+        self._put_back(*best)
         return True
+
+    def copies(self) -> list[list[np.ndarray]]:
+        """Return copies of all vectors, parameter by parameter: a layout may change."""
+        pieces = self.network.parameters.pieces
+        return [[piece.copy() for piece in pieces(vector)] for vector in self.vectors()]
+
+    def restore_copies(self, copies: list[list[np.ndarray]]) -> None:
+        """Put weights back that `copies` has returned earlier in the run."""
+        self._put_back(*map(self.network.parameters.assembled, copies))
+
+    def _put_back(self, values: np.ndarray, raw: np.ndarray | None = None) -> None:
+        np.copyto(self.network.parameters.values, values)
+        if self.average is None:
+            return
+        if raw is None:  # it had not begun
+            self.average.reset()
+        else:
+            self.average.values_, self.average.raw_ = values, raw
+
+    def take_network(self, network: Network) -> None:
+        """Replace the network by another one with equal parameters, frozen or not."""
+        old, new, average = self.network.parameters, network.parameters, self.average
+        if average is not None and average.values_ is not None:
+            average.values_ = new.assembled(old.pieces(average.values_))
+        self.network = network
 
     def rearrange(self) -> None:
         """Lay out all vectors again, after something was frozen or thawed."""

@@ -66,6 +66,8 @@ class Trainer:
         A callback may set it to True: training stops when the epoch ends.
     horizon : int
         The number of epochs that schedules are laid out for.
+    learning_rate_init : float
+        The rate that the schedule starts from; a callback may change it.
     save : callable
         save(path) writes the model as it is to a file, with everything that a resumed run needs.
     """
@@ -87,11 +89,13 @@ class Trainer:
         self.schedule, self.monitor, self.history = run.schedule, run.monitor, run.history
         self.rng = run.streams.noise
         self.horizon = settings.horizon
+        self.learning_rate_init = settings.learning_rate_init
         self.n_batches = 1
         # In partial_fit, schedules count the epochs of all calls.
         self.epochs_before = len(run.history["loss"]) if settings.is_partial else 0
         self._begins_fit = settings.begins_fit or (settings.is_partial and not self.epochs_before)
         self._batches: BatchSource | None = None
+        self._averages_steps = False
         self.save: Callable[[str], None] | None = None
         self.between_epochs = True
         self.figures: dict[str, float] = {}
@@ -239,7 +243,7 @@ class Trainer:
         """Set the numbers that change over time."""
         if i and not self._changes_by_step:
             return
-        progress, initial = self._progress, self.settings.learning_rate_init
+        progress, initial = self._progress, self.learning_rate_init
         progress.epoch = self._epochs_done + i / n_batches
         if i == 0 or self.schedule.every_step:
             self.run.learning_rate = float(self.schedule.rate(initial, progress))
@@ -380,7 +384,6 @@ class Trainer:
         self._step = Step()
         self._measures_all = any(c.every_gradient for c in self.callbacks)
         self._measures = True
-        self._averages_steps = False
         self._changes_by_step = (
             bool(self._following)
             or isinstance(self._decay, Scheduled)
@@ -425,7 +428,7 @@ class Trainer:
         if not self.monitor.plateau:
             return False
         # Without an optimizer, under lbfgs, there is no learning rate to change.
-        action = self.optimizer and self.schedule.on_plateau(self.settings.learning_rate_init)
+        action = self.optimizer and self.schedule.on_plateau(self.learning_rate_init)
         if self.settings.verbose:
             print(f"{self.monitor.message()} {action or 'Stopping.'}")
         if action is None:
@@ -452,7 +455,7 @@ class Trainer:
         """Return the error to raise: what happened, and what helps."""
         advice = "scale the inputs (StandardScaler) or the targets (standardize_y=True)"
         if self.optimizer is not None:
-            rate = f"learning_rate_init={self.settings.learning_rate_init!r}"
+            rate = f"learning_rate_init={self.learning_rate_init!r}"
             advice += f", lower {rate}, or set clip_norm=1"
         return DivergenceError(
             "Solver produced non-finite parameter weights. The input data may contain large "

@@ -282,3 +282,20 @@ def test_a_callback_may_bring_a_stage():
     halved = MLPRegressor((4,), callbacks=[Halving()], learning_rate_init=0.1, **options).fit(X, Y)
     slower = MLPRegressor((4,), learning_rate_init=0.05, **options).fit(X, Y)
     np.testing.assert_allclose(halved.coefs_[0], slower.coefs_[0], rtol=1e-10)
+
+
+def test_lbfgs_names_the_stages_and_rates_that_it_can_not_honour():
+    with pytest.warns(UserWarning, match=r"rate=2.0 of 0.Embedding.table, gradient stages"):
+        MLPRegressor(layers=[Embedding(rate=2.0)], callbacks=[Halving()], solver="lbfgs").fit(
+            CODES, PRICES
+        )
+
+
+class Slower(Callback):
+    def on_epoch_begin(self, trainer):
+        trainer.learning_rate_init = 0.01 / (1 + trainer.epoch)
+
+
+def test_a_callback_may_change_the_learning_rate():
+    mlp = MLPRegressor((4,), callbacks=[Slower()], max_iter=3, random_state=0).fit(X, Y)
+    np.testing.assert_allclose(mlp.history_["learning_rate"], [0.01, 0.005, 0.01 / 3])
