@@ -399,13 +399,15 @@ class BaseMLP(
     # Weights without training ---------------------------------------------------------------------
 
     def __sklearn_is_fitted__(self) -> bool:
-        return "_run" in vars(self) or len(vars(self).get(ASSIGNED, {})) == 2
+        assigned = vars(self).get(ASSIGNED, {}).keys()
+        return "_run" in vars(self) or {"coefs_", "intercepts_"} <= assigned
 
     def _check_is_fitted(self) -> None:
         """Raise NotFittedError if there is neither a network nor weights for one."""
         check_is_fitted(self)
         if "_run" not in vars(self):
-            self._adopt_weights(self.coefs_, self.intercepts_)
+            rows_seen = vars(self)[ASSIGNED].get("t_", 0)
+            self._adopt_weights(self.coefs_, self.intercepts_, rows_seen=rows_seen)
 
     def _adopt_weights(self, coefs, intercepts, history=None, rows_seen=0, **fitted) -> None:
         """Make a network with these weights, ready to predict and to be trained further.
@@ -479,7 +481,16 @@ class BaseMLP(
     @property
     def t_(self) -> int:
         """The number of rows seen in the model's life."""
-        return self._part("rows_seen")
+        if "_run" not in vars(self):
+            return self._assigned("t_")
+        return self._run.rows_seen
+
+    @t_.setter
+    def t_(self, n_rows: int) -> None:
+        if "_run" in vars(self):
+            self._run.rows_seen = int(n_rows)
+        else:
+            vars(self).setdefault(ASSIGNED, {})["t_"] = int(n_rows)
 
     @property
     def _loss(self) -> Loss:
@@ -591,7 +602,7 @@ class BaseMLP(
         else:
             vars(self).setdefault(ASSIGNED, {})[name] = list(arrays)
 
-    def _assigned(self, name: str) -> list:
+    def _assigned(self, name: str) -> Any:
         try:
             return vars(self)[ASSIGNED][name]
         except KeyError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from onnx import TensorProto
 from skl2onnx import update_registered_converter
 from skl2onnx._parse import _parse_sklearn_classifier, _parse_sklearn_simple_model
 from skl2onnx.common._registration import register_converter, register_shape_calculator
@@ -20,7 +21,6 @@ from skl2onnx.common.data_types import (
     guess_tensor_type,
 )
 
-from onnx import TensorProto
 from skdeep.estimators import MLPAutoencoder, MLPClassifier, MLPRegressor
 from skdeep.onnx.graph import Graph, add_activation, add_layers
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-
 from onnx import TensorProto
+
 from skdeep import activations as f
 from skdeep.layers import Layer, operations
 

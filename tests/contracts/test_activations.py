@@ -5,8 +5,8 @@ import pickle
 import numpy as np
 import pytest
 
-from contracts.cases import ACTIVATION_CASES
-from contracts.tools import (
+from contract_cases import ACTIVATION_CASES
+from contract_tools import (
     GARBAGE,
     assert_gradient,
     each,

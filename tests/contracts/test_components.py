@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from contracts.cases import COMPONENT_CASES
-from contracts.tools import each
+from contract_cases import COMPONENT_CASES
+from contract_tools import each
 from skdeep import activations, constraints, initializers, losses, optimizers, schedules
 from skdeep._component import Component, InvalidParameterError
 from skdeep.layers import BatchNorm, Dense, Dropout, GaussianNoise

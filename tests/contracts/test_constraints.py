@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from contracts.cases import CONSTRAINT_CASES
-from contracts.tools import each, each_dtype, each_with, tolerance
+from contract_cases import CONSTRAINT_CASES
+from contract_tools import each, each_dtype, each_with, tolerance
 from skdeep import constraints
 
 

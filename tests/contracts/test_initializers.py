@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from contracts.cases import INITIALIZER_CASES
-from contracts.tools import each, each_dtype, each_with
+from contract_cases import INITIALIZER_CASES
+from contract_tools import each, each_dtype, each_with
 from skdeep import initializers
 
 SHAPES = [(4, 3), (3, 4), (1, 5), (5, 1), (6,)]

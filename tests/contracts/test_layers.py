@@ -9,8 +9,8 @@ import pytest
 from sklearn.base import clone
 
 import skdeep.layers
-from contracts.cases import LAYER_CASES, N_INPUTS
-from contracts.tools import (
+from contract_cases import LAYER_CASES, N_INPUTS
+from contract_tools import (
     GARBAGE,
     assert_gradient,
     central_difference,

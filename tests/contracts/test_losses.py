@@ -4,8 +4,8 @@ import pickle
 
 import numpy as np
 
-from contracts.cases import LOSS_CASES, PROBABILITY_CASES, regressor_loss
-from contracts.tools import (
+from contract_cases import LOSS_CASES, PROBABILITY_CASES, regressor_loss
+from contract_tools import (
     GARBAGE,
     assert_gradient,
     each,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from contracts.cases import OPTIMIZER_CASES
-from contracts.tools import each, each_dtype, each_garbage, each_with, peak_memory, tolerance
+from contract_cases import OPTIMIZER_CASES
+from contract_tools import each, each_dtype, each_garbage, each_with, peak_memory, tolerance
 from skdeep import optimizers
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from contracts.cases import REGULARIZER_CASES
-from contracts.tools import assert_gradient, each, each_dtype, each_with, frozen, tolerance
+from contract_cases import REGULARIZER_CASES
+from contract_tools import assert_gradient, each, each_dtype, each_with, frozen, tolerance
 
 
 class TestRegularizers:

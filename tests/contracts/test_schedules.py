@@ -5,8 +5,8 @@ import pickle
 import numpy as np
 from sklearn.base import clone
 
-from contracts.cases import SCHEDULE_CASES
-from contracts.tools import each
+from contract_cases import SCHEDULE_CASES
+from contract_tools import each
 from skdeep.schedules import Progress
 
 
