@@ -102,6 +102,7 @@ class Trainer:
         self.batch_loss = self.gradient_norm = math.nan
         self.batch_rows = 0
         self.interrupted = False
+        self._l1, self._l2 = settings.l1, settings.l2
         self._decay = ready_number(settings.weight_decay)
         self._numbers = {name: number.ready() for name, number in settings.numbers.items()}
         self._first_averaged = 0
@@ -166,8 +167,8 @@ class Trainer:
     def objective(self, X, Y: np.ndarray, weight: np.ndarray | None) -> float:
         """Return the loss with all penalties, and fill the gradient."""
         step = self._backward(X, Y, weight)
-        n_rows, settings = step.n_rows, self.settings
-        return step.loss + self.network.add_penalties(settings.l1 / n_rows, settings.l2 / n_rows)
+        n_rows = step.n_rows
+        return step.loss + self.network.add_penalties(self._l1 / n_rows, self._l2 / n_rows)
 
     def _backward(self, X, Y: np.ndarray, weight: np.ndarray | None) -> Step:
         """Compute the loss of a batch, and its gradient without penalties."""
@@ -182,9 +183,9 @@ class Trainer:
 
     def train_batch(self, X, Y: np.ndarray, weight: np.ndarray | None) -> float:
         """Do one step; return the objective before it."""
-        g, network, settings = self._g, self.network, self.settings
+        g, network = self._g, self.network
         step = self._backward(X, Y, weight)
-        l1, l2 = settings.l1 / step.n_rows, settings.l2 / step.n_rows
+        l1, l2 = self._l1 / step.n_rows, self._l2 / step.n_rows
         if self._treating or self._measures:
             step.loss += network.add_penalties(l1, l2)
             if self._measures:
@@ -213,7 +214,8 @@ class Trainer:
         self._progress = Progress(self.epoch, self.horizon, self.run.rows_seen, self.first_of_fit)
         supply = iter(batches)
         for i in range(n_batches):
-            self._begin_step(i, n_batches)
+            if i == 0 or self._changes_by_step:
+                self._begin_step(i, n_batches)
             X, Y, weight = next(supply)
             # The norm costs a pass over the gradient: an epoch's last stands for all.
             self._measures = self._measures_all or i == n_batches - 1
@@ -241,8 +243,6 @@ class Trainer:
 
     def _begin_step(self, i: int, n_batches: int) -> None:
         """Set the numbers that change over time."""
-        if i and not self._changes_by_step:
-            return
         progress, initial = self._progress, self.learning_rate_init
         progress.epoch = self._epochs_done + i / n_batches
         if i == 0 or self.schedule.every_step:
