@@ -67,14 +67,17 @@ def _weight_decay(e: Any, optimizer: Optimizer | None) -> float | Scheduled:
     return float(decay + optimizer.weight_decay)
 
 
-def numbers_over_time(e: Any, network: Network) -> dict[str, Scheduled]:
-    """Return the numbers that change over time, by the names that they have in the history."""
+def numbers_over_time(e: Any, network: Network | None) -> dict[str, Scheduled]:
+    """Return the numbers that change over time, by the names that they have in the history.
+
+    Those of layers=[...] are known once there is a network.
+    """
     numbers = {}
     for name in names(scheduled=True):
         value = getattr(e, name, None)
         entries = {f"{name}_{i}": v for i, v in enumerate(value)} if is_per_layer(value) else {}
         numbers |= entries or {name: value}
-    if getattr(e, "layers", None) is not None:
+    if getattr(e, "layers", None) is not None and network is not None:
         for i, layer in enumerate(network.walk()):
             kind = f"{type(layer).__name__}_{i}"
             numbers |= {f"{kind}_{name}": getattr(layer, name) for name in layer._may_change}

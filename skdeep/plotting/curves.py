@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdeep._component import resolve
 from skdeep.building.checks import check_callbacks
+from skdeep.building.parts import numbers_over_time
 from skdeep.callbacks import LayerStatistics
 from skdeep.inspection import RangeTest, learning_rate_range_test
 from skdeep.plotting.base import Display, colours
@@ -250,17 +251,32 @@ class GradientFlowDisplay(Display):
 
 
 class ScheduleDisplay(Display):
-    """The learning rate over the epochs, without training.
+    """The learning rate, and other numbers that change over time, without training.
 
     Parameters
     ----------
     epochs, rates : dict of ndarray
         The epochs, and the learning rate at each, by the name of the schedule.
+    numbers : dict of ndarray or None, default=None
+        Other numbers at these epochs, by name. They have an axis of their own, on the right.
+
+    Attributes
+    ----------
+    ax_ : Axes
+    numbers_ax_ : Axes or None
+        The axes of the other numbers.
+    figure_ : Figure
     """
 
-    def __init__(self, epochs: Mapping[str, np.ndarray], rates: Mapping[str, np.ndarray]):
+    def __init__(
+        self,
+        epochs: Mapping[str, np.ndarray],
+        rates: Mapping[str, np.ndarray],
+        numbers: Mapping[str, np.ndarray] | None = None,
+    ):
         self.epochs = epochs
         self.rates = rates
+        self.numbers = dict(numbers or {})
 
     @classmethod
     def from_schedules(
@@ -286,23 +302,16 @@ class ScheduleDisplay(Display):
         """
         epochs, rates = {}, {}
         for given in schedules:
-            schedule = resolve(given, SCHEDULES, "schedule", Schedule)
-            schedule.reset()
-            steps = np.linspace(0, n_epochs, 20 * n_epochs + 1)[:-1]
             name = given if isinstance(given, str) else repr(given)
             name = name if name not in rates else f"{name} ({len(rates) + 1})"
-            epochs[name] = steps
-            rates[name] = np.array(
-                [
-                    schedule.rate(learning_rate_init, _progress(at, n_epochs, schedule))
-                    for at in steps
-                ]
-            )
+            epochs[name], rates[name] = _over_epochs(given, learning_rate_init, n_epochs)
         return cls(epochs, rates).plot(ax=ax)
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None):
-        """Draw the schedule of an estimator, which need not be fitted.
+        """Draw the schedules of an estimator, which need not be fitted.
+
+        They are that of the learning rate, and those of dropout, noise and weight decay.
 
         Parameters
         ----------
@@ -313,12 +322,16 @@ class ScheduleDisplay(Display):
         -------
         ScheduleDisplay
         """
-        return cls.from_schedules(
-            estimator.learning_rate,
-            learning_rate_init=estimator.learning_rate_init,
-            n_epochs=estimator.max_iter,
-            ax=ax,
-        )
+        spec, n_epochs = estimator.learning_rate, estimator.max_iter
+        name = spec if isinstance(spec, str) else repr(spec)
+        epochs, rates = _over_epochs(spec, estimator.learning_rate_init, n_epochs)
+        numbers = {
+            key: _over_epochs(number.schedule, number.value, n_epochs)[1]
+            for key, number in numbers_over_time(
+                estimator, getattr(estimator, "network_", None)
+            ).items()
+        }
+        return cls({name: epochs}, {name: rates}, numbers).plot(ax=ax)
 
     def plot(self, ax: Any = None):
         """Draw.
@@ -337,8 +350,29 @@ class ScheduleDisplay(Display):
         ax.set(xlabel="Epoch", ylabel="Learning rate")
         ax.set_ylim(bottom=0)
         ax.grid(alpha=0.3)
-        ax.legend(fontsize="small")
+        self.numbers_ax_ = None
+        lines = list(ax.get_lines())
+        if self.numbers:
+            self.numbers_ax_ = right = ax.twinx()
+            epochs = next(iter(self.epochs.values()))
+            for i, (name, values) in enumerate(self.numbers.items(), len(lines)):
+                lines += right.plot(epochs, values, label=name, color=f"C{i % 10}", linestyle="--")
+            right.set(ylabel="Other numbers")
+            right.set_ylim(bottom=0)
+        ax.legend(handles=lines, fontsize="small")
         return self
+
+
+def _over_epochs(
+    given: str | Schedule, initial: float, n_epochs: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return epochs, and the number that a schedule gives at each."""
+    schedule = resolve(given, SCHEDULES, "schedule", Schedule)
+    schedule.reset()
+    epochs = np.linspace(0, n_epochs, 20 * n_epochs + 1)[:-1]
+    return epochs, np.array(
+        [schedule.rate(initial, _progress(at, n_epochs, schedule)) for at in epochs]
+    )
 
 
 def _progress(at: float, n_epochs: int, schedule: Schedule) -> Progress:

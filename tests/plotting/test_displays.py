@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor
 from skdeep.callbacks import LayerStatistics
 from skdeep.layers import Columns, Dense, Dropout, Residual
-from skdeep.schedules import SCHEDULES
+from skdeep.schedules import SCHEDULES, Scheduled
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -210,6 +210,19 @@ def test_a_schedule_is_what_training_does():
     display = plotting.ScheduleDisplay.from_estimator(model)
     at_beginnings = display.rates["cosine"][::20]
     np.testing.assert_allclose(at_beginnings, model.history_["learning_rate"])
+
+
+def test_numbers_that_change_over_time_have_an_axis_of_their_own():
+    dropout = [Scheduled(0.4, "linear"), 0.1]
+    options = {"max_iter": 10, "batch_size": 1797, "weight_decay": Scheduled(0.01, "flat_cosine")}
+    for model in (MLPClassifier((4, 4), dropout=dropout, **options), fitted(**options)):
+        display = drawn(plotting.ScheduleDisplay.from_estimator(model))
+        labels = [line.get_label() for line in display.numbers_ax_.get_lines()]
+        assert labels == list(display.numbers)
+    assert labels == ["weight_decay"]
+    at_beginnings = display.numbers["weight_decay"][::20]
+    np.testing.assert_allclose(at_beginnings, model.history_["weight_decay"])
+    assert drawn(plotting.ScheduleDisplay.from_schedules("step")).numbers_ax_ is None
 
 
 def test_axes_of_any_scale():
