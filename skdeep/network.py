@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from types import ModuleType
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from skdeep.kernels import choose
 from skdeep.layers.base import Chain, Layer, at_most_columns
+from skdeep.layers.batch_norm import BatchNorm
 from skdeep.layers.dense import Dense
 from skdeep.layers.folding import folded
 from skdeep.parameters import Parameter, ParameterVector
@@ -191,6 +193,30 @@ class Network:
         """Project the parameters that have a constraint."""
         for p in self._constrained:
             p.constraint.project(p.value)
+
+    def batch_norms(self) -> list[BatchNorm]:
+        """Return the batch norm layers, those inside others too."""
+        return [layer for layer in self.walk() if isinstance(layer, BatchNorm)]
+
+    def measure_statistics(self, batches: Iterable, batch_size: int, kernels: ModuleType) -> None:
+        """Set batch norm's running statistics to their means over batches of inputs.
+
+        It takes one pass, without dropout and noise.
+        """
+        if not self.batch_norms():
+            return
+        twin = copy.deepcopy(self)  # as the network itself is in the middle of its training
+        twin.allocate(batch_size, None, kernels)
+        layers, n_seen = twin.batch_norms(), 0
+        for X in batches:
+            n_rows = X.shape[0]
+            for layer in layers:
+                layer.measure(n_seen / (n_seen + n_rows))
+            twin.forward(X)
+            n_seen += n_rows
+        for own, measured in zip(self.batch_norms(), layers, strict=True):
+            np.copyto(own.mean_.value, measured.mean_.value)
+            np.copyto(own.variance_.value, measured.variance_.value)
 
     # Prediction -----------------------------------------------------------------------------
 

@@ -6,8 +6,7 @@ from skdeep.layers.base import Chain, Layer
 from skdeep.layers.batch_norm import BatchNorm
 from skdeep.layers.branches import Columns, Concatenate, Residual
 from skdeep.layers.dense import Dense
-from skdeep.layers.dropout import Dropout
-from skdeep.layers.noise import GaussianNoise
+from skdeep.layers.random import Dropout, GaussianNoise
 from skdeep.parameters import Parameter
 
 __all__ = [

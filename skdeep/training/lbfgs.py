@@ -11,7 +11,6 @@ from sklearn.exceptions import ConvergenceWarning
 from skdeep._component import warn_user
 from skdeep.clipping import gradient_norm
 from skdeep.kernels import choose
-from skdeep.training.statistics import batch_norms
 from skdeep.training.trainer import Trainer
 
 # SciPy's own tolerance of the objective's relative change; tol=0 asks for none at all.
@@ -93,7 +92,7 @@ def _end_iteration(trainer: Trainer, loss: float, X) -> bool:
 
 def _measure_batch_norm(trainer: Trainer, X) -> None:
     """Set all running statistics to those of the whole batch at the present weights."""
-    layers = batch_norms(trainer.network)
+    layers = trainer.network.batch_norms()
     if not layers:
         return
     for layer in layers:

@@ -20,7 +20,6 @@ from skdeep.training.history import even_out, record
 from skdeep.training.run import Run
 from skdeep.training.settings import Settings
 from skdeep.training.stages import Clip, GradientStage, Noise, Step
-from skdeep.training.statistics import measure_statistics
 from skdeep.training.threads import threads_for
 
 
@@ -357,7 +356,8 @@ class Trainer:
             return
         self.run.show_average()
         if not average.averages_statistics:
-            measure_statistics(network, self._batches, self._kernels)
+            inputs, batch_size = self._batches.inputs(), self._batches.batch_size
+            network.measure_statistics(inputs, batch_size, self._kernels)
             np.copyto(average.values_, network.parameters.values)
 
     def _begin_session(self, n_rows: int, rng: np.random.Generator | None, kernels) -> None:

@@ -334,8 +334,8 @@ class Backwards(optimizers.Adam):
 
 
 def test_a_subclass_of_an_optimizer_is_itself():
-    w, _, _ = steps(numba_kernels, Backwards, np.float64, 50, 0, 0.0, 1.0)
-    expected, _, _ = steps(numpy_kernels, Backwards, np.float64, 50, 0, 0.0, 1.0)
+    w, _, _ = steps(numba_kernels, Backwards, np.float64, [Segment(0, 50)], 0.0, 0.0)
+    expected, _, _ = steps(numpy_kernels, Backwards, np.float64, [Segment(0, 50)], 0.0, 0.0)
     np.testing.assert_array_equal(w, expected)
 
 

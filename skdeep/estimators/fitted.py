@@ -1,0 +1,211 @@
+"""What a fitted estimator holds: one run, live weights; and how they get into pickles."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skdeep.building.checks import check_options
+from skdeep.estimators.live import LiveViews, chain_of, write_all
+from skdeep.files.checks import check_sizes
+from skdeep.files.migrations import FORMAT, completed, migrate
+from skdeep.files.plain import NotPlainError, from_plain, to_plain
+from skdeep.layers import Dense
+from skdeep.losses import Loss
+from skdeep.network import Network
+from skdeep.optimizers import Optimizer
+from skdeep.training.history import History
+from skdeep.training.randomness import Streams
+from skdeep.training.run import Run
+
+PLAIN = "plain_state"
+ASSIGNED = "_assigned_weights"
+
+
+class Fitted:
+    """The part of an estimator that holds a run of training, or weights that were assigned."""
+
+    # The run that the estimator holds -------------------------------------------------------------
+
+    def _part(self, name: str) -> Any:
+        """Return a part of the run; raise AttributeError if there is none."""
+        try:
+            return getattr(vars(self)["_run"], name)
+        except KeyError:
+            message = f"This {type(self).__name__} instance is not fitted yet."
+            raise AttributeError(message) from None
+
+    @property
+    def network_(self) -> Network:
+        """The network."""
+        return self._part("network")
+
+    @property
+    def optimizer_(self) -> Optimizer | None:
+        """The optimizer; None for "lbfgs", and if there was no training."""
+        return self._part("optimizer")
+
+    @property
+    def history_(self) -> History:
+        """One entry an epoch of the model's life, by name."""
+        return self._part("history")
+
+    @property
+    def t_(self) -> int:
+        """The number of rows seen in the model's life."""
+        if "_run" not in vars(self):
+            return self._assigned("t_")
+        return self._run.rows_seen
+
+    @t_.setter
+    def t_(self, n_rows: int) -> None:
+        if "_run" in vars(self):
+            self._run.rows_seen = int(n_rows)
+        else:
+            vars(self).setdefault(ASSIGNED, {})["t_"] = int(n_rows)
+
+    @property
+    def _loss(self) -> Loss:
+        return self._part("loss")
+
+    @property
+    def coefs_(self) -> LiveViews:
+        """The kernels of the dense layers, of shape (fan_in, fan_out): live views."""
+        if "_run" not in vars(self):
+            return self._assigned("coefs_")
+        return LiveViews(layer.weights for layer in self._dense_layers())
+
+    @coefs_.setter
+    def coefs_(self, arrays) -> None:
+        self._write_or_assign("coefs_", arrays)
+
+    @property
+    def intercepts_(self) -> LiveViews:
+        """The biases of the dense layers: live views; read-only zeros if a layer has none."""
+        if "_run" not in vars(self):
+            return self._assigned("intercepts_")
+        return LiveViews(
+            _constant_zeros(layer.weights) if layer.bias_ is None else layer.bias_.value
+            for layer in self._dense_layers()
+        )
+
+    @intercepts_.setter
+    def intercepts_(self, arrays) -> None:
+        self._write_or_assign("intercepts_", arrays)
+
+    def _write_or_assign(self, name: str, arrays) -> None:
+        """Write into the network; if there is none yet, remember the arrays for it."""
+        if "_run" in vars(self):
+            write_all(getattr(self, name), arrays, name)
+        else:
+            vars(self).setdefault(ASSIGNED, {})[name] = list(arrays)
+
+    def _assigned(self, name: str) -> Any:
+        try:
+            return vars(self)[ASSIGNED][name]
+        except KeyError:
+            message = f"This {type(self).__name__} instance is not fitted yet."
+            raise AttributeError(message) from None
+
+    def _dense_layers(self) -> list[Dense]:
+        return [layer for layer in self.network_.walk() if isinstance(layer, Dense)]
+
+    # Weights without training ---------------------------------------------------------------------
+
+    def __sklearn_is_fitted__(self) -> bool:
+        assigned = vars(self).get(ASSIGNED, {}).keys()
+        return "_run" in vars(self) or {"coefs_", "intercepts_"} <= assigned
+
+    def _check_is_fitted(self) -> None:
+        """Raise NotFittedError if there is neither a network nor weights for one."""
+        check_is_fitted(self)
+        if "_run" not in vars(self):
+            rows_seen = vars(self)[ASSIGNED].get("t_", 0)
+            self._adopt_weights(self.coefs_, self.intercepts_, rows_seen=rows_seen)
+
+    def _adopt_weights(self, coefs, intercepts, history=None, rows_seen=0, **fitted) -> None:
+        """Make a network with these weights, ready to predict and to be trained further.
+
+        Parameters
+        ----------
+        coefs, intercepts : lists of arrays
+        history : dict of lists or None
+            That of the training which the weights come from.
+        rows_seen : int
+        **fitted
+            Fitted attributes that are known.
+        """
+        n_inputs, hidden, n_outputs, dtype = chain_of(coefs, intercepts)
+        if getattr(self, "n_features_in_", n_inputs) != n_inputs:
+            raise ValueError(
+                f"coefs_[0] has {n_inputs} rows, which does not go with "
+                f"n_features_in_={self.n_features_in_}."
+            )
+        check_options(self)
+        model = copy.copy(self)  # so that an error leaves the estimator as it is
+        vars(model).update(fitted)
+        model.n_features_in_, model.n_outputs_ = n_inputs, n_outputs
+        run = Run(Streams(self.random_state), history)
+        run.rows_seen = rows_seen
+        if getattr(self, "layers", None) is None:  # the weights say which layers there are
+            model.hidden_layer_sizes = self._own_sizes(hidden)
+        model._know_targets()
+        loss = model._choose_loss()
+        if self.dtype != "auto":
+            dtype = np.dtype(self.dtype)
+        model._prepare_network(run, loss, n_inputs, dtype, "fresh")
+        model.coefs_, model.intercepts_ = coefs, intercepts
+        model.hidden_layer_sizes = self.hidden_layer_sizes
+        nothing = {
+            **{"n_layers_": len(coefs) + 1, "n_iter_": 0, "out_activation_": None, "loss_": np.nan},
+            **dict.fromkeys(("best_loss_", "best_iter_", "best_validation_score_")),
+        }
+        vars(model).update(nothing | fitted)
+        model.out_activation_ = fitted.get("out_activation_") or model._out_activation()
+        model.loss_curve_ = run.history["loss"]
+        model.validation_scores_ = run.history.get("val_score")
+        vars(self).pop(ASSIGNED, None)
+        vars(self).update(vars(model))
+
+    # Pickles and copies ---------------------------------------------------------------------------
+
+    def whole_state(self) -> dict[str, Any]:
+        """Return all attributes, as they are."""
+        return super().__getstate__()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state as plain data, where it has no parts of the user's own classes.
+
+        So a reader that wants to know what it may create, like that of skops, sees one class.
+        """
+        state = self.whole_state()
+        if type(self) not in self.models().values():
+            return state  # what a subclass does with its state is its own affair
+        try:
+            return {PLAIN: to_plain(state, self.models(), type(self).__name__), "format": FORMAT}
+        except NotPlainError:
+            return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        is_plain = PLAIN in state
+        if is_plain:
+            rest = {k: v for k, v in state.items() if k not in (PLAIN, "format")}
+            plain = from_plain(migrate(state[PLAIN], state["format"]), self.models())
+            state = completed(type(self), "", {**plain, **rest})
+        super().__setstate__(state)
+        if is_plain and "n_iter_" in vars(self):
+            check_sizes(self)
+
+    def __copy__(self):
+        twin = type(self).__new__(type(self))
+        vars(twin).update(vars(self))
+        return twin
+
+
+def _constant_zeros(kernel: np.ndarray) -> np.ndarray:
+    zeros = np.zeros(kernel.shape[1], kernel.dtype)
+    zeros.flags.writeable = False
+    return zeros

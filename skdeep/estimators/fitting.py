@@ -1,0 +1,299 @@
+"""Fitting: from fit's arguments to a network that was trained, and to fitted attributes."""
+
+from __future__ import annotations
+
+import copy
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from skdeep._component import InvalidParameterError, warn_user
+from skdeep.building import architecture
+from skdeep.building.checks import check_options, is_transfer
+from skdeep.building.first_values import fit_to_columns, is_auto, set_first_values
+from skdeep.building.transfer import (
+    copy_hidden_layers,
+    copy_parameters,
+    copy_what_trains,
+    freeze,
+    pretrained_layers,
+    set_rates,
+)
+from skdeep.data.training_data import TrainingData, checked_weight, combine_weights
+from skdeep.data.validation import hold_out
+from skdeep.estimators import checkpoints, watching
+from skdeep.estimators.fitted import ASSIGNED
+from skdeep.estimators.run import make_trainer, train
+from skdeep.layers import Layer
+from skdeep.losses import Loss
+from skdeep.network import Network
+from skdeep.training.randomness import Streams
+from skdeep.training.run import Run
+from skdeep.training.trainer import Trainer
+
+FLOATS = (np.float64, np.float32)
+
+
+class _NothingLearned(BaseException):
+    """Training of a model that was there before was interrupted in its first epoch."""
+
+
+class Fitting:
+    """The part of an estimator that fits it.
+
+    What a call does to an estimator that was fitted before:
+
+    | call | weights | optimizer | schedule, stopping | history | random numbers |
+    | --- | --- | --- | --- | --- | --- |
+    | fit | new | new | from the start | new | from random_state |
+    | fit, warm_start=True | kept | new | from the start | continues | continue |
+    | fit, warm_start="transfer" | hidden kept | new | from the start | new | from random_state |
+    | partial_fit | kept | continues | continue | continues | continue |
+    """
+
+    def _fit(self, X, y, sample_weight, validation=(None, None, None), *, classes=None, mode=None):
+        """Fit; if anything goes wrong, the estimator is afterwards in the state it was before."""
+        mode = mode or self._mode_of_fit()
+        # partial_fit is a step of somebody else's loop, which is what has tasks there.
+        task = X, y, {"sample_weight": sample_weight}
+        check_options(self)
+        context = None if mode == "partial" else watching.begin(self, *task)
+        watchers = watching.bridge(self, context, *task)
+        with self._undone_on_error(mode):
+            self._train(X, y, sample_weight, validation, watchers, mode, classes)
+        watching.end(self, context, *task)
+        return self
+
+    def _mode_of_fit(self) -> str:
+        """Return the mode of a call of fit: see Settings."""
+        if not hasattr(self, "network_") or not self.warm_start:
+            return "fresh"
+        return "transfer" if is_transfer(self.warm_start) else "warm"
+
+    def _continues(self, mode: str) -> bool:
+        """Whether a call trains the network of an earlier one further."""
+        return mode in ("warm", "partial") and hasattr(self, "network_")
+
+    def _train(self, X, y, sample_weight, validation, watchers, mode: str, classes) -> None:
+        is_partial, continues = mode == "partial", self._continues(mode)
+        if is_partial and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        X, y = self._check_data(X, y, self._wanted_dtype(continues), reset=not continues)
+        sample_weight = checked_weight(sample_weight, X)
+        if continues:
+            encoded = self._encode_again(y, is_partial)
+        else:
+            encoded = self._encode_first(y, classes, sample_weight)
+        weight = combine_weights(sample_weight, self._class_weights(y, is_partial))
+        given = X, y, weight, sample_weight, validation
+        run_id = checkpoints.run_id(self, *given, mode=mode)
+        saved = None if is_partial else checkpoints.find(self, run_id)
+        loss = self._choose_loss()
+        if saved is not None:
+            self._run, mode, n_kept = saved, "resumed", None
+            saved.loss = loss
+        else:
+            run = self._run if continues else Run(Streams(self.random_state))
+            n_kept = self._prepare_network(run, loss, X.shape[1], X.dtype, mode)
+        data = TrainingData(X, y, encoded, weight, sample_weight)
+        held_out = hold_out(self, data, validation)
+        if n_kept is not None:
+            self._fit_first_values(data, n_kept)
+        trainer = make_trainer(
+            self, self._run, data, held_out, mode=mode, run_id=run_id, watchers=watchers
+        )
+        checkpoints.connect(self, trainer)
+        was_fitted = "n_iter_" in vars(self)
+        train(self, trainer, data)
+        checkpoints.forget(self._run)
+        if trainer.interrupted and trainer.epoch == 0 and was_fitted:
+            raise _NothingLearned
+        if self.early_stopping and trainer.epoch and trainer.monitor.best_epoch is None:
+            warn_user(
+                "The validation score was never a finite number, so there is no best epoch: the "
+                "last one's weights are kept. Check scoring and the validation data."
+            )
+        self._set_fitted(trainer)
+
+    @contextmanager
+    def _undone_on_error(self, mode: str):
+        before = dict(vars(self))
+        run = self._run if self._continues(mode) else None
+        snapshot = None if run is None else run.snapshot()
+        try:
+            yield
+        except BaseException as error:
+            vars(self).clear()
+            vars(self).update(before)
+            if run is not None:
+                run.restore(snapshot)
+            if not isinstance(error, _NothingLearned):
+                raise
+
+    def _wanted_dtype(self, continues: bool):
+        """Return what validate_data is to turn X into."""
+        if self.dtype != "auto":
+            return np.dtype(self.dtype)
+        return self.network_.dtype if continues else FLOATS
+
+    def _prepare_network(
+        self, run: Run, loss: Loss, n_inputs: int, dtype: np.dtype, mode: str
+    ) -> int | None:
+        """Give a run its network: a new one, or the one that it has.
+
+        Return how many hidden layers have learned something before; None if all layers have.
+        Sets: _run.
+        """
+        built_from = architecture.settings(self._options())
+        is_partial, old = mode == "partial", run.network
+        changed = []
+        if old is not None:
+            changed = [name for name, value in built_from.items() if value != run.built_from[name]]
+            self._refuse_structural(changed)
+            # A callback may have thawed layers: fit begins with the frozen_layers that it is given.
+            is_as_built = is_partial or old.is_as_built
+            if not changed and is_as_built and old.dtype == dtype:
+                self._run, run.loss = run, loss
+                return None
+            run.show_raw()
+        network = self._new_network(run, n_inputs, dtype)
+        n_kept = None
+        if old is not None:
+            copy_parameters(old, network)
+            if is_partial and not {"frozen_layers", "learning_rate_multipliers"} & set(changed):
+                copy_what_trains(old, network)  # a callback may have thawed layers
+            elif run.optimizer is not None and ("frozen_layers" in changed or not is_as_built):
+                run.optimizer.stop()  # its state is for the parameters that trained before
+            run.take_network(network)
+        else:
+            n_kept = self._reuse_hidden_layers(network, mode)
+            run.network = network
+        self._run, run.loss, run.built_from = run, loss, built_from
+        assigned = vars(self).pop(ASSIGNED, {})
+        if is_partial or (self.warm_start and not is_transfer(self.warm_start)):
+            for name, arrays in assigned.items():
+                setattr(self, name, arrays)
+            n_kept = None if assigned else n_kept
+        return n_kept
+
+    def _refuse_structural(self, changed: list[str]) -> None:
+        """Raise if options were changed that the weights to continue from do not go with."""
+        structural = [name for name in changed if name in architecture.STRUCTURE]
+        if structural:
+            values = ", ".join(f"{name}={getattr(self, name)!r}" for name in structural)
+            raise InvalidParameterError(
+                f"{values} would change the architecture of the network, whose weights are to "
+                "be kept; set warm_start=False and call fit to train a new one, or "
+                'warm_start="transfer" to keep the hidden layers that are unchanged.'
+            )
+
+    def _new_network(self, run: Run, n_inputs: int, dtype: np.dtype) -> Network:
+        """Return a network with first values."""
+        layers, stops = self._build_layers()
+        return Network(
+            layers,
+            stops,
+            n_inputs,
+            dtype,
+            run.streams.init,
+            prepare=lambda layers: self._set_up(layers, stops),
+        )
+
+    def _reuse_hidden_layers(self, network: Network, mode: str) -> int:
+        """Copy hidden layers into a new network, if the estimator asks for it; return how many."""
+        if mode == "transfer":
+            n_kept = len(self.network_.hidden_stops)
+            copy_hidden_layers(self.network_, network, n_kept, 'warm_start="transfer"')
+            return n_kept
+        if self.pretrained is None:
+            return 0
+        source, n_kept = pretrained_layers(self.pretrained, Fitting)
+        copy_hidden_layers(source, network, n_kept, "pretrained")
+        return n_kept
+
+    def before_training(self, X, y) -> Any | None:
+        """Return a copy of a fitted model with the network that its training began with.
+
+        None if the hyperparameters do not say: they were changed since, or weights were given.
+        """
+        if not self.history_["loss"]:
+            return None
+        start = copy.copy(self)
+        start.random_state = 0 if self.random_state is None else copy.deepcopy(self.random_state)
+        start.warm_start = False
+        start.alpha = 0.0  # so that gradients are those of the loss
+        dtype = self.network_.dtype
+        try:
+            X, y = start._check_data(X, y, dtype, reset=False)
+            run = Run(Streams(start.random_state))
+            n_kept = start._prepare_network(run, self._loss, X.shape[1], dtype, "fresh")
+        except ValueError:
+            return None
+        if _shapes(start.network_) != _shapes(self.network_):
+            return None
+        start._fit_first_values(TrainingData(X, y, start._encode(y), None, None), n_kept)
+        return start
+
+    def _fit_first_values(self, data: TrainingData, n_kept: int) -> None:
+        """Adapt a network to the data, but for the hidden layers that have learned something.
+
+        Its first hidden layer begins as if columns were standardized, and its output layer at the
+        best prediction that is equal for all rows.
+        """
+        if n_kept == 0:
+            fit_to_columns(self.network_, data)
+        output = self.network_.output_layer
+        if not is_auto(self.bias_initializer) or output.bias_ is None:
+            return
+        Y, weight = self._rows_of_targets(data.encoded, data.row_weights())
+        start = self._loss.best_constant(Y, weight)
+        if np.isfinite(start).all():
+            np.copyto(output.bias_.value, start, casting="same_kind")
+
+    def _rows_of_targets(self, encoded: np.ndarray, weight: np.ndarray) -> tuple:
+        """Return targets as rows of numbers, and how much each row counts."""
+        return encoded, weight
+
+    def _set_up(self, layers: list[Layer], stops: list[int]) -> None:
+        """Say of a network that is built, but has no values yet, where and what it trains."""
+        set_first_values(layers[: stops[-1]], layers[stops[-1]])
+        freeze(layers, stops, self.frozen_layers)
+        set_rates(layers, stops, self._options().learning_rate_multipliers)
+
+    def _set_fitted(self, trainer: Trainer) -> None:
+        """Set what scikit-learn's MLP has after fit, and ours."""
+        history, monitor = self.history_, trainer.monitor
+        losses = history["loss"]
+        self.n_iter_ = trainer.epoch
+        self.n_layers_ = len(self.coefs_) + 1
+        self.out_activation_ = self._out_activation()
+        self.loss_curve_ = losses
+        self.validation_scores_ = history.get("val_score")
+        finite = np.isfinite(losses)
+        self.loss_ = losses[np.flatnonzero(finite)[-1]] if finite.any() else np.nan
+        best = int(np.argmin(np.where(finite, losses, np.inf))) if finite.any() else None
+        if self.early_stopping:
+            self.best_iter_ = monitor.best_epoch
+            self.best_loss_ = None
+            self.best_validation_score_ = monitor.best
+        else:
+            self.best_iter_ = None if best is None else best + 1
+            self.best_loss_ = None if best is None else losses[best]
+            scores = [score for score in self.validation_scores_ or [] if np.isfinite(score)]
+            self.best_validation_score_ = max(scores, default=None)
+
+    def as_if_ended(self, trainer: Trainer) -> Any:
+        """Return a copy without callbacks, with fitted attributes as if training ended now."""
+        model = copy.copy(self)
+        model.callbacks = None
+        model._set_fitted(trainer)
+        return model
+
+    def _out_activation(self) -> str:
+        link = self._loss.link
+        return "exp" if link == "exponential" else link  # scikit-learn's word
+
+
+def _shapes(network: Network) -> list[tuple[str, tuple]]:
+    return [(name, p.shape) for name, p in network.named_parameters()]
