@@ -326,11 +326,20 @@ def _has_filter(module: str, message: str, category: type[Warning]) -> bool:
 
 
 def described(value: Any) -> Any:
-    """Return a value as nested tuples of text, to compare: parts by class and parameters."""
+    """Return a value as nested tuples of text that compare: parts by class and parameters.
+
+    Files hold such descriptions. Therefore they have neither the module of a class of skdeep nor
+    parameters at their defaults: a class may move, and later versions may add parameters to it.
+    """
     if isinstance(value, Component):
-        parameters = value.get_params(deep=False).items()
-        kind = f"{type(value).__module__}.{type(value).__qualname__}"
-        return (kind, *((name, described(v)) for name, v in parameters))
+        kind, module = type(value).__qualname__, type(value).__module__
+        kind = kind if module.partition(".")[0] == "skdeep" else f"{module}.{kind}"
+        defaults = inspect.signature(type(value)).parameters
+        given = {name: described(v) for name, v in value.get_params(deep=False).items()}
+        return (
+            kind,
+            *((name, v) for name, v in given.items() if v != described(defaults[name].default)),
+        )
     if is_per_layer(value):
         return tuple(described(entry) for entry in value)
     return repr(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sklearn.base import clone
@@ -13,7 +14,7 @@ from skdeep._component import (
     resolve,
 )
 from skdeep.activations import ACTIVATIONS, Activation
-from skdeep.building.checks import check_hidden_layer_sizes, is_set
+from skdeep.building.checks import check_hidden_layer_sizes, default_of, is_set
 from skdeep.building.options import OPTIONS, WarmStart, WithLayers, names
 from skdeep.layers import Activation as ActivationLayer
 from skdeep.layers import (
@@ -152,6 +153,16 @@ def settings(estimator: Any) -> dict[str, Any]:
         for name in _SETTINGS
         if hasattr(estimator, name)
     }
+
+
+def changed(cls: type, built_from: Mapping[str, Any], built_before: Mapping[str, Any]) -> list[str]:
+    """Return the names of the options that a network would be built from differently.
+
+    A model in a file may be older than an option: its network was built with the default.
+    """
+    added = built_from.keys() - built_before.keys()
+    before = {**built_before, **{name: described(default_of(cls, name)) for name in added}}
+    return [name for name, value in built_from.items() if value != before[name]]
 
 
 def _spelled_out(estimator: Any, name: str) -> Any:

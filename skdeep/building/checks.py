@@ -25,11 +25,12 @@ def is_transfer(warm_start: Any) -> bool:
 
 def is_set(estimator: Any, name: str) -> bool:
     """Whether a parameter has another value than its default."""
-    value, default = getattr(estimator, name), _default(type(estimator), name)
+    value, default = getattr(estimator, name), default_of(type(estimator), name)
     return value is not default and (type(value) is not type(default) or value != default)
 
 
-def _default(cls: type, name: str) -> Any:
+def default_of(cls: type, name: str) -> Any:
+    """Return the default of a parameter of an estimator."""
     # A subclass of the user's own may leave parameters out.
     for owner in cls.__mro__:
         parameters = inspect.signature(owner.__init__).parameters

@@ -149,7 +149,7 @@ class Fitting:
         is_partial, old = mode == "partial", run.network
         changed = []
         if old is not None:
-            changed = [name for name, value in built_from.items() if value != run.built_from[name]]
+            changed = architecture.changed(type(self), built_from, run.built_from)
             self._refuse_structural(changed)
             # A callback may have thawed layers: fit begins with the frozen_layers that it is given.
             is_as_built = is_partial or old.is_as_built

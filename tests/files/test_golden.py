@@ -111,6 +111,20 @@ def test_a_parameter_that_a_file_is_too_old_for_has_its_default(tmp_path):
     np.testing.assert_array_equal(model.coefs_[0], expected.coefs_[0])
 
 
+def test_a_network_may_be_older_than_an_option_that_it_depends_on(tmp_path):
+    def forget(header):
+        for name, state in objects(header["model"]):
+            if name == "training.Run":
+                del state["built_from"]["batch_norm"], state["built_from"]["dropout"]
+
+    path = ROOT / "format-1" / "classifier-log_loss.skdeep"
+    (tmp_path / "old").write_bytes(with_header(path, forget))
+    model = load(tmp_path / "old").partial_fit(X, LABELS)
+    assert len(model.loss_curve_) == 2
+    with pytest.raises(ValueError, match="batch_norm='before' would change the architecture"):
+        load(tmp_path / "old").set_params(batch_norm="before").partial_fit(X, LABELS)
+
+
 def test_an_attribute_that_a_file_is_too_old_for_is_in_the_table(tmp_path, monkeypatch):
     def forget(header):
         for name, state in objects(header["model"]):
@@ -168,4 +182,7 @@ def test_a_class_may_move_without_a_change_of_its_name(tmp_path, monkeypatch):
     save(model, tmp_path / "model")
     names = [name for name, _ in objects(header_of(tmp_path / "model")[1]["model"])]
     assert "activations.ReLU" in names
-    assert load(tmp_path / "model").predict(X).tolist() == model.predict(X).tolist()
+    twin = load(tmp_path / "model")
+    assert twin.predict(X).tolist() == model.predict(X).tolist()
+    assert "skdeep." not in json.dumps(header_of(tmp_path / "model")[1]["model"])
+    twin.partial_fit(X, LABELS)
