@@ -1,6 +1,7 @@
 """Nobody but the estimators' own modules sets an attribute of an estimator."""
 
 import ast
+import inspect
 import sys
 from collections import Counter
 from pathlib import Path
@@ -15,6 +16,7 @@ from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor, from_sklearn, lo
 from skdeep.callbacks import ModelCheckpoint
 from skdeep.estimators.base import BaseMLP
 from skdeep.inspection import check_gradients, diagnose, layer_statistics, learning_rate_range_test
+from skdeep.training.trainer import Trainer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 OWN = ("skdeep.estimators.", "skdeep._component", "sklearn.")
@@ -124,3 +126,8 @@ def test_no_source_writes_past_the_recorder():
         if not any(f"{file}:{code}".startswith(allowed) for allowed in ALLOWED):
             left.append(place)
     assert left == []
+
+
+def test_a_trainer_has_few_arguments():
+    parameters = inspect.signature(Trainer).parameters
+    assert len(parameters) <= 8
