@@ -1,7 +1,7 @@
-"""Averages of the weights over training, which are evaluated and kept in place of the last ones.
+"""Averages of the weights over training, which are evaluated and kept in place of the last weights.
 
-An average sees the whole vector of a network: after every step, or after every epoch. Meanwhile
-training continues with the raw weights.
+An average takes the whole vector of a network, after every step or after every epoch. Training
+itself uses the raw weights.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ class WeightAverage(Component):
     Parameters
     ----------
     start : int or float
-        When averaging begins: after this many epochs or, if it is a float below 1, after this share
-        of `max_iter`.
+        The beginning of averaging: after this number of epochs or, if it is a float below 1, after
+        this share of `max_iter`.
 
     Attributes
     ----------
     every_step : bool
         Whether the average moves after every step, not just at the end of an epoch.
     averages_statistics : bool
-        Whether the average of batch norm's running statistics goes with the average of the weights.
-        If not, the statistics are measured in one pass over the training data.
+        Whether the running statistics of batch norm are averaged like the weights. If not, they are
+        measured in one pass over the training data.
     values_ : ndarray or None
         The average; None before it begins.
     raw_ : ndarray or None
         The raw weights, while the network holds the average.
     n_averaged_ : int
-        How many vectors are in the average.
+        The number of vectors in the average.
     """
 
     every_step = True
@@ -54,11 +54,11 @@ class WeightAverage(Component):
             )
 
     def share(self, n_averaged: int) -> float:
-        """Return the share of the new weights in the average, which holds n_averaged vectors."""
+        """Return the share of new weights in an average that holds n_averaged vectors."""
         raise NotImplementedError
 
     def first_epoch(self, n_epochs: int) -> int:
-        """Return after how many of n_epochs epochs averaging begins."""
+        """Return the number of epochs before averaging begins, of n_epochs in all."""
         if isinstance(self.start, (int, np.integer)):
             return int(self.start)
         return math.ceil(self.start * n_epochs)
@@ -78,19 +78,19 @@ class WeightAverage(Component):
         self.n_averaged_ += 1
 
     def show(self, values: np.ndarray) -> None:
-        """Put the average in the place of a network's weights, which are set aside."""
+        """Put the average in place of a network's weights, and keep these as raw weights."""
         if self.values_ is not None and self.raw_ is None:
             self.raw_ = values.copy()
             np.copyto(values, self.values_)
 
     def hide(self, values: np.ndarray) -> None:
-        """Put the raw weights back, unless somebody has written others into the network."""
+        """Put the raw weights back, unless the user has written other weights into the network."""
         if self.raw_ is None:
             return
         raw, self.raw_ = self.raw_, None
         if np.array_equal(values, self.values_):
             np.copyto(values, raw)
-        else:  # an average with weights that are gone would bring them back
+        else:  # the average would bring back the overwritten weights
             self.reset()
 
 
@@ -103,8 +103,8 @@ class EMA(WeightAverage):
     ----------
     decay : float, default=0.999
     start : int or float, default=0
-        When averaging begins: after this many epochs or, if it is a float below 1, after this share
-        of `max_iter`.
+        The beginning of averaging: after this number of epochs or, if it is a float below 1, after
+        this share of `max_iter`.
 
     References
     ----------
@@ -130,10 +130,10 @@ class SWA(WeightAverage):
     Parameters
     ----------
     start : int or float, default=0.75
-        When averaging begins: after this many epochs or, if it is a float below 1, after this share
-        of `max_iter`.
+        The beginning of averaging: after this number of epochs or, if it is a float below 1, after
+        this share of `max_iter`.
     every : int, default=1
-        Epochs between two vectors that are averaged.
+        The number of epochs from one averaged vector to the next.
 
     References
     ----------

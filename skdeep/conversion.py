@@ -1,4 +1,4 @@
-"""Models to and from scikit-learn's own MLPClassifier and MLPRegressor."""
+"""Conversion of models from and to scikit-learn's MLPClassifier and MLPRegressor."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ACTIVATIONS = {Identity: "identity", Logistic: "logistic", Tanh: "tanh", ReLU: 
 _SOLVERS = ("sgd", "adam", "lbfgs")
 _LEARNING_RATES = ("constant", "invscaling", "adaptive")
 _LOSSES = {MLPClassifier: ("log_loss",), MLPRegressor: ("squared_error", "poisson")}
-# Parameters that say how a model is handled, not what it is.
+# Parameters that say how a model is handled, not what the model is.
 _OF_NO_CONSEQUENCE = names(is_handling=True)
 
 
@@ -38,18 +38,18 @@ _OF_NO_CONSEQUENCE = names(is_handling=True)
 
 
 def from_sklearn(mlp: Any) -> MLPClassifier | MLPRegressor:
-    """Return a model of skdeep that predicts what a fitted model of scikit-learn does.
+    """Return a model of skdeep with the predictions of a fitted model of scikit-learn.
 
     Parameters
     ----------
     mlp : sklearn.neural_network.MLPClassifier or MLPRegressor
-        Fitted. It is left as it is.
+        The fitted model. It is not changed.
 
     Returns
     -------
     MLPClassifier or MLPRegressor
-        With the same parameters, weights, classes and loss curve. A warm start goes on from there;
-        its optimizer starts anew.
+        A model with the parameters, weights, classes and loss curve of `mlp`. A warm start
+        continues from these weights with a new optimizer.
     """
     if type(mlp) not in _OURS:
         raise TypeError(
@@ -77,8 +77,8 @@ def from_sklearn(mlp: Any) -> MLPClassifier | MLPRegressor:
 
 def _fitted_attributes(mlp: Any, losses: list[float]) -> dict[str, Any]:
     """Return the attributes of a model of scikit-learn that skdeep's model takes over."""
-    names = ("n_features_in_", "feature_names_in_", "n_iter_", "loss_", "best_loss_")
-    fitted = {name: getattr(mlp, name) for name in names if hasattr(mlp, name)}
+    kept = ("n_features_in_", "feature_names_in_", "n_iter_", "loss_", "best_loss_")
+    fitted = {name: getattr(mlp, name) for name in kept if hasattr(mlp, name)}
     fitted["best_validation_score_"] = getattr(mlp, "best_validation_score_", None)
     figures = mlp.validation_scores_ if mlp.early_stopping else [-loss for loss in losses]
     fitted["best_iter_"] = int(np.argmax(figures)) + 1 if figures else None
@@ -96,12 +96,12 @@ def _is_multilabel(mlp: neural_network.MLPClassifier) -> bool:
 
 
 def to_sklearn(model: BaseMLP) -> Any:
-    """Return a model of scikit-learn that predicts what a fitted model of skdeep does.
+    """Return a model of scikit-learn with the predictions of a fitted model of skdeep.
 
     Parameters
     ----------
     model : MLPClassifier or MLPRegressor
-        Fitted. It is left as it is.
+        The fitted model. It is not changed.
 
     Returns
     -------
@@ -110,7 +110,7 @@ def to_sklearn(model: BaseMLP) -> Any:
     Raises
     ------
     ValueError
-        Where the model has something that scikit-learn lacks: it is named.
+        If the model has a part that scikit-learn lacks. The message names the part.
     """
     if type(model) not in _THEIRS:
         raise TypeError(
@@ -143,7 +143,7 @@ def to_sklearn(model: BaseMLP) -> Any:
     mlp.loss_curve_ = list(model.loss_curve_)
     scores = model.validation_scores_
     mlp.validation_scores_ = None if scores is None else list(scores)
-    # What a warm start of scikit-learn's looks for.
+    # A warm start in scikit-learn needs these attributes.
     mlp._no_improvement_count = 0
     mlp._best_coefs = [W.copy() for W in mlp.coefs_]
     mlp._best_intercepts = [b.copy() for b in mlp.intercepts_]
@@ -155,7 +155,7 @@ def to_sklearn(model: BaseMLP) -> Any:
 
 
 def _is_plain(layer: Layer) -> bool:
-    """Whether scikit-learn has such a layer."""
+    """Whether scikit-learn's MLP has such a layer."""
     is_dense = isinstance(layer, Dense) and operations_of(layer) is not None
     return is_dense and layer.bias_ is not None and _activation_of(layer) is not None
 
@@ -166,7 +166,7 @@ def _activation_of(layer: Dense) -> str | None:
 
 
 def _lacking_layers(model: BaseMLP) -> list[str]:
-    """Return the parts of the network, at prediction, that scikit-learn's has not."""
+    """Return the parts of the network at prediction that scikit-learn's MLP lacks."""
     at_prediction = [x for x in model.network_.layers if not does_nothing_at_prediction(x)]
     lacking = [repr(layer) for layer in at_prediction if not _is_plain(layer)]
     if not lacking:
@@ -179,7 +179,7 @@ def _lacking_layers(model: BaseMLP) -> list[str]:
 
 
 def _lacking_parameters(model: BaseMLP) -> list[str]:
-    """Return the parameters that are set and that scikit-learn's MLP has not."""
+    """Return the parameters that are set and that scikit-learn's MLP lacks."""
     theirs = inspect.signature(_THEIRS[type(model)]).parameters
     choices = {
         "solver": _SOLVERS,

@@ -1,8 +1,8 @@
 """Optimizers: update rules for one 1-D slice of the parameters, in place.
 
-A rule sees a block of the flat vector, as large as fits the cache: the parameters w, the gradient
-g, which it may overwrite, its slots, and `work`, scratch like w. The learning rate comes from
-outside, with every step; a segment of the vector may have a rate of its own.
+A rule gets a block of the flat vector that fits into the cache: the parameters w, the gradient g,
+which it may overwrite, its slots, and `work`, a scratch array of the size of w. Every step is given
+its learning rate; a segment of the vector may have a factor of its own.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class Optimizer(Component):
     Attributes
     ----------
     slots : tuple of str
-        Names of the arrays that a rule keeps for each parameter; they start at zero.
+        Names of the arrays that a rule keeps, with one number for each parameter. They start at 0.
     weight_decay : float
-        Decoupled decay of the dense kernels, which the trainer asks for with every step.
+        The decoupled decay of the dense kernels, which the trainer passes to every step.
     n_steps_ : int
-        Steps done, the running one included.
+        The number of steps done, the running one included.
     """
 
     slots: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class Optimizer(Component):
         self.slots_ = self._update = None
 
     def suits(self, n_parameters: int, dtype: np.dtype) -> bool:
-        """Whether the optimizer has a state, and it belongs to n_parameters parameters."""
+        """Whether the optimizer has a state for n_parameters parameters of this dtype."""
         slots = getattr(self, "slots_", None)
         return (
             isinstance(slots, list)
@@ -65,9 +65,9 @@ class Optimizer(Component):
         )
 
     def bind(self, kernels, segments: Sequence[Segment], dtype: np.dtype) -> None:
-        """Choose the kernels that do the steps, and say how each part of the vector is treated.
+        """Set the kernels that do the steps, and the treatment of each part of the vector.
 
-        The state has to be there: compiled kernels trust its sizes.
+        Call `start` first: compiled kernels trust the sizes of the state.
         """
         n_parameters = segments[-1].stop if segments else 0
         if not self.suits(n_parameters, dtype):
@@ -82,8 +82,8 @@ class Optimizer(Component):
     ) -> float:
         """Update the parameters w with the gradient g, which may be overwritten.
 
-        In a segment the learning rate is lr * segment.rate. There is a penalty of
-        segment.l2 * l2 / 2 * w^2 on top, and w is multiplied by
+        In a segment, the learning rate is lr * segment.rate. The gradient of the penalty
+        segment.l2 * l2 / 2 * w^2 is added to g, and w is multiplied by
         1 - lr * segment.rate * segment.decay * decay before the rule is applied.
 
         Returns the value of the penalty before the step.
@@ -98,20 +98,20 @@ class Optimizer(Component):
     def begin_step(self) -> None:
         """Compute the numbers of a step that do not depend on the learning rate.
 
-        n_steps_ counts the step already.
+        n_steps_ already counts this step.
         """
 
     def use_rate(self, lr: float) -> None:
         """Compute the numbers that depend on the learning rate; called for every rate of a step."""
 
     def update(self, w, g, lr: float, work, *slots) -> None:
-        """Apply the rule to one block; g is not needed afterwards, work is scratch."""
+        """Apply the rule to one block; g and work may be overwritten."""
         raise NotImplementedError
 
     def compiled_constants(self, lr: float) -> tuple[float, ...]:
-        """Return the numbers that the compiled rule takes, in a step that has begun.
+        """Return the constants of the compiled rule, in a step that has begun.
 
-        Those that are proportional to the learning rate come first.
+        Constants that are proportional to the learning rate come first.
         """
         return ()
 
@@ -226,7 +226,7 @@ class AdamW(Adam):
     beta_2 : float, default=0.999
     epsilon : float, default=1e-8
     weight_decay : float, default=0.01
-        By the name "adamw" it is the estimator's `weight_decay` alone.
+        With the name "adamw", the estimator's `weight_decay` is used in place of this default.
 
     References
     ----------
@@ -266,7 +266,7 @@ class AMSGrad(Adam):
 
 class Nadam(Adam):
     """w <- w - lr * (mu' m / (1 - Mu mu') + (1 - mu) g / (1 - Mu)) / (sqrt(v / (1 - beta_2^t)) +
-    epsilon), mu = beta_1 (1 - 0.96^(t / 250) / 2), mu' that of t + 1, Mu the product up to t.
+    epsilon), mu = beta_1 (1 - 0.96^(t / 250) / 2), mu' is mu at t + 1, Mu the product up to t.
 
     Parameters
     ----------
@@ -425,7 +425,7 @@ class AdaDelta(Optimizer):
     """s <- rho s + (1 - rho) g^2; d = sqrt(a + epsilon) / sqrt(s + epsilon) * g;
     a <- rho a + (1 - rho) d^2; w <- w - lr * d.
 
-    Meant for rates near 1: set learning_rate_init.
+    The rule is meant for learning rates near 1: set learning_rate_init.
 
     Parameters
     ----------
@@ -474,7 +474,7 @@ class Lion(Optimizer):
     ----------
     beta_1 : float, default=0.9
     beta_2 : float, default=0.99
-        By the name "lion" it is the estimator's `beta_2`.
+        With the name "lion", the estimator's `beta_2` is used in place of this default.
 
     References
     ----------

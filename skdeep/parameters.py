@@ -1,6 +1,6 @@
-"""Parameters, and the one flat vector that holds them all.
+"""Parameters of layers, and the flat vector that holds all parameters of a network.
 
-`Parameter.value` and `Parameter.grad` are views into the vector; a copy of `ParameterVector.values`
+`Parameter.value` and `Parameter.grad` are views into the vector. A copy of `ParameterVector.values`
 is a snapshot of the whole network, running statistics included.
 """
 
@@ -25,12 +25,12 @@ _RATE = Limit(0)
 
 
 class Segment(NamedTuple):
-    """Neighbours in the vector that a step treats alike.
+    """A slice of the vector that a step treats alike.
 
     Attributes
     ----------
     start, stop : int
-        Their positions in the vector.
+        The positions in the vector where the slice starts and stops.
     rate, l2, decay : float
         Factors of the learning rate, of the penalty on squares, and of the weight decay.
     """
@@ -48,13 +48,13 @@ class Parameter:
     Parameters
     ----------
     name : str
-        Its name within the layer: "kernel", "bias", "gamma".
+        The name within the layer, such as "kernel", "bias" or "gamma".
     shape : tuple of int
         A kernel's shape is (fan_in, fan_out).
     initializer : Initializer
-        Gives the first values.
+        The initializer that draws the first values.
     kernel : bool, default=False
-        Whether `alpha` and `weight_decay` act on it.
+        Whether `alpha` and `weight_decay` act on the parameter.
     rate : float, default=1.0
         A factor of the learning rate, for this parameter alone.
     regularizer : Regularizer or None
@@ -65,11 +65,12 @@ class Parameter:
     Attributes
     ----------
     frozen : bool
-        Whether it does not train for the time being.
+        Whether the parameter does not train at present.
     multiplier : float
-        Another factor of the learning rate, which the run of training sets.
+        Another factor of the learning rate, which the estimator or a callback sets.
     value, grad : ndarray of shape `shape`
-        Views into the network's vector. `grad` is None outside training and where not trainable.
+        Views into the network's vector. `grad` is None outside training, and if the parameter is
+        not trainable.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class Parameter:
 
     @property
     def trainable(self) -> bool:
-        """Whether training changes it."""
+        """Whether training changes the parameter."""
         return self.learns and not self.frozen
 
     @trainable.setter
@@ -108,7 +109,7 @@ class Parameter:
 
     @property
     def size(self) -> int:
-        """The number of its elements."""
+        """The number of elements."""
         return math.prod(self.shape)
 
     def __getstate__(self) -> dict:
@@ -121,7 +122,7 @@ class Parameter:
 
 
 def check_rate(rate: Any, name: str) -> float:
-    """Return a factor of the learning rate as a float; raise if it is none."""
+    """Return a factor of the learning rate as a float; raise if it is not valid."""
     if not _RATE.allows(rate):
         raise InvalidParameterError(
             f"rate={rate!r} of the parameter {name!r} is not allowed; give {_RATE}."
@@ -132,25 +133,26 @@ def check_rate(rate: Any, name: str) -> float:
 class ParameterVector:
     """All parameters of a network in one contiguous vector.
 
-    Trainable kernels come first, then what else is trainable, then what is not: `alpha`,
-    `weight_decay`, the optimizer and the gradient each work on one slice from the start.
+    Trainable kernels come first, then the other trainable parameters, then those that are not
+    trainable. So `alpha`, `weight_decay`, the optimizer and the gradient each work on one slice
+    from the start.
 
     Parameters
     ----------
     parameters : list of Parameter
     dtype : numpy.dtype
     rng : numpy.random.Generator
-        Draws the first values, in the order of the list.
+        The generator for the first values, which are drawn in the order of the list.
     values : ndarray or None
-        The values of an equal vector, which are taken in place of first values.
+        The values of a vector with this layout, which replace the first values.
 
     Attributes
     ----------
     values : ndarray of shape (n_values,)
     grads : ndarray of shape (n_trainable,) or None
-        There during training only.
+        The gradient, during training only.
     n_kernels, n_trainable : int
-        Where the slice of trainable kernels ends, and that of all trainable parameters.
+        The positions where the trainable kernels end, and where all trainable parameters end.
     """
 
     def __init__(
@@ -173,7 +175,7 @@ class ParameterVector:
                 parameter.initializer.fill(parameter.value, rng)
 
     def _order(self) -> dict[str, Any]:
-        """Return in which order parameters lie in the vector, and where its slices end."""
+        """Return the order of the parameters in the vector, and the ends of its slices."""
         return {
             "_ordered": sorted(self.parameters, key=lambda p: (not p.trainable, not p.kernel)),
             "n_trainable": sum(p.size for p in self.parameters if p.trainable),
@@ -181,9 +183,9 @@ class ParameterVector:
         }
 
     def order_anew(self) -> Callable[[np.ndarray], np.ndarray]:
-        """Change the layout of the vector, after something was frozen or thawed.
+        """Change the layout of the vector, after parameters were frozen or thawed.
 
-        Returns a function that changes the layout of a copy of the vector likewise.
+        Returns a function that converts other vectors from the old layout to the new one.
         """
         places, order = self._places(), self._order()
         pieces = [places[id(p)] for p in order["_ordered"]]
@@ -191,13 +193,13 @@ class ParameterVector:
         def laid_out(vector: np.ndarray) -> np.ndarray:
             return np.concatenate([vector[piece] for piece in pieces])
 
-        # In one step, so that Ctrl-C finds weights either as they were or as they are to be.
+        # In one step, so that Ctrl-C finds the weights in the old layout or in the new one.
         vars(self).update(order, values=laid_out(self.values))
         self._bind()
         return laid_out
 
     def _places(self) -> dict[int, slice]:
-        """Return where in the vector each parameter lies, by the parameter's id."""
+        """Return the slice of each parameter in the vector, by the parameter's id."""
         stops = np.cumsum([p.size for p in self._ordered]).tolist()
         return {
             id(p): slice(stop - p.size, stop) for p, stop in zip(self._ordered, stops, strict=True)
@@ -209,14 +211,14 @@ class ParameterVector:
         return [vector[places[id(p)]].reshape(p.shape) for p in self.parameters]
 
     def assembled(self, pieces: Sequence[np.ndarray]) -> np.ndarray:
-        """Return a vector of this layout, from an array for each of `parameters`."""
+        """Return a vector of this layout, made from one array for each of `parameters`."""
         vector = np.empty_like(self.values)
         for view, piece in zip(self.pieces(vector), pieces, strict=True):
             np.copyto(view, piece, casting="same_kind")
         return vector
 
     def segments(self) -> list[Segment]:
-        """Return the trainable part of the vector, cut where the treatment in a step changes."""
+        """Return the trainable part of the vector as slices that a step treats alike."""
         segments, start = [], 0
         trainable = [p for p in self._ordered if p.trainable and p.size]
         for (is_kernel, rate), run in groupby(
@@ -228,17 +230,17 @@ class ParameterVector:
         return segments
 
     def allocate(self) -> None:
-        """Make room for gradients."""
+        """Allocate the gradient."""
         self.grads = np.zeros(self.n_trainable, dtype=self.values.dtype)
         self._bind()
 
     def release(self) -> None:
-        """Give the room for gradients back."""
+        """Release the gradient."""
         self.grads = None
         self._bind()
 
     def _bind(self) -> None:
-        """Point every parameter at its part of the vectors."""
+        """Let every parameter view its part of the vectors."""
         start = 0
         for p in self._ordered:
             stop = start + p.size

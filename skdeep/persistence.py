@@ -1,4 +1,4 @@
-"""Models in files that run no code when they are read."""
+"""save and load: models in files that run no code when they are read."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["InvalidFileError", "load", "save"]
 def save(model: BaseMLP, path: str | os.PathLike) -> None:
     """Write a fitted model to a file.
 
-    The file holds all that the model is: its parameters, weights and history, and what a warm start
-    or `partial_fit` goes on from. It is written beside its place first, so that there is never half
-    a file at `path`.
+    The file holds the whole model: its parameters, weights and history, and the state that a warm
+    start or `partial_fit` continues from. It is first written under another name, so that there is
+    never an incomplete file at `path`.
 
     Parameters
     ----------
@@ -26,10 +26,10 @@ def save(model: BaseMLP, path: str | os.PathLike) -> None:
     Raises
     ------
     TypeError
-        Where the model has parts of classes that are not skdeep's own. Files hold no code: `pickle`
+        If the model has parts of classes that are not skdeep's own. Files hold no code: `pickle`
         and `joblib` save such models.
     ValueError
-        Where `load` would refuse the file: something was changed that does not go together.
+        If `load` would refuse the file, because attributes were changed and no longer fit together.
     """
     models = BaseMLP.models()
     if type(model) not in models.values():
@@ -48,7 +48,7 @@ def save(model: BaseMLP, path: str | os.PathLike) -> None:
         ) from error
     except InvalidStateError as error:
         raise ValueError(
-            f"skdeep.save: load would not read this model: {error}. Its attributes do not go "
+            f"skdeep.save: load would not read this model: {error}. Its attributes do not fit "
             "together; fit it again, or save it with pickle or joblib."
         ) from error
 
@@ -56,16 +56,15 @@ def save(model: BaseMLP, path: str | os.PathLike) -> None:
 def load(path: str | os.PathLike, *, with_writers: bool = False) -> BaseMLP:
     """Read a model from a file that `save` wrote.
 
-    No code is run that is in the file: there is none. A file from somebody else may hold a model
-    that predicts nonsense, but nothing worse.
+    A file holds no code, so to load a file runs no code from it. A file from an untrusted source
+    may hold a model that predicts nonsense, but nothing worse.
 
     Parameters
     ----------
     path : str or path-like
     with_writers : bool, default=False
-        Whether callbacks that write files, such as `CSVLogger`, come back too. A file names the
-        paths that they write to at the next fit; so let them come back only from files that you
-        trust.
+        Whether the model keeps its callbacks that write files, such as `CSVLogger`. The file names
+        the paths that they write to at the next fit, so keep them only if you trust the file.
 
     Returns
     -------
@@ -74,7 +73,7 @@ def load(path: str | os.PathLike, *, with_writers: bool = False) -> BaseMLP:
     Raises
     ------
     InvalidFileError
-        A ValueError: the file is no file of skdeep, was cut off, changed, or written by a newer
-        version.
+        If the file is not a file of skdeep, was cut off or changed, or was written by a newer
+        version. It is a ValueError.
     """
     return read_file(path, BaseMLP.models(), with_writers)

@@ -1,7 +1,8 @@
-"""Schedules: how far the training has come -> the learning rate, or another number.
+"""Schedules: functions from the progress of training to the learning rate, or to another number.
 
-A schedule belongs to the trainer, not to an optimizer, so that each works with every solver.
-If `every_step` is True it is asked before every step, else at the beginning of every epoch.
+A schedule belongs to the trainer, not to an optimizer, so that each schedule works with every
+optimizer. It is asked for the rate before every step if `every_step` is True, else before every
+epoch.
 """
 
 from __future__ import annotations
@@ -16,16 +17,17 @@ from skdeep._component import Component, InvalidParameterError, Limit, resolve
 
 @dataclass
 class Progress:
-    """Where a run of training is.
+    """The progress of a run of training.
 
     Attributes
     ----------
     epoch : float
-        Epochs done since training began, with the fraction of the running one.
+        The number of epochs done since training began, with the fraction of the running epoch.
     n_epochs : int
-        Epochs at the most (`max_iter`).
+        The largest number of epochs (`max_iter`).
     rows : int
-        Rows seen in the model's whole life, up to the beginning of this epoch (`t_`).
+        The number of rows seen in the model's whole life, up to the beginning of this epoch
+        (`t_`).
     fresh : bool
         Whether this is the first epoch of a call of fit.
     """
@@ -37,7 +39,7 @@ class Progress:
 
     @property
     def fraction(self) -> float:
-        """The share of the whole, in [0, 1]."""
+        """The share of the epochs that are done, in [0, 1]."""
         return min(1.0, self.epoch / max(1, self.n_epochs))
 
 
@@ -47,10 +49,10 @@ class Schedule(Component):
     Attributes
     ----------
     every_step : bool
-        Whether `rate` is asked for before every step, not just every epoch.
+        Whether `rate` is called before every step, not just before every epoch.
     ends : bool
-        Whether the rate is laid out to come to its end at max_iter, so that training up to there
-        is nothing to warn of.
+        Whether the schedule is laid out to end at max_iter. There is then no warning if training
+        takes all epochs.
     """
 
     every_step = False
@@ -61,10 +63,10 @@ class Schedule(Component):
         raise NotImplementedError
 
     def reset(self) -> None:
-        """Forget what an earlier run left."""
+        """Forget the state of an earlier run."""
 
     def on_plateau(self, initial: float) -> str | None:
-        """Answer to "no improvement any more": None stops, a text says what was done instead."""
+        """React to a plateau; return None to stop, or a text that describes the reaction."""
         return None
 
 
@@ -76,7 +78,7 @@ class Constant(Schedule):
 
 
 class InverseScaling(Schedule):
-    """rate = initial / (t + 1)^power_t, with t the rows seen; the first epoch of a fit at initial.
+    """rate = initial / (t + 1)^power_t, t the number of rows seen; initial in the first epoch.
 
     Parameters
     ----------
@@ -129,7 +131,7 @@ class Step(Schedule):
     ----------
     factor : float, default=0.5
     every : int, default=10
-        Epochs from one drop to the next.
+        The number of epochs from one drop to the next.
     """
 
     _limits = {"factor": Limit(0, closed="(]"), "every": Limit(1, integer=True)}
@@ -244,14 +246,14 @@ def _cosine(fraction: float, end: float) -> float:
 
 
 class CosineRestarts(Schedule):
-    """Cosine decay from initial to end * initial, begun anew after each period.
+    """Cosine decay from initial to end * initial, which starts again after each period.
 
     Parameters
     ----------
     period : int, default=10
-        Epochs to the first restart.
+        The number of epochs before the first restart.
     growth : float, default=2.0
-        How much longer every period is than the one before.
+        The length of each period divided by the length of the period before.
     end : float, default=0.0
 
     References
@@ -276,12 +278,12 @@ class CosineRestarts(Schedule):
 
 
 class OneCycle(Schedule):
-    """Up from start * initial to initial, then down to end * initial, along cosines.
+    """Rise from start * initial to initial, then fall to end * initial, along cosines.
 
     Parameters
     ----------
     warmup : float, default=0.3
-        The share of training spent going up.
+        The share of the epochs in which the rate rises.
     start : float, default=0.04
     end : float, default=4e-6
 
@@ -308,12 +310,12 @@ class OneCycle(Schedule):
 
 
 class WarmupCosine(Schedule):
-    """Linearly up to initial, then down to end * initial along a cosine.
+    """Linear rise to initial, then fall to end * initial along a cosine.
 
     Parameters
     ----------
     warmup : float, default=0.1
-        The share of training spent going up.
+        The share of the epochs in which the rate rises.
     end : float, default=0.0
     """
 
@@ -328,7 +330,7 @@ class WarmupCosine(Schedule):
     def rate(self, initial, progress):
         fraction = progress.fraction
         if fraction < self.warmup:
-            # counted from 1 % of the initial rate, so that the first step is not lost
+            # at least 1 % of the initial rate, so that the first step is not lost
             return initial * max(0.01, fraction / self.warmup)
         return initial * _cosine((fraction - self.warmup) / (1 - self.warmup), self.end)
 
@@ -339,7 +341,7 @@ class FlatCosine(Schedule):
     Parameters
     ----------
     flat : float, default=0.5
-        The share of the epochs at the initial rate.
+        The share of the epochs that have the initial rate.
     """
 
     every_step = True
@@ -388,9 +390,9 @@ class Piecewise(Schedule):
     Parameters
     ----------
     boundaries : sequence of int, default=(10, 20)
-        Epochs, growing.
+        Numbers of epochs, in ascending order.
     factors : sequence of float, default=(1.0, 0.1, 0.01)
-        One more than boundaries.
+        The factors of the initial rate: one more than boundaries.
     """
 
     def __init__(self, boundaries=(10, 20), factors=(1.0, 0.1, 0.01)):
@@ -416,7 +418,7 @@ class Piecewise(Schedule):
 
 
 class Warmup(Schedule):
-    """Linearly from start * rate to rate over the first epochs; rate is another schedule's.
+    """Linear rise from start * rate to rate over the first epochs; rate is another schedule's.
 
     Parameters
     ----------
@@ -472,7 +474,7 @@ SCHEDULES = {
 
 
 class Scheduled(Component):
-    """A number that changes over time: dropout, a noise or the weight decay.
+    """A number that changes over time: a dropout, a noise or the weight decay.
 
     Parameters
     ----------
@@ -480,7 +482,7 @@ class Scheduled(Component):
         The number that the schedule starts from, as a schedule of the learning rate starts from
         `learning_rate_init`.
     schedule : str or Schedule, default="constant"
-        A name or an instance, as for `learning_rate`; all but "adaptive".
+        A name or an instance, as for `learning_rate`. "adaptive" is not allowed.
 
     Examples
     --------
@@ -511,21 +513,21 @@ class Scheduled(Component):
         self._resolved(f"{what}__schedule" if what else "Scheduled schedule")
 
     def ready(self) -> Scheduled:
-        """Return a copy that can be asked for numbers."""
+        """Return a copy whose `at` can be called."""
         twin = Scheduled(float(self.value), self.schedule)
         twin._ready = self._resolved()
         return twin
 
     def at(self, progress: Progress) -> float:
-        """Return the number for a step; of a copy that is ready."""
+        """Return the number for a step. Call it on a copy that `ready` has returned."""
         return float(self._ready.rate(self.value, progress))
 
 
 def value_of(number: float | Scheduled) -> float:
-    """Return the number that a float or a Scheduled begins with."""
+    """Return a number as a float; of a Scheduled, the first number."""
     return float(number.value if isinstance(number, Scheduled) else number)
 
 
 def ready_number(number: float | Scheduled) -> float | Scheduled:
-    """Return a float, or a Scheduled that can be asked for numbers."""
+    """Return a number as a float, or as a Scheduled whose `at` can be called."""
     return number.ready() if isinstance(number, Scheduled) else float(number)

@@ -1,1 +1,1 @@
-"""Programs for those who work on skdeep; no part of what is installed."""
+"""Programs for the development of skdeep, which are not installed."""

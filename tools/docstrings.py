@@ -47,7 +47,7 @@ def read(path: Path) -> str:
 
 
 def rendered(root: Path) -> dict[Path, str]:
-    """Return what should be in each file."""
+    """Return the text that each file should have."""
     files = {
         root / name: with_parameters(read(root / name), estimator)
         for name, estimator in MODULES.items()
@@ -59,7 +59,7 @@ def rendered(root: Path) -> dict[Path, str]:
 
 
 def with_parameters(source: str, estimator: type) -> str:
-    """Return a module's source, the class's section of parameters written from the table."""
+    """Return a module's source, with the class's section of parameters written from the table."""
     section = re.compile(
         rf"(^class {estimator.__name__}\(.*?^    Parameters\n    -+\n)(.*?)(^    Attributes\n)",
         re.DOTALL | re.MULTILINE,
@@ -97,7 +97,7 @@ def entry(option: Option, estimator: type) -> str:
 
 
 def kind(option: Option) -> str:
-    """Return the type of an option, as docstrings say it."""
+    """Return the type of an option, as docstrings name it."""
     if option.type:
         return option.type
     if option.switch:
@@ -160,7 +160,7 @@ def with_tables(page: str) -> str:
 
 
 def tables_of(options: Sequence[Option]) -> Iterable[str]:
-    """Yield the table of the shared options, and one for each estimator with others."""
+    """Yield the table of the shared options, and one for each estimator that has other options."""
     shared = [option for option in options if is_shared(option)]
     if shared:
         yield table([(option, shared_meaning(option), ESTIMATORS[0]) for option in shared])
@@ -173,14 +173,14 @@ def tables_of(options: Sequence[Option]) -> Iterable[str]:
 
 
 def is_shared(option: Option) -> bool:
-    """Whether the classifier and the regressor have it, and all who have it the same default."""
+    """Whether the classifier and the regressor have an option, and all its defaults are equal."""
     owners = [e for e in ESTIMATORS if e.__name__ in option.estimators]
     has_one_default = len({repr(defaults(e)[option.name]) for e in owners}) == 1
     return {MLPClassifier, MLPRegressor} <= set(owners) and has_one_default
 
 
 def shared_meaning(option: Option) -> str:
-    """Return the description for all estimators, with the remarks for one or two of them."""
+    """Return the description for all estimators, with the remarks for some of them."""
     by_remark: dict[str, list[str]] = {}
     for name in option.estimators:
         if name in option.also:
@@ -193,7 +193,7 @@ def shared_meaning(option: Option) -> str:
 
 
 def table(rows: Sequence[tuple[Option, str, type]]) -> str:
-    """Return a table of (option, its meaning, the estimator that has the default)."""
+    """Return a table of (option, its meaning, the estimator whose default is shown)."""
     lines = ["| parameter | default | meaning |", "|---|---|---|"]
     for option, meaning, estimator in rows:
         by_layer = {ByLayer.NO: "", ByLayer.HIDDEN: "By layer."}

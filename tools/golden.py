@@ -1,8 +1,8 @@
 """Write the golden files: models in today's format, which every later version has to read.
 
-`python -m tools.golden` writes the files that are not there yet, and what their models predict. A
-file that is there is never written again: add a model for a part that is new. After a change of the
-format the models go into a folder of their own.
+`python -m tools.golden` writes the missing files, and the raw outputs of their models. An existing
+file is never written again: add a model for a new part. After a change of the format, the models go
+into a new folder.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ OPTIONS: dict[str, Any] = {"max_iter": 3, "batch_size": 12, "random_state": 0}
 
 
 def one_of_each() -> Iterator[dict[str, Any]]:
-    """Yield options that have every part of the families in one of the models."""
+    """Yield the options of models, which together have every part of the families."""
     families = {
         "activation": ACTIVATIONS,
         "initializer": INITIALIZERS,
@@ -141,7 +141,7 @@ def _pretrained() -> Any:
 
 
 def _checkpoint() -> Any:
-    """Return a model as it is in the middle of its training."""
+    """Return a model in the middle of its training."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "{run}-{epoch}.skdeep"
         watchers = [callbacks.EarlyStopping(), callbacks.ModelCheckpoint(path)]
@@ -151,13 +151,13 @@ def _checkpoint() -> Any:
 
 
 def said_by(model: Any) -> list[list[float]]:
-    """Return what a model says of the data: raw outputs, and predictions if it makes any."""
+    """Return the raw outputs of a model for the data."""
     Z = model.network_.infer(X.astype(model.network_.dtype))
     return np.round(Z.astype(float), 9).tolist()
 
 
 def main(root: Path = ROOT) -> None:
-    """Write the files that are not there."""
+    """Write the missing files."""
     folder = root / f"format-{FORMAT}"
     folder.mkdir(parents=True, exist_ok=True)
     expected_path = folder / "expected.json"

@@ -1,1 +1,1 @@
-"""From hyperparameters to parts: options, layers, first values, weights from other models."""
+"""From hyperparameters to networks and runs: options, checks, layers, first values, transfer."""

@@ -7,12 +7,7 @@ from typing import Any
 
 from sklearn.base import clone
 
-from skdeep._component import (
-    InvalidParameterError,
-    described,
-    per_layer,
-    resolve,
-)
+from skdeep._component import InvalidParameterError, described, per_layer, resolve
 from skdeep.activations import ACTIVATIONS, Activation
 from skdeep.building.checks import check_hidden_layer_sizes, default_of, is_set
 from skdeep.building.options import OPTIONS, WarmStart, WithLayers, names
@@ -31,7 +26,7 @@ from skdeep.layers.base import check_layers
 STRUCTURE = names(warm_start=WarmStart.STRUCTURE)
 _SETTINGS = STRUCTURE + names(warm_start=WarmStart.LAYERS)
 _REPLACED_BY_LAYERS = names(with_layers=WithLayers.REFUSED)
-# Options that hidden layers are made of, one value a layer.
+# The options that describe hidden layers, with one value for each layer.
 _OF_HIDDEN_LAYERS = [
     option
     for option in OPTIONS.values()
@@ -40,9 +35,9 @@ _OF_HIDDEN_LAYERS = [
 
 
 def build_layers(estimator: Any, n_outputs: int) -> tuple[list[Layer], list[int]]:
-    """Return fresh layers, the output layer included, and where every hidden layer ends.
+    """Return new layers, the output layer included, and the position after each hidden layer.
 
-    Without hidden layers, that is where the layers for the inputs end.
+    Without hidden layers, there is one position: the one after the layers for the inputs.
     """
     layers = _input_layers(estimator)
     if estimator.layers is not None:
@@ -70,7 +65,7 @@ def _input_layers(e: Any) -> list[Layer]:
 
 
 def _of_output_layer(e: Any) -> dict[str, Any]:
-    """Return the output layer's options where the hidden ones are spelled out."""
+    """Return the output layer's options if layers=[...] describes the hidden layers."""
     return {
         option.name: option.spread(getattr(e, option.name), 0)[-1]
         for option in _OF_HIDDEN_LAYERS
@@ -82,8 +77,8 @@ def _add_custom_layers(e: Any, layers: list[Layer]) -> list[int]:
     for name in _REPLACED_BY_LAYERS:
         if is_set(e, name):
             raise InvalidParameterError(
-                f"{name}={getattr(e, name)!r} has no effect beside layers=[...], which spells out "
-                f"the hidden stack; leave {name} at its default, and put it into the layers."
+                f"{name}={getattr(e, name)!r} has no effect with layers=[...], which describes "
+                f"the hidden layers; leave {name} at its default, and set it in the layers."
             )
     given = check_layers(e.layers, "layers")
     start = len(layers)
@@ -92,7 +87,7 @@ def _add_custom_layers(e: Any, layers: list[Layer]) -> list[int]:
 
 
 def _add_hidden_layers(e: Any, layers: list[Layer]) -> tuple[list[int], dict[str, Any]]:
-    """Append the hidden layers; return where each ends, and the output layer's own options."""
+    """Append the hidden layers; return the position after each, and the output layer's options."""
     sizes = check_hidden_layer_sizes(e.hidden_layer_sizes)
     n = len(sizes)
     spread = {
@@ -147,7 +142,7 @@ def _hidden_layer(
 
 
 def settings(estimator: Any) -> dict[str, Any]:
-    """Return what a network was built from, in a form that compares."""
+    """Return the options that a network is built from, in a form that can be compared."""
     return {
         name: described(_spelled_out(estimator, name))
         for name in _SETTINGS
@@ -166,7 +161,7 @@ def changed(cls: type, built_from: Mapping[str, Any], built_before: Mapping[str,
 
 
 def _spelled_out(estimator: Any, name: str) -> Any:
-    """Return a parameter's value; what can be said in many words, in one form."""
+    """Return a parameter's value; if there are several ways to write it, in one form."""
     value = getattr(estimator, name)
     if name == "hidden_layer_sizes":
         return check_hidden_layer_sizes(value)

@@ -14,17 +14,17 @@ from skdeep.schedules import Scheduled
 
 
 def uses_lbfgs(estimator: Any) -> bool:
-    """Whether solver is "lbfgs", the one that is not an Optimizer."""
+    """Whether solver is "lbfgs", the only one that is not an Optimizer."""
     return isinstance(estimator.solver, str) and estimator.solver == "lbfgs"
 
 
 def is_transfer(warm_start: Any) -> bool:
-    """Whether warm_start is "transfer", which keeps the hidden layers alone."""
+    """Whether warm_start is "transfer", which keeps only the hidden layers."""
     return isinstance(warm_start, str) and warm_start == "transfer"
 
 
 def is_set(estimator: Any, name: str) -> bool:
-    """Whether a parameter has another value than its default."""
+    """Whether a parameter has a value other than its default."""
     value, default = getattr(estimator, name), default_of(type(estimator), name)
     return value is not default and (type(value) is not type(default) or value != default)
 
@@ -62,7 +62,7 @@ def _check_limit(option: Option, limit: Limit, value: Any) -> None:
     allowed = str(limit)
     entries = [value]
     if option.goes_by_layer:
-        allowed += ", or a sequence with one such entry a hidden layer"
+        allowed += ", or a sequence with one such entry for each hidden layer"
         entries = value if is_per_layer(value) else entries
     for entry in entries:
         if option.scheduled and isinstance(entry, Scheduled):
@@ -131,6 +131,6 @@ def check_hidden_layer_sizes(sizes: Any) -> list[int]:
             raise InvalidParameterError(f"hidden_layer_sizes must be > 0, got {entries}.")
         raise InvalidParameterError(
             f"hidden_layer_sizes={sizes!r} is not allowed; give an integer >= 1, or a sequence of "
-            "them, one a hidden layer."
+            "them, one for each hidden layer."
         )
     return [int(entry) for entry in entries]

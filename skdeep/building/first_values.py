@@ -1,4 +1,4 @@
-"""Where a network starts: what initializer="auto" and bias_initializer="auto" stand for.
+"""The first values of a network: the rule of initializer="auto" and bias_initializer="auto".
 
 | layer | weights | biases |
 | --- | --- | --- |
@@ -10,11 +10,11 @@
 | the output layer | N, Glorot's variance | the best constant prediction |
 
 The first layer starts as if all columns had mean 0 and standard deviation 1: its weights are
-divided by the standard deviations, and its biases make up for the means. So units bend over the
-data, whatever their scale; zero biases would put all those places at one point. The outputs of that
-layer have a standard deviation of 0.3, and the biases spread over the same range. Small weights
-make a smooth function to start from, which shows in the error of regression. Higher layers pass the
-signal on as it is, so that deep networks train.
+divided by the standard deviations, and its biases make up for the means. So the units bend within
+the range of the data, whatever its scale. With zero biases, all units would bend at one point. The
+outputs of the first layer have a standard deviation of 0.3, and the biases spread over a range of
+this size. Small weights make the first function smooth, which lowers the error of regression.
+Higher layers keep the variance of their inputs, so that deep networks train.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ _SMALL = VarianceScaling(0.1, "fan_in", "uniform")
 _OUTPUT = INITIALIZERS["glorot_normal"]()
 _ROWS_TO_LOOK_AT = 10_000
 _NUMBERS_AT_A_TIME = 1 << 18
-# A column that hardly varies is not blown up more than this, compared with the one that does most.
+# The smallest variance that a column is scaled with, as a share of the largest one. It protects
+# columns that hardly vary from being blown up.
 _LEAST_SHARE_OF_VARIANCE = 1e-3
 
 
@@ -65,7 +66,7 @@ def set_first_values(hidden: list[Layer], output: Layer) -> None:
             if f.keeps_variance or place.is_normalized
             else Uniform(-_BIAS_RANGE, _BIAS_RANGE),
         )
-    _set(output, _OUTPUT, Constant(0.0))  # the biases wait for the targets
+    _set(output, _OUTPUT, Constant(0.0))  # fit sets the biases from the targets
 
 
 def fit_to_columns(network: Network, data: TrainingData) -> None:
@@ -90,15 +91,16 @@ def fit_to_columns(network: Network, data: TrainingData) -> None:
 
 
 def _shared(layers: list[Layer]) -> list[Layer]:
-    """Return the dense layers whose weights are a decoder's, too: they have to suit both."""
+    """Return the dense layers whose weights a tied decoder uses too: they have to suit both."""
     return [layer.source for layer in layers if isinstance(layer, TiedDense)]
 
 
 class _Place(NamedTuple):
     """A dense layer within a network.
 
-    `columns` says for each of its inputs which column of the data it is, and -1 where it is none,
-    but of mean 0 and variance 1; None stands for the outputs of a hidden layer.
+    `columns` has an entry for each input of the layer: the position of the input among the columns
+    of the data, or -1 for another input, which has mean 0 and variance 1. It is None if the inputs
+    are the outputs of a hidden layer.
     """
 
     dense: Dense
@@ -108,7 +110,7 @@ class _Place(NamedTuple):
 
 
 def _places(layers: list[Layer], columns: np.ndarray | None) -> Iterator[_Place]:
-    """Go up through layers to which these columns come; return what comes out above them."""
+    """Yield the dense layers of a stack with these inputs; return the columns that it puts out."""
     for i, layer in enumerate(layers):
         if isinstance(layer, Dense):
             yield _Place(layer, _function_behind(layers, i), _is_normalized(layers, i), columns)
@@ -133,15 +135,15 @@ def _places(layers: list[Layer], columns: np.ndarray | None) -> Iterator[_Place]
 
 
 def _mean_and_std(data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
-    """Return figures of the columns; the standard deviation of a constant one is 1."""
+    """Return the means and the standard deviations of the columns; the latter are never 0."""
     rows = np.arange(data.X.shape[0]) if data.rows is None else data.rows
     if len(rows) > _ROWS_TO_LOOK_AT:
         rows = rows[np.linspace(0, len(rows) - 1, _ROWS_TO_LOOK_AT).astype(int)]
     weight = data.row_weights()[rows]
     n_at_a_time = len(rows)
-    if isinstance(data.X, np.ndarray):  # as the scaler copies them
+    if isinstance(data.X, np.ndarray):  # the scaler copies dense rows
         n_at_a_time = max(1, _NUMBERS_AT_A_TIME // data.X.shape[1])
-    scaler = StandardScaler(with_mean=False)  # which computes means all the same
+    scaler = StandardScaler(with_mean=False)  # it computes the means nevertheless
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, len(rows), n_at_a_time):
             some = slice(start, start + n_at_a_time)
@@ -153,7 +155,7 @@ def _mean_and_std(data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _set(dense: Dense, weights: Initializer, biases: Initializer) -> None:
-    """Set what is "auto"."""
+    """Set the initializers that are "auto"."""
     if is_auto(dense.initializer) and hasattr(dense, "kernel_"):  # a tied layer has none
         dense.kernel_.initializer = weights
     if is_auto(dense.bias_initializer) and dense.bias_ is not None:
@@ -161,12 +163,12 @@ def _set(dense: Dense, weights: Initializer, biases: Initializer) -> None:
 
 
 def is_auto(initializer: Any) -> bool:
-    """Whether an initializer is left to the rule."""
+    """Whether an initializer is "auto", which stands for the rule of this module."""
     return isinstance(initializer, str) and initializer == "auto"
 
 
 def _function_behind(layers: list[Layer], i: int) -> Activation:
-    """Return the activation of a dense layer: its own, or that of a layer behind it."""
+    """Return the activation of a dense layer: its own, or that of a layer after it."""
     if layers[i].activation_ is not None:
         return layers[i].activation_
     for layer in layers[i + 1 :]:
@@ -178,7 +180,7 @@ def _function_behind(layers: list[Layer], i: int) -> Activation:
 
 
 def _is_normalized(layers: list[Layer], i: int) -> bool:
-    """Whether a batch norm follows, which would take the mean off, and the bias with it."""
+    """Whether a batch norm follows, which subtracts the mean and so cancels the bias."""
     return layers[i].activation_ is None and isinstance(
         next(iter(layers[i + 1 :]), None), BatchNorm
     )

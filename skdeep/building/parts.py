@@ -16,15 +16,15 @@ from skdeep.training.monitor import Monitor
 from skdeep.training.run import Run
 from skdeep.training.settings import Settings
 
-# Settings that a deterministic full-batch solver can't honour. Those of the learning rate are
-# apart: their values without an effect are neither None nor 0.
+# Options that L-BFGS can't honour. The options of the learning rate are checked on their own, as
+# their values without an effect are neither None nor 0.
 _NOT_FOR_LBFGS = [n for n in names(not_for_lbfgs=True) if not n.startswith("learning_rate")]
 
 
 def take_parts(run: Run, e: Any, *, keeps: bool) -> None:
     """Give a run the parts that an estimator's hyperparameters ask for.
 
-    With keeps=True, parts of an earlier call stay if they were not changed.
+    With keeps=True, a part of an earlier call stays if its settings were not changed.
     """
     is_lbfgs = uses_lbfgs(e)
     run.optimizer = None if is_lbfgs else _optimizer(e, run.optimizer if keeps else None)
@@ -37,7 +37,7 @@ def take_parts(run: Run, e: Any, *, keeps: bool) -> None:
 
 
 def settings(e: Any, run: Run, *, mode: str, weight: float, run_id: str | None) -> Settings:
-    """Return the settings of a run; weight is the number of rows that a row stands for."""
+    """Return the settings of a run; weight is the mean sample weight of its rows."""
     # A weight acts as repetition, and the penalty of a batch is divided by its number of rows.
     alpha = e.alpha / weight
     return Settings(
@@ -70,7 +70,7 @@ def _weight_decay(e: Any, optimizer: Optimizer | None) -> float | Scheduled:
 def numbers_over_time(e: Any, network: Network | None) -> dict[str, Scheduled]:
     """Return the numbers that change over time, by the names that they have in the history.
 
-    Those of layers=[...] are known once there is a network.
+    The numbers of layers=[...] are known as soon as there is a network.
     """
     numbers = {}
     for name in names(scheduled=True):
@@ -85,7 +85,7 @@ def numbers_over_time(e: Any, network: Network | None) -> dict[str, Scheduled]:
 
 
 def _optimizer(e: Any, old: Optimizer | None) -> Optimizer:
-    """Return a new optimizer, or the old one with its state if that is of the same kind."""
+    """Return a new optimizer, or the old one with its state if it is of the same class."""
     constants = ("momentum", "nesterovs_momentum", "beta_1", "beta_2", "rho", "epsilon")
     defaults = {name: getattr(e, name) for name in constants} | {"weight_decay": 0.0}
     choices = {**OPTIMIZERS, "lbfgs": None}
@@ -95,10 +95,10 @@ def _optimizer(e: Any, old: Optimizer | None) -> Optimizer:
 
 
 def _schedule(e: Any, old: Schedule | None) -> Schedule:
-    """Return a new schedule, or the old one if it was not changed."""
+    """Return a new schedule, or the old one if its settings were not changed."""
     spec = e.learning_rate
     if _is_named(spec, "invscaling") and _is_named(e.solver, "adam"):
-        # Many programs have it, for scikit-learn ignores it; it would stop them from learning.
+        # Many programs give it to scikit-learn, which ignores it. It would keep them from learning.
         spec = "constant"
         if old is None:
             warn_user(
@@ -118,20 +118,14 @@ def _monitor(e: Any, old: Monitor | None, is_lbfgs: bool) -> Monitor:
     """Return a new monitor, or the old one if its settings were not changed."""
     # lbfgs itself knows when the training loss is at its minimum.
     patience = math.inf if is_lbfgs and not e.early_stopping else e.n_iter_no_change
-    # A scorer that the user names counts alone.
+    # If the user names a scorer, the validation loss does not count.
     new = Monitor(e.tol, patience, bool(e.early_stopping), heeds_loss=e.scoring is None)
     return old if old is not None and old.watches_like(new) else new
 
 
 def _average(e: Any, old: WeightAverage | None) -> WeightAverage | None:
     """Return a new average, or the old one if its settings were not changed."""
-    new = resolve(
-        e.weight_averaging,
-        AVERAGES,
-        "weight_averaging",
-        WeightAverage,
-        optional=True,
-    )
+    new = resolve(e.weight_averaging, AVERAGES, "weight_averaging", WeightAverage, optional=True)
     if new is None or (old is not None and described(old) == described(new)):
         return new and old
     new.reset()
@@ -143,7 +137,7 @@ def _is_named(spec: Any, name: str) -> bool:
 
 
 def _is_set(value: Any) -> bool:
-    """Whether an option is neither None nor 0, nor a sequence of such."""
+    """Whether an option is neither None nor 0, nor a sequence of these."""
     entries = value if is_per_layer(value) else [value]
     return any(entry is not None and entry != 0 for entry in entries)
 
@@ -166,6 +160,6 @@ def warn_about_ignored(e: Any, network: Network) -> None:
         ignored.append("gradient stages of callbacks")
     if ignored:
         warn_user(
-            f"solver='lbfgs' can't honour {', '.join(ignored)}: it goes on without. Choose "
-            "another solver, or leave them at their defaults."
+            f"solver='lbfgs' can't honour {', '.join(ignored)}: training ignores this. "
+            "Choose another solver, or leave the defaults."
         )

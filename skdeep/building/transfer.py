@@ -1,4 +1,4 @@
-"""Hidden layers that were learned before, as the start of a network."""
+"""Networks that start from trained hidden layers; frozen layers, and learning rates by layer."""
 
 from __future__ import annotations
 
@@ -9,11 +9,7 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep._component import (
-    InvalidParameterError,
-    Limit,
-    is_per_layer,
-)
+from skdeep._component import InvalidParameterError, Limit, is_per_layer
 from skdeep.building.checks import check_hidden_layer_sizes, is_set
 from skdeep.building.options import OPTIONS, names
 from skdeep.layers import Layer
@@ -24,10 +20,10 @@ _DESCRIPTION = names(from_pretrained=True)
 
 
 def pretrained_layers(pretrained: Any, owner_of_networks: type) -> tuple[Network, int]:
-    """Return the network of `pretrained`, and how many hidden layers another one can begin with.
+    """Return the network of `pretrained`, and the number of its hidden layers to start from.
 
-    It is a fitted estimator in a FrozenEstimator: wrapped, it survives `clone`, which would take
-    away what an estimator has learned.
+    `pretrained` is a fitted estimator in a FrozenEstimator. Without it, `clone` would take away the
+    weights that the estimator has learned.
     """
     name = type(pretrained).__name__
     if isinstance(pretrained, owner_of_networks):
@@ -48,9 +44,9 @@ def pretrained_layers(pretrained: Any, owner_of_networks: type) -> tuple[Network
 
 
 def copy_hidden_layers(source: Network, target: Network, n_layers: int, what: str) -> None:
-    """Copy parameters and running statistics, layer by layer from the bottom.
+    """Copy parameters and running statistics of hidden layers, from the bottom.
 
-    At most n_layers of the source's; where the target has fewer hidden layers, the lower ones.
+    At most n_layers layers of the source are copied, and not more than the target has.
     """
     layers_there = hidden_groups(source.layers, source.hidden_stops)[:n_layers]
     layers_here = hidden_groups(target.layers, target.hidden_stops)
@@ -63,8 +59,8 @@ def copy_hidden_layers(source: Network, target: Network, n_layers: int, what: st
             problems.append(f"hidden layer {i}: {_described(there)} there, {_described(here)} here")
     if problems:
         raise InvalidParameterError(
-            f"{what} needs hidden layers of the same shapes and activations. They differ: "
-            f"{'; '.join(problems)}."
+            f"{what} needs hidden layers of equal shapes and activations. These differ between "
+            f"the earlier network and the new one: {'; '.join(problems)}."
         )
     for there, here in pairs:
         for old, new in zip(parameters_of(there), parameters_of(here), strict=True):
@@ -72,14 +68,14 @@ def copy_hidden_layers(source: Network, target: Network, n_layers: int, what: st
 
 
 def copy_parameters(source: Network, target: Network) -> None:
-    """Copy everything between networks of one architecture, whatever is frozen in either."""
+    """Copy all values between networks of one architecture, whichever layers are frozen."""
     pairs = zip(source.parameters.parameters, target.parameters.parameters, strict=True)
     for old, new in pairs:
         np.copyto(new.value, old.value, casting="same_kind")
 
 
 def copy_what_trains(source: Network, target: Network) -> None:
-    """Let the target train what the source trained in the end, at the same rates."""
+    """Let the target train the parameters that the source trained last, at the source's rates."""
     pairs = zip(source.parameters.parameters, target.parameters.parameters, strict=True)
     for old, new in pairs:
         new.frozen, new.multiplier = old.frozen, old.multiplier
@@ -88,7 +84,7 @@ def copy_what_trains(source: Network, target: Network) -> None:
 
 
 def _described(group: list[Layer]) -> str:
-    """Return shapes of parameters and activations, which decide what weights stand for."""
+    """Return the shapes of the parameters, and the activations, which give weights a meaning."""
     parts = [part for layer in group for part in layer.walk()]
     shapes = [f"{p.name} {p.shape}" for p in parameters_of(group)] or ["no parameters"]
     functions = [getattr(p, "activation_", getattr(p, "function_", None)) for p in parts]
@@ -96,9 +92,9 @@ def _described(group: list[Layer]) -> str:
 
 
 def with_structure_of_pretrained(model: Any, owner_of_networks: type) -> Any:
-    """Return the model, or a copy with the hidden layers of what is pretrained.
+    """Return the model, or a copy with the hidden layers of its pretrained estimator.
 
-    The latter if it says nothing about its own: all of `_DESCRIPTION` is at the defaults.
+    It is a copy if all options of `_DESCRIPTION` are at their defaults.
     """
     if model.pretrained is None or any(is_set(model, name) for name in _DESCRIPTION):
         return model
@@ -115,7 +111,7 @@ def with_structure_of_pretrained(model: Any, owner_of_networks: type) -> Any:
 
 
 def freeze(layers: list[Layer], stops: list[int], frozen_layers: Any) -> None:
-    """Let the parameters of some hidden layers of a network that is built not train."""
+    """Freeze the parameters of some hidden layers of a network that is built."""
     groups = hidden_groups(layers, stops)
     for i in _frozen_indices(frozen_layers, len(groups)):
         for parameter in parameters_of(groups[i]):
@@ -123,7 +119,7 @@ def freeze(layers: list[Layer], stops: list[int], frozen_layers: Any) -> None:
 
 
 def set_rates(layers: list[Layer], stops: list[int], multipliers: Any) -> None:
-    """Set what the steps of each hidden layer, and of the output layer, are multiplied by."""
+    """Set the factors of the learning rate: one for each hidden layer, one for the output layer."""
     groups = hidden_groups(layers, stops)
     of_layers = OPTIONS["learning_rate_multipliers"].spread(multipliers, len(groups))
     for group, rate in zip([*groups, layers[stops[-1] :]], of_layers, strict=True):

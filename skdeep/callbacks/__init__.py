@@ -1,4 +1,4 @@
-"""Callbacks: what watches a training run, and may change its course."""
+"""Callbacks: objects that watch a run of training, and may change its course."""
 
 from skdeep.callbacks.base import Callback
 from skdeep.callbacks.checkpoint import ModelCheckpoint

@@ -1,4 +1,4 @@
-"""The Callback to subclass."""
+"""The base class of callbacks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from skdeep._component import Component
 
 if TYPE_CHECKING:
+    from skdeep.training.stages import GradientStage
     from skdeep.training.trainer import Trainer
 
 
@@ -14,22 +15,22 @@ class Callback(Component):
     """Base class: a subclass overrides the hooks that it needs.
 
     Every hook is given the trainer, with `epoch` (epochs done in this run), `history`, `network`,
-    `optimizer` and `learning_rate`; setting `trainer.stop_training = True` ends training with
-    the epoch. What a callback remembers stands in attributes that end with an underscore.
+    `optimizer` and `learning_rate`. With `trainer.stop_training = True` a callback ends training
+    after the epoch. The state of a callback is in attributes that end with an underscore.
 
     Attributes
     ----------
     runs_last : bool
-        Whether its hooks come after those of the callbacks that don't say so.
+        Whether its hooks are called after those of other callbacks.
     writes_files : bool
-        Whether it writes to the disk, or to elsewhere. `skdeep.load` leaves such callbacks out.
+        Whether it writes files, or sends data elsewhere. `skdeep.load` leaves such callbacks out.
     needs_run_id : bool
-        Whether it needs `trainer.run_id`, which takes a look at all data.
+        Whether it needs `trainer.run_id`, which is computed from all data.
     changes_course : bool
-        Whether it has a say in what is learned, beside watching it.
+        Whether it changes the result of training, and does not just watch.
     every_gradient : bool
-        Whether `on_gradient` is called in every step, which then takes one more pass over the
-        gradient.
+        Whether `on_gradient` is called in every step. This costs one more pass over the gradient
+        in each step.
     """
 
     runs_last = False
@@ -38,13 +39,13 @@ class Callback(Component):
     changes_course = False
     every_gradient = False
 
-    def gradient_stages(self) -> list:
+    def gradient_stages(self) -> list[GradientStage]:
         """Return stages that change the gradient in every step: see skdeep.training.stages."""
         return []
 
     @staticmethod
     def remembers(name: str) -> bool:
-        """Whether an attribute of this name is something that a callback remembers."""
+        """Whether an attribute of this name belongs to the state of a callback."""
         return name.endswith("_") and not name.startswith("_")
 
     def on_train_begin(self, trainer: Trainer) -> None:
@@ -54,7 +55,7 @@ class Callback(Component):
         """Before an epoch."""
 
     def on_batch_end(self, trainer: Trainer) -> None:
-        """After a step, whose batch of `trainer.batch_rows` rows had the loss `trainer.batch_loss`.
+        """After a step: its batch of `trainer.batch_rows` rows had the loss `trainer.batch_loss`.
 
         With solver="lbfgs" there are no steps, only epochs (its iterations).
         """
@@ -72,4 +73,4 @@ class Callback(Component):
         """After the last epoch, with the best weights restored."""
 
     def on_error(self, trainer: Trainer) -> None:
-        """Where training ends with an error, in place of on_train_end: to close what is open."""
+        """If training ends with an error, in place of on_train_end: to close open files."""

@@ -1,4 +1,4 @@
-"""Files of the model, written while it is trained."""
+"""ModelCheckpoint, which writes files of a model during its training."""
 
 from __future__ import annotations
 
@@ -13,38 +13,41 @@ from skdeep.callbacks.stopping import figure, sign_of
 
 
 class ModelCheckpoint(Callback):
-    """Writes the model to a file after an epoch; an interrupted run can go on from there.
+    """Writes the model to a file after epochs; an interrupted run can continue from the file.
 
-    `skdeep.load` reads the files. With `resume=True` a fit whose file is there goes on from it, and
-    ends with the very weights that it would have had without the interruption: run the same program
-    again. That takes the same data and parameters, `random_state` among them, and the same of
-    skdeep's callbacks; the name of the file tells.
+    `skdeep.load` reads the files. To continue an interrupted run, set `resume=True` and run the
+    program again. A fit that finds its file continues from it, and ends with exactly the weights
+    that it would have had without the interruption. The data, the parameters, `random_state` and
+    the callbacks of skdeep have to be those of the interrupted run: the name of the file depends on
+    them.
 
     Parameters
     ----------
     path : str or path-like, default="checkpoint-{run}.skdeep"
         `{run}` stands for a name of the run, which is made from the model's parameters and the
-        data, so that runs in parallel, as in a search, have files of their own; where it is left
-        out, it is put before the suffix. `{epoch}` and the keys of `history_` may be in it too:
-        "{run}-{epoch:03d}-{val_loss:.3f}.skdeep". Directories are made.
+        data. So runs in parallel, as in a search, have files of their own. If the path lacks
+        `{run}`, the name is put before the suffix. The path may also contain `{epoch}` and the keys
+        of `history_`: "{run}-{epoch:03d}-{val_loss:.3f}.skdeep". Missing directories are created.
     every : int, default=1
-        Epochs between two files.
+        The number of epochs from one file to the next.
     best_only : bool, default=False
-        Whether to write a file only where `monitor` is better than ever before in this run.
+        Whether to write a file only if `monitor` is better than ever before in this run.
     monitor : str or None, default=None
-        A key of `history_`; None is "val_score" where there is validation data, else "loss". Scores
-        are better where they are higher, all else where it is lower.
+        A key of `history_`. None is "val_score" if there is validation data, else "loss". Of
+        scores, higher is better; of all other figures, lower is better.
     resume : bool, default=False
-        Whether fit goes on from the file, if there is one. A run that had ended is not repeated.
+        Whether fit continues from the file, if there is one. A finished run is not repeated.
 
     Attributes
     ----------
     path_ : str
         The last file that was written.
     best_ : float
-        The best figure so far, with `best_only`.
+        With `best_only`, the best figure so far.
     """
 
+    runs_last = True  # the file has the changes of all other callbacks
+    needs_run_id = True
     writes_files = True
     _limits = {"every": Limit(1, integer=True)}
 
@@ -62,9 +65,6 @@ class ModelCheckpoint(Callback):
         self.best_only = best_only
         self.monitor = monitor
         self.resume = resume
-
-    runs_last = True  # what it writes is what the other callbacks have left
-    needs_run_id = True
 
     def check(self, what=""):
         super().check(what)
@@ -84,8 +84,8 @@ class ModelCheckpoint(Callback):
         self.check()
         if self.resume and trainer.optimizer is None:
             raise InvalidParameterError(
-                "ModelCheckpoint(resume=True) is for solvers that go step by step; what "
-                "solver='lbfgs' is at can't be kept. resume=False writes files of it."
+                "ModelCheckpoint(resume=True) is for solvers that train step by step: the "
+                "state of solver='lbfgs' can't be saved. resume=False writes files with it, too."
             )
         if trainer.first_of_fit:
             self.best_ = None
@@ -100,20 +100,20 @@ class ModelCheckpoint(Callback):
         except OSError as error:
             # Hours of training are worth more than the file.
             warn_user(
-                f"ModelCheckpoint could not write {path!r}: {error}. Training goes on.",
+                f"ModelCheckpoint could not write {path!r}: {error}. Training continues.",
                 RuntimeWarning,
             )
             return
         self.path_ = path
 
     def path_of(self, run_id: str) -> Path | None:
-        """Return the file that a run resumes from; None where it does not."""
+        """Return the file that a run resumes from; None without resume=True."""
         self.check()
         if not self.resume:
             return None
         if self._fields() != {"run"}:
             raise InvalidParameterError(
-                f"ModelCheckpoint(resume=True) needs one file, which is written over; path="
+                f"ModelCheckpoint(resume=True) needs one file, which is overwritten; path="
                 f"{self._given()!r} names many. Leave {sorted(self._fields() - {'run'})} out."
             )
         return Path(self._template().format(run=run_id))
@@ -125,7 +125,7 @@ class ModelCheckpoint(Callback):
         except (KeyError, IndexError, ValueError) as error:
             raise InvalidParameterError(
                 f"ModelCheckpoint path={self._given()!r}: {error!r}; choose from "
-                f"{['run', *fields]}, where those that begin with 'val_' need validation data."
+                f"{['run', *fields]}. Keys that begin with 'val_' need validation data."
             ) from error
 
     def _given(self) -> str:

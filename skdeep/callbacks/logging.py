@@ -1,4 +1,4 @@
-"""Callbacks that write down what happens."""
+"""Callbacks that log the figures of training, and LambdaCallback."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from skdeep.callbacks.base import Callback
 
 
 def of_extra(module: str, who: str, package: str) -> Any:
-    """Import what an extra brings, or say how to get it."""
+    """Import a module of an optional package; if it is missing, say how to install it."""
     try:
         return import_module(module)
     except ImportError as error:
@@ -27,7 +27,7 @@ def _names_the_run(path: str | os.PathLike) -> bool:
 
 
 class LambdaCallback(Callback):
-    """Calls functions of the trainer.
+    """Calls functions with the trainer as their argument.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class LambdaCallback(Callback):
 
 
 class LearningRateLogger(Callback):
-    """Keeps the learning rate of every step; `history_` has one an epoch.
+    """Keeps the learning rate of every step; `history_` has one for each epoch.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class LearningRateLogger(Callback):
 
 
 class CSVLogger(Callback):
-    """Writes a line an epoch to a file of comma-separated values, as soon as it has ended.
+    """Writes a line to a file of comma-separated values at the end of each epoch.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class CSVLogger(Callback):
         `{run}` in it stands for a name of the run, so that runs in parallel have files of their
         own.
     append : bool, default=False
-        Whether to go on with a file that is there.
+        Whether to add lines to an existing file.
     """
 
     writes_files = True
@@ -94,7 +94,7 @@ class CSVLogger(Callback):
 
     def on_train_begin(self, trainer):
         if not trainer.first_of_fit and hasattr(self, "columns_"):
-            return  # partial_fit, or a run that goes on
+            return  # partial_fit, or a run that continues
         self.path_ = os.fspath(self.path).replace("{run}", str(trainer.run_id))
         self.columns_: list[str] | None = None
         if self.append and os.path.exists(self.path_):
@@ -188,11 +188,11 @@ class MLflow(Callback):
     experiment : str or None, default=None
     run_name : str or None, default=None
     tracking_uri : str or None, default=None
-        Where runs are kept; None is what MLflow is set to.
+        The place where runs are kept. None is the one that is set in MLflow.
     parent_run_id : str or None, default=None
-        The run that the fit's own run is nested in; None is the active one, in a search. The
+        The run that the fit's own run is nested in. None is the active run, in a search. The
         processes of a parallel search (`n_jobs`) do not know which run is active, so give them
-        this and `tracking_uri`.
+        `parent_run_id` and `tracking_uri`.
 
     Attributes
     ----------
@@ -217,7 +217,7 @@ class MLflow(Callback):
         mlflow = of_extra("mlflow", "MLflow", "mlflow")
         self._ends_run = False  # none was started yet
         self._client = client = mlflow.MlflowClient(tracking_uri=self.tracking_uri)
-        goes_on = not trainer.first_of_fit and hasattr(self, "run_id_")
+        continues = not trainer.first_of_fit and hasattr(self, "run_id_")
         active = mlflow.active_run() if self.tracking_uri is None else None
         parent = self.parent_run_id
         if active is not None and is_called_from("sklearn.model_selection"):
@@ -225,7 +225,7 @@ class MLflow(Callback):
         if parent is None and active is not None:
             self.run_id_ = active.info.run_id
         else:
-            if not goes_on:
+            if not continues:
                 self.run_id_ = self._nest_run(parent) if parent else self._start_run(mlflow)
             self._ends_run = True
         known = client.get_run(self.run_id_).data.params
@@ -241,7 +241,7 @@ class MLflow(Callback):
     def _start_run(self, mlflow) -> str:
         client = self._client
         if self.experiment is None and self.tracking_uri is None:
-            # In the experiment that MLflow is set to.
+            # In the experiment that is set in MLflow.
             run = mlflow.start_run(run_name=self.run_name)
             mlflow.end_run("RUNNING")
             return run.info.run_id
@@ -272,7 +272,7 @@ class MLflow(Callback):
 
 
 class LayerStatistics(Callback):
-    """Keeps, for every epoch and layer, what its gradient and its weights are like.
+    """Keeps the norms of the weights, the gradient and the update, for every epoch and layer.
 
     The gradient is that of the epoch's last step, before clipping.
 
@@ -281,8 +281,8 @@ class LayerStatistics(Callback):
     layers_ : list of str
         Names of the layers with weights, from the bottom.
     statistics_ : dict of list
-        One list an epoch, with a number a layer: "weight_norm", "gradient_norm", and
-        "update_ratio", the size of the last step by that of the weights.
+        One list for each epoch, with one number for each layer: "weight_norm", "gradient_norm",
+        and "update_ratio", the norm of the last step divided by that of the weights.
     """
 
     def on_train_begin(self, trainer):
@@ -297,7 +297,7 @@ class LayerStatistics(Callback):
 
     def on_gradient(self, trainer):
         kernels = [p for _, p in _kernels(trainer.network)]
-        if trainer.optimizer is not None:  # else an epoch is one step: of L-BFGS
+        if trainer.optimizer is not None:  # with L-BFGS, an epoch is one step
             self._before = [p.value.copy() for p in kernels]
         norms = [np.nan if p.grad is None else float(np.linalg.norm(p.grad)) for p in kernels]
         self.statistics_["gradient_norm"].append(norms)

@@ -1,4 +1,4 @@
-"""What `verbose` shows: a line an epoch, or a bar that moves."""
+"""The callbacks of `verbose`: a line for each epoch, or a progress bar."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from importlib.util import find_spec
 
 from skdeep.callbacks.base import Callback
 
-# Of a bar. A terminal shows no more, and writing to it costs time.
+# Of a progress bar. More refreshes would not be seen, and writing to a terminal costs time.
 SECONDS_BETWEEN_REFRESHES = 0.1
-# Asking for the time is not free either: it is done every so many steps.
+# The clock costs time too, so the bar reads it once in this number of steps.
 STEPS_BETWEEN_LOOKS = 8
 
 
@@ -25,9 +25,9 @@ class PrintEpochs(Callback):
 
 
 def describe(figures: dict[str, float], room: float = math.inf) -> str:
-    """Return the figures of an epoch as text, of one width in every epoch.
+    """Return the figures of an epoch as text, which has equal width in every epoch.
 
-    In less room there are fewer figures, and of the loss fewer digits.
+    If there is less room, the text has fewer figures, and fewer digits of the loss.
     """
     parts = [f"loss = {figures['loss']:.8f}"]
     parts += [
@@ -42,9 +42,9 @@ def describe(figures: dict[str, float], room: float = math.inf) -> str:
 
 
 class ProgressBar(Callback):
-    """Shows a bar, in a terminal; elsewhere it prints lines, as there a bar would be one mess.
+    """Shows a progress bar in a terminal, and prints lines elsewhere.
 
-    With rich or tqdm, whichever is installed, else plainly.
+    The bar is that of rich or tqdm, if one of them is installed, else a bar of plain characters.
     """
 
     def on_train_begin(self, trainer):
@@ -96,7 +96,7 @@ def _make_bar(n_epochs: int):
     return _PlainBar(n_epochs)
 
 
-# A terminal with fewer columns shows no times, and a bar of a fifth of the line.
+# In a terminal with fewer columns, the bar takes a fifth of the line, and no times are shown.
 NARROW = 80
 
 
@@ -105,7 +105,7 @@ def _length_of_bar(columns: int) -> int:
 
 
 class _PlainBar:
-    """A bar of characters, drawn over itself."""
+    """A bar of plain characters, drawn over itself."""
 
     def __init__(self, n_epochs: int):
         self.n_epochs = n_epochs
@@ -162,7 +162,7 @@ class _RichBar:
             BarColumn(bar_width=length),
             *times,
             TextColumn("{task.description}", table_column=Column(no_wrap=True)),
-            console=Console(),  # the one that all share knows the width of its own beginning
+            console=Console(),  # the shared console keeps the width that it began with
             auto_refresh=False,
         )
         self.task = self.progress.add_task("", total=n_epochs)

@@ -13,20 +13,20 @@ TRIGGERS = ("no_improvement", "absolute_change", "decrease", "average_change")
 
 
 def figure(trainer, key: str | None, who: str) -> tuple[str, float]:
-    """Return (key, value) of what is watched; None is the score where there is one."""
+    """Return key and value of the watched figure; None is the score, or the loss without one."""
     figures = trainer.figures
     if key is None:
         key = "val_score" if "val_score" in figures else "loss"
     if key not in figures:
         raise InvalidParameterError(
-            f"{who} monitor={key!r} is not in history_; choose from {sorted(figures)}, where those "
-            "that begin with 'val_' need validation data."
+            f"{who} monitor={key!r} is not in history_; choose from {sorted(figures)}. Keys that "
+            "begin with 'val_' need validation data."
         )
     return key, figures[key]
 
 
 def sign_of(key: str) -> int:
-    """Return 1 where higher is better, -1 where lower is."""
+    """Return 1 if a higher figure is better, -1 if a lower one is."""
     return 1 if "score" in key else -1
 
 
@@ -35,34 +35,37 @@ class EarlyStopping(Callback):
 
     | trigger | training ends when the figure |
     | --- | --- |
-    | "no_improvement" | was not better than ever before by more than `threshold` for `patience` epochs |
+    | "no_improvement" | was not better than the best one by more than `threshold` for `patience` epochs |
     | "absolute_change" | changed by less than `threshold` from one epoch to the next |
     | "decrease" | is worse than `patience` epochs before, by more than `threshold` |
-    | "average_change" | changed by less than `threshold` an epoch, on average over `patience` epochs |
+    | "average_change" | changed by less than `threshold` per epoch, on average over `patience` epochs |
 
-    The estimators' own `early_stopping=True` does the first, with validation data split off. A run
-    whose training loss becomes infinite ends with an error all the same.
+    The parameter `early_stopping=True` of the estimators works like "no_improvement", with
+    validation data that are split off. A run whose training loss becomes infinite still ends with
+    an error.
 
     Parameters
     ----------
     monitor : str or None, default=None
-        A key of `history_`; None is "val_score" where there is validation data, else "loss".
-        Scores are better where they are higher, all else where it is lower.
+        A key of `history_`. None is "val_score" if there is validation data, else "loss". Of
+        scores, higher is better; of all other figures, lower is better.
     trigger : str, default="no_improvement"
+        The rule that ends training: see the table.
     patience : int, default=10
-        Epochs.
+        The number of epochs that the rule looks back.
     threshold : float, default=0.0
+        The size of a change that counts: see the table.
     restore_best : bool, default=True
-        Whether the weights of the best epoch are put back in the end.
+        Whether the weights of the best epoch are restored at the end of training.
 
     Attributes
     ----------
     best_ : float
         The best figure.
     best_epoch_ : int
-        Its epoch, counted from 1 in this run.
+        The epoch of the best figure, counted from 1 in this run.
     stopped_epoch_ : int or None
-        The epoch after which training was ended, None where it was not.
+        The epoch after which this callback ended training. None if it did not.
 
     References
     ----------
@@ -93,14 +96,14 @@ class EarlyStopping(Callback):
             raise InvalidParameterError(unknown_name(self.trigger, TRIGGERS, "trigger"))
         if trainer.is_incremental:
             raise InvalidParameterError(
-                "partial_fit does not go with EarlyStopping: it is a single epoch."
+                "partial_fit does not go with EarlyStopping: each call trains for one epoch."
             )
         if "change" in self.trigger and not self.threshold:
             raise InvalidParameterError(
                 f"trigger={self.trigger!r} needs a threshold > 0: no change is smaller than 0."
             )
         if not trainer.first_of_fit:
-            return  # a run that goes on
+            return  # a run that continues
         self.values_: list[float] = []
         self.best_, self.best_epoch_, self.stopped_epoch_ = -math.inf, 0, None
         self.n_waited_, self.reference_ = 0, -math.inf
@@ -110,7 +113,7 @@ class EarlyStopping(Callback):
         key, value = figure(trainer, self.monitor, "EarlyStopping")
         value *= sign_of(key)
         self.values_.append(value)
-        # What was enough of an improvement is what counts: small steps may add up to one.
+        # The reference moves with improvements only, so that small steps may add up to one.
         improved = value > self.reference_ + self.threshold
         self.n_waited_ = 0 if improved else self.n_waited_ + 1
         self.reference_ = value if improved else self.reference_
@@ -145,10 +148,10 @@ class EarlyStopping(Callback):
 
 
 class TerminateOnNaN(Callback):
-    """Ends training after an epoch in which a figure of the history is infinite or not a number.
+    """Ends training after an epoch in which a figure of the history is infinite or NaN.
 
-    A training loss that is not finite is an error in any case; this looks at the others too: the
-    validation loss, the score, the norm of the gradient.
+    A training loss that is not finite is an error in any case. This callback checks the other
+    figures too: the validation loss, the score, the norm of the gradient.
     """
 
     changes_course = True

@@ -1,4 +1,4 @@
-"""Frozen layers that begin to train, from the top down."""
+"""GradualUnfreezing, which lets frozen layers train, from the top down."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from skdeep.network import hidden_groups, parameters_of
 
 
 class GradualUnfreezing(Callback):
-    """Lets frozen hidden layers train, from the top down, after so many epochs.
+    """Lets frozen hidden layers train, from the top down, after given numbers of epochs.
 
-    The optimizer starts anew each time, as what it knew was about other parameters. When fit is
+    Each time the optimizer starts again, as its state belongs to other parameters. When fit is
     called again, `frozen_layers` are frozen again.
 
     Parameters
     ----------
     epochs : int, sequence of int or dict
-        After so many epochs the topmost hidden layer that is frozen begins to train; of a sequence,
-        one layer each time. A dict says how many: `{4: 2, 8: "all"}`.
+        After this number of epochs, the topmost frozen hidden layer begins to train. With a
+        sequence, one layer begins to train after each of its numbers. A dict also gives the number
+        of layers: `{4: 2, 8: "all"}`.
     multiplier : float, default=1.0
-        What the learning rate of these layers is multiplied by: once for those of the first time,
-        twice for those of the second, and so on, as lower layers need smaller steps.
+        The factor of the learning rate of these layers: once for the layers of the first time,
+        twice for those of the second time, and so on, as lower layers need smaller steps.
 
     References
     ----------
@@ -42,11 +43,11 @@ class GradualUnfreezing(Callback):
         plan = self._plan()
         if trainer.optimizer is None:
             raise InvalidParameterError(
-                "GradualUnfreezing is for solvers that go step by step; solver='lbfgs' does not."
+                "GradualUnfreezing is for solvers that train step by step; solver='lbfgs' does not."
             )
         if trainer.first_of_fit and plan and not self._frozen_layers(trainer.network):
             raise InvalidParameterError(
-                "GradualUnfreezing: no layer is frozen; say which with frozen_layers=..."
+                "GradualUnfreezing: no layer is frozen; set frozen_layers=..."
             )
 
     def on_epoch_begin(self, trainer):
@@ -65,7 +66,7 @@ class GradualUnfreezing(Callback):
         trainer.rearrange()
 
     def _plan(self) -> dict[int, int | str]:
-        """Return how many layers begin to train, by the number of epochs done."""
+        """Return the number of layers that begin to train, for each number of epochs done."""
         epochs = self.epochs
         if isinstance(epochs, Mapping):
             plan = dict(epochs)
@@ -79,7 +80,7 @@ class GradualUnfreezing(Callback):
             ):
                 raise InvalidParameterError(
                     f"GradualUnfreezing epochs={epochs!r} is not allowed; give an integer >= 0, a "
-                    'list of them, or a dict from such to a number of layers or "all".'
+                    'list of them, or a dict from such integers to a number of layers or "all".'
                 )
         return plan
 

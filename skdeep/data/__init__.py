@@ -1,1 +1,1 @@
-"""What goes in: the rows that are trained on, their weights, targets and validation data."""
+"""The data of a fit: training rows and their weights, class labels, validation data."""

@@ -1,4 +1,4 @@
-"""Targets: from the user's y to what a network is trained on, and back."""
+"""Class labels: from the user's y to the targets of a network, and back."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from skdeep.training.batches import ClassTargets, DenseTargets
 
 
 class ClassEncoder:
-    """Class labels of any type <-> codes.
+    """Turn class labels of any type into codes, and back.
 
     | kind | labels | encoded | network outputs |
     | --- | --- | --- | --- |
-    | binary | two (or a single one) | 0 or 1, one column | 1 logit |
-    | multiclass | more | codes 0, 1, ..., 1-D | 1 logit a class |
-    | multilabel | a column each | the indicator matrix | 1 logit a label |
+    | binary | one or two | 0 or 1, in one column | one logit |
+    | multiclass | more than two | codes 0, 1, ..., in 1-D | one logit per class |
+    | multilabel | one column per label | the indicator matrix | one logit per label |
 
     Parameters
     ----------
-    y : array of the first data
+    y : array
+        The labels of the first data.
     classes : array-like or None
-        All classes that will ever come; None takes those of y.
+        All classes that may occur in any data. None stands for the classes of y.
     """
 
     def __init__(self, y: Any, classes: Any = None):
@@ -32,7 +33,7 @@ class ClassEncoder:
         kind = type_of_target(y)
         if kind == "multiclass-multioutput":
             raise ValueError(
-                "Multioutput target data with more than two classes a column is not supported; "
+                "Multioutput target data with more than two classes per column is not supported; "
                 "give one column of labels, or a 0/1 indicator matrix (multilabel)."
             )
         if kind == "multilabel-indicator":
@@ -45,10 +46,10 @@ class ClassEncoder:
         self.n_outputs = 1 if self.kind == "binary" else len(self.classes)
 
     def check(self) -> None:
-        """Raise ValueError where classes and outputs are not of one kind."""
+        """Raise ValueError if the classes do not suit the kind of problem or the outputs."""
         n_classes = len(self.classes)
         if not np.array_equal(np.unique(self.classes), self.classes):
-            raise ValueError("the classes are not sorted, or one is there twice")
+            raise ValueError("the classes are not sorted, or a class occurs twice")
         kinds = {
             "binary": n_classes in (1, 2) and self.n_outputs == 1,
             "multiclass": self.n_outputs == n_classes > 2,
@@ -58,13 +59,13 @@ class ClassEncoder:
             raise ValueError(f"{n_classes} classes do not go with {self.n_outputs} outputs")
 
     def labels(self, y: Any) -> np.ndarray:
-        """Return the classes that y has; raise ValueError if it is of another kind."""
+        """Return the classes that occur in y; raise ValueError if y is of another kind."""
         is_indicator = type_of_target(y) == "multilabel-indicator"
         if is_indicator != (self.kind == "multilabel"):
             given, wanted = (
-                (f"a 0/1 indicator matrix of shape {y.shape}", "one label a row, in 1-D")
+                (f"a 0/1 indicator matrix of shape {y.shape}", "one label per row, in 1-D")
                 if is_indicator
-                else ("one label a row", f"a 0/1 indicator matrix of {self.n_outputs} columns")
+                else ("one label per row", f"a 0/1 indicator matrix of {self.n_outputs} columns")
             )
             raise ValueError(
                 f"y is {given}. The model was fitted to {wanted}; give y in that form, or fit a "
@@ -77,7 +78,7 @@ class ClassEncoder:
         return np.setdiff1d(self.labels(y), self.classes)
 
     def encode(self, y: Any) -> np.ndarray:
-        """Return codes: 1-D of a multiclass problem, else 0 and 1 of shape (n_rows, n_outputs)."""
+        """Return codes, in 1-D, if multiclass; else 0 and 1 of shape (n_rows, n_outputs)."""
         if self.kind == "multilabel":
             return y.toarray() if sp.issparse(y) else np.asarray(y)
         if self.kind == "binary":
@@ -86,13 +87,13 @@ class ClassEncoder:
         return np.searchsorted(self.classes, y)
 
     def targets(self, encoded: np.ndarray, dtype: np.dtype, smoothing: float = 0.0):
-        """Return what batches are gathered from."""
+        """Return the targets that batches are gathered from."""
         if self.kind == "multiclass":
             return ClassTargets(encoded, self.n_outputs, smoothing)
         return DenseTargets(encoded.astype(dtype) * (1 - smoothing) + smoothing / 2)
 
     def decode(self, Z: np.ndarray) -> np.ndarray:
-        """Return labels, from logits."""
+        """Return the labels that logits stand for."""
         if self.kind == "multilabel":
             return (Z > 0).astype(int)
         if self.kind == "multiclass":

@@ -9,21 +9,21 @@ from skdeep._component import check_sample_weight
 
 
 class TrainingData:
-    """What a run trains on.
+    """The data of a run of training.
 
     Attributes
     ----------
     X : ndarray or CSR matrix
     y : array
-        As the user has it.
+        The targets as the user gave them.
     encoded : ndarray
-        As the estimator's `_targets` takes it.
+        The targets in the form that the estimator's `_targets` takes.
     weight : ndarray of shape (n_rows,) or None
         The product of sample weights and class weights.
     sample_weight : ndarray of shape (n_rows,) or None
         The sample weights alone.
     rows : ndarray of int or None
-        The rows that are trained on; None is all.
+        The positions of the training rows. None stands for all rows.
     """
 
     def __init__(self, X, y, encoded: np.ndarray, weight, sample_weight):
@@ -36,11 +36,11 @@ class TrainingData:
 
     @property
     def n_rows(self) -> int:
-        """The number of rows that are trained on."""
+        """The number of training rows."""
         return self.X.shape[0] if self.rows is None else len(self.rows)
 
     def row_weights(self) -> np.ndarray:
-        """Return how many rows each row stands for; 0 of those that are held out."""
+        """Return the number of rows that each row stands for: 0 for a held-out row."""
         n_rows = self.X.shape[0]
         if self.weight is None:
             weight = np.ones(n_rows)
@@ -54,18 +54,18 @@ class TrainingData:
 
     @property
     def mean_sample_weight(self) -> float:
-        """How many rows a training row stands for, on average."""
+        """The number of rows that a training row stands for, on average."""
         if self.sample_weight is None:
             return 1.0
         return _mean_over(self.sample_weight, self.rows)
 
     def scaled_weight(self, dtype: np.dtype) -> np.ndarray | None:
-        """Return weights with mean 1 over the training rows; None where all are equal."""
+        """Return weights with mean 1 over the training rows; None if all are equal."""
         return scale_to_mean_one(self.weight, self.rows, dtype)
 
 
 def scale_to_mean_one(weight, rows, dtype: np.dtype) -> np.ndarray | None:
-    """Divide by the mean over some rows; constant weights are no weights at all."""
+    """Divide weights by their mean over some rows; return None if they are all equal."""
     if weight is None:
         return None
     mean = _mean_over(weight, rows)
@@ -83,7 +83,7 @@ def _mean_over(weight: np.ndarray, rows: np.ndarray | None) -> float:
 
 
 def ravel_single_column(y):
-    """Return y; where it has one column, as 1-D, with scikit-learn's warning."""
+    """Return y; if it is a single column, as 1-D and with scikit-learn's warning."""
     if y.ndim == 2 and y.shape[1] == 1 and isinstance(y, np.ndarray):
         return column_or_1d(y, warn=True)
     return y

@@ -1,4 +1,4 @@
-"""Validation data: given by the user, or split off the training data; and how it is scored."""
+"""Validation data, given by the user or split off the training data, and its score."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from skdeep.network import Network
 
 
 class ValidationSet:
-    """Held-out rows, and the figures of a network on them.
+    """Held-out rows, on which a network is evaluated.
 
     Parameters
     ----------
     X : ndarray or CSR matrix
     y : array
-        As the user has it, for scorers.
+        The targets as the user gave them, for scorers.
     Y : ndarray of shape (n_rows, n_outputs)
-        For the loss.
+        The targets for the loss.
     weight : ndarray or None
-        Scaled to mean 1.
+        The weights of the rows, scaled to mean 1.
     """
 
     def __init__(self, X, y, Y: np.ndarray, weight: np.ndarray | None):
@@ -43,7 +43,7 @@ class ValidationSet:
         self.weight = weight
 
     def evaluate(self, network: Network, loss: Loss, score: Callable) -> tuple[float, float]:
-        """Return the loss, without penalties, and the score; NaN where outputs are not finite."""
+        """Return the loss, without penalties, and the score: NaN if an output is not finite."""
         Z = network.infer(self.X)
         finite = bool(np.isfinite(Z).all())
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -54,7 +54,7 @@ class ValidationSet:
 
 
 def make_score(estimator: Any, scoring: Any) -> Callable[[ValidationSet, np.ndarray, float], float]:
-    """Return a function of the validation set, the raw outputs and the loss."""
+    """Return the score as a function of the validation set, the raw outputs and the loss."""
     if scoring is None:
         return lambda held_out, Z, loss: estimator._score_outputs(held_out.y, Z, held_out.weight)
     if isinstance(scoring, str) and scoring == "loss":
@@ -94,11 +94,11 @@ def make_score(estimator: Any, scoring: Any) -> Callable[[ValidationSet, np.ndar
 def split_rows(
     n_rows: int, fraction: float, seed: int, stratify: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the positions of training and validation rows, stratified where that is possible.
+    """Return the positions of training and validation rows, stratified if possible.
 
-    A class with one member stays in the training set; where the validation set has fewer rows
-    than there are classes, the split is not stratified; both with a warning. A binary problem is
-    an error instead, as in scikit-learn.
+    A class with one member stays in the training set. If the validation set has fewer rows than
+    there are classes, the split is not stratified. Both cases give a warning. In a binary problem
+    they are errors, as in scikit-learn.
     """
     if fraction == 0:
         raise InvalidParameterError(
@@ -115,7 +115,7 @@ def split_rows(
             classes = "1 class has" if len(single) == 1 else f"{len(single)} classes have"
             warn_user(
                 f"{classes} one member only, which stays in the training set: early stopping "
-                "can't be judged by it."
+                "does not take it into account."
             )
         if not len(rows):
             raise ValueError(
@@ -138,16 +138,17 @@ def split_rows(
     return np.concatenate([train, single]), val
 
 
-# Rows that medians and quartiles are computed from, at the most.
+# The largest number of rows that medians and quartiles are computed from.
 _SAMPLE = 1000
 
 
 def lie_apart(A: np.ndarray, B: np.ndarray) -> bool:
-    """Whether B can't be rows of the same kind as A: it was not transformed as A was.
+    """Whether the rows of B were not transformed as those of A were.
 
-    Either a column's median in B lies outside of that column in A, by more than its standard
-    deviation there; or most columns have another spread, more than three times larger or smaller.
-    Both compare quantiles, so that outliers and rare categories raise no alarm.
+    This is so if the median of a column in B lies outside of the range of the column in A by more
+    than the column's standard deviation in A. It is also so if most columns have another spread,
+    more than three times larger or smaller. Medians and quartiles are compared, so that outliers
+    and rare categories raise no alarm.
     """
     A = A.reshape(len(A), -1)
     B = B.reshape(len(B), -1)[:: max(1, len(B) // _SAMPLE)].astype(np.float64)
@@ -155,7 +156,7 @@ def lie_apart(A: np.ndarray, B: np.ndarray) -> bool:
     varies = std > 0
     if not varies.any():
         return False
-    # A few rows may all be unusual.
+    # If there are few rows, all may be unusual.
     margin = std if len(B) >= 5 else 5 * std
     median = np.median(B, axis=0)
     is_outside = (median < A.min(axis=0) - margin) | (median > A.max(axis=0) + margin)
@@ -194,8 +195,8 @@ def warn_if_targets_untransformed(y: np.ndarray, y_val: np.ndarray) -> None:
 def hold_out(estimator: Any, data: TrainingData, given) -> ValidationSet | None:
     """Return the validation set: the user's, or rows split off for early stopping, or None.
 
-    Class weights count in it too: a model is judged by what it was trained for.
-    Sets: data.rows, where rows were split off.
+    Class weights count in the validation too, as they count in training.
+    Sets: data.rows, if rows were split off.
     """
     X_val, y_val, weight_val = given
     if (X_val is None) != (y_val is None):

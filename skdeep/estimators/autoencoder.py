@@ -1,4 +1,4 @@
-"""The autoencoder."""
+"""The autoencoder, MLPAutoencoder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from skdeep.building.options import OPTIONS
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.watching import with_callbacks
-from skdeep.layers import Dense
+from skdeep.layers import Dense, Layer
 from skdeep.layers.tied import TiedDense
 from skdeep.losses import REGRESSION_LOSSES, LogLoss, Loss, RegressionLoss
 from skdeep.training.batches import DenseTargets, SparseTargets
@@ -31,12 +31,12 @@ AUTOENCODER_LOSSES = {**REGRESSION_LOSSES, "log_loss": LogLoss}
 
 
 class MLPAutoencoder(BaseMLP):
-    """A network that learns to put out what comes in, by way of a narrow code: a transformer.
+    """A transformer: a network that learns to reproduce its inputs by way of a code.
 
-    The encoder's layers lead to the code, which is what `transform` returns; the decoder mirrors
-    them. A narrow code makes an undercomplete autoencoder, `input_noise` or `input_dropout` a
-    denoising one, `activity_regularizer="l1"` a sparse one. What was learned without labels can be
-    where a classifier or regressor starts: `pretrained=FrozenEstimator(autoencoder)`.
+    The layers of the encoder lead to the code, which `transform` returns. The decoder mirrors them.
+    A narrow code makes an undercomplete autoencoder, `input_noise` or `input_dropout` a denoising
+    one, `activity_regularizer="l1"` a sparse one. A classifier or regressor can start from the
+    layers of the encoder: `pretrained=FrozenEstimator(autoencoder)`.
 
     Parameters
     ----------
@@ -53,17 +53,17 @@ class MLPAutoencoder(BaseMLP):
         Whether the weights of the decoder are those of the encoder, transposed.
     initializer : str, Initializer or sequence, default="auto"
         The first values of the weights: a name or an instance from `skdeep.initializers`. One value
-        is for the hidden layers, and the output layer then has "auto". "auto" is uniform with
+        is for all hidden layers, and the output layer then has "auto". "auto" is uniform with
         variance 0.1 / fan_in in the first hidden layer, divided by the standard deviations of the
-        columns. In higher hidden layers it is He's for the ReLU family and Glorot's for other
-        activations. With SELU it is LeCun's normal distribution in all hidden layers. A sequence
-        has one entry for each layer of the encoder, which the decoder mirrors, or one entry for
-        each hidden layer, with or without one more for the output layer.
+        columns. In higher hidden layers it is He's initializer for the ReLU family, and Glorot's
+        for other activations. With SELU it is LeCun's normal distribution in all hidden layers. A
+        sequence has one entry for each layer of the encoder, which the decoder mirrors, or one
+        entry for each hidden layer, with or without one more for the output layer.
     bias_initializer : str or Initializer, default="auto"
         The first values of all biases: a name or an instance from `skdeep.initializers`. "auto" is
         uniform in [-0.3, 0.3] in hidden layers. It is 0 in hidden layers with SELU or with a batch
-        normalization behind them. The biases of the first hidden layer also make up for the means
-        of the columns. In the output layer, "auto" is the best constant prediction.
+        normalization after them. The biases of the first hidden layer also make up for the means of
+        the columns. In the output layer, "auto" is the best constant prediction.
     batch_norm : {None, "before", "after"}, default=None
         Batch normalization in every hidden layer, before or after the activation. With "before",
         the dense layers have no biases, as the normalization has its own.
@@ -98,11 +98,11 @@ class MLPAutoencoder(BaseMLP):
         of the encoder, which the decoder mirrors, or one entry for each hidden layer. A
         `skdeep.schedules.Scheduled` changes it over time.
     weight_noise : float, Scheduled or sequence of these, default=0.0
-        The standard deviation of Gaussian noise on the weights of the dense layers in training.
-        Each batch has other noise. One value is for all dense layers, the output layer included.
-        There is no noise at prediction. A sequence has one entry for each layer of the encoder,
-        which the decoder mirrors, or one entry for each hidden layer, with or without one more for
-        the output layer. A `skdeep.schedules.Scheduled` changes it over time.
+        The standard deviation of Gaussian noise on the weights of the dense layers in training. The
+        noise is drawn again for each batch. One value is for all dense layers, the output layer
+        included. There is no noise at prediction. A sequence has one entry for each layer of the
+        encoder, which the decoder mirrors, or one entry for each hidden layer, with or without one
+        more for the output layer. A `skdeep.schedules.Scheduled` changes it over time.
     gradient_noise : float or Scheduled, default=0.0
         The standard deviation of Gaussian noise that is added to the gradient of each batch, before
         clipping. A `skdeep.schedules.Scheduled` changes it over time.
@@ -118,25 +118,25 @@ class MLPAutoencoder(BaseMLP):
     alpha : float, default=0.0001
         The strength of scikit-learn's penalty on the weights of the dense layers: `alpha / n_batch
         * ((1 - l1_ratio) / 2 * sum(W ** 2) + l1_ratio * sum(abs(W)))`. With `sample_weight`, the
-        penalty is divided by the mean weight, too. Biases have no such penalty.
+        penalty is also divided by the mean weight. Biases do not have this penalty.
     l1_ratio : float, default=0.0
         The share of L1 in the penalty of strength `alpha`. The rest is L2.
     kernel_regularizer : str, Regularizer, None or sequence, default=None
-        A penalty on the weights of the hidden layers, which is added to the loss as it is: "l1",
-        "l2", "l1_l2" or an instance from `skdeep.regularizers`. A sequence has one entry for each
-        layer of the encoder, which the decoder mirrors, or one entry for each hidden layer, with or
-        without one more for the output layer.
+        A penalty on the weights of the hidden layers, which is added to the loss without a division
+        by the number of rows: "l1", "l2", "l1_l2" or an instance from `skdeep.regularizers`. A
+        sequence has one entry for each layer of the encoder, which the decoder mirrors, or one
+        entry for each hidden layer, with or without one more for the output layer.
     bias_regularizer : str, Regularizer, None or sequence, default=None
-        A penalty on the biases of the hidden layers, which is added to the loss as it is: "l1",
-        "l2", "l1_l2" or an instance from `skdeep.regularizers`. A sequence has one entry for each
-        layer of the encoder, which the decoder mirrors, or one entry for each hidden layer, with or
-        without one more for the output layer.
+        A penalty on the biases of the hidden layers, which is added to the loss without a division
+        by the number of rows: "l1", "l2", "l1_l2" or an instance from `skdeep.regularizers`. A
+        sequence has one entry for each layer of the encoder, which the decoder mirrors, or one
+        entry for each hidden layer, with or without one more for the output layer.
     activity_regularizer : str, Regularizer, None or sequence, default=None
-        A penalty on the activations of layers, divided by the number of rows of the batch: "l1",
-        "l2", "l1_l2" or an instance from `skdeep.regularizers`. In the output layer it is on the
-        raw outputs. One value is for the code: "l1" makes a sparse autoencoder. A sequence has one
-        entry for each layer of the encoder, which the decoder mirrors, or one entry for each hidden
-        layer, with or without one more for the output layer.
+        A penalty on the outputs of layers, divided by the number of rows of the batch: "l1", "l2",
+        "l1_l2" or an instance from `skdeep.regularizers`. In the output layer it is a penalty on
+        the raw outputs. One value is for the code: "l1" makes a sparse autoencoder. A sequence has
+        one entry for each layer of the encoder, which the decoder mirrors, or one entry for each
+        hidden layer, with or without one more for the output layer.
     kernel_constraint : str, Constraint, None or sequence, default=None
         A constraint on the weights of the hidden layers, which holds after every step: "max_norm",
         "unit_norm", "min_max_norm", "non_neg" or an instance from `skdeep.constraints`. Norms are
@@ -160,7 +160,7 @@ class MLPAutoencoder(BaseMLP):
     learning_rate_init : float, default=0.001
         The learning rate that the schedule starts from.
     learning_rate_multipliers : float or sequence of float, default=1.0
-        The factor of the learning rate of the hidden layers. Factors below 1 make smaller steps,
+        The factor of the learning rate in the hidden layers. Factors below 1 make smaller steps,
         for layers that were trained before. A sequence has one entry for each layer of the encoder,
         which the decoder mirrors, or one entry for each hidden layer, with or without one more for
         the output layer.
@@ -169,7 +169,7 @@ class MLPAutoencoder(BaseMLP):
     momentum : float, default=0.9
         The momentum of the solver "sgd".
     nesterovs_momentum : bool, default=True
-        Whether the momentum of the solver "sgd" is Nesterov's.
+        Whether the solver "sgd" uses Nesterov's momentum.
     beta_1 : float, default=0.9
         The decay of the first moment, for the solvers "adam", "adamw", "nadam", "adamax", "amsgrad"
         and "lion".
@@ -181,10 +181,10 @@ class MLPAutoencoder(BaseMLP):
     epsilon : float, default=1e-8
         The number that keeps the divisions of the adaptive solvers away from 0.
     weight_decay : float or Scheduled, default=0.0
-        The decoupled decay of the weights of the dense layers: before each step they are multiplied
-        by one minus the learning rate times this number. It works with every solver but "lbfgs";
-        "adamw" is "adam" with it. The `weight_decay` of an `AdamW` instance is added to it. A
-        `skdeep.schedules.Scheduled` changes it over time.
+        The decoupled decay of the weights of the dense layers. Before each step, the weights are
+        multiplied by one minus the learning rate times this number. It works with every solver but
+        "lbfgs". The solver "adamw" is "adam" with this decay. The `weight_decay` of an `AdamW`
+        instance is added to it. A `skdeep.schedules.Scheduled` changes it over time.
     clip_norm : float or None, default=None
         The largest norm that the gradient of all parameters may have. A gradient with a larger norm
         is scaled down.
@@ -198,7 +198,7 @@ class MLPAutoencoder(BaseMLP):
     max_fun : int, default=15000
         The largest number of evaluations of the loss, for the solver "lbfgs".
     shuffle : bool, default=True
-        Whether each epoch has an order of the rows of its own.
+        Whether the rows are shuffled before each epoch.
     tol : float, default=0.0001
         The smallest change that counts as an improvement: of the training loss, or with
         `early_stopping` of the validation score or the validation loss. With the solver "lbfgs" it
@@ -214,22 +214,22 @@ class MLPAutoencoder(BaseMLP):
         data. The rows are drawn at random.
     scoring : str, callable or None, default=None
         The validation score. None is the score of the estimator itself, and the validation loss
-        then counts beside it. "loss" is the negative loss. Other values are the name of a scorer
-        and a callable `scoring(estimator, X, y)`.
+        then counts too. "loss" is the negative validation loss. Other values are the name of a
+        scorer or a callable `scoring(estimator, X, y)`.
     warm_start : bool or "transfer", default=False
         Whether `fit` starts from the weights of the previous fit. "transfer" keeps the weights of
         the hidden layers, and makes a new output layer.
     pretrained : FrozenEstimator or None, default=None
-        A fitted estimator of skdeep in a `sklearn.frozen.FrozenEstimator`. Its hidden layers are
-        the first values of those of the network, from the bottom, as far as both networks have
-        hidden layers.
+        A fitted estimator of skdeep in a `sklearn.frozen.FrozenEstimator`. The hidden layers of the
+        network start with the weights of that estimator's hidden layers, from the bottom up, as far
+        as both networks have hidden layers.
     frozen_layers : int or sequence of int, default=0
-        The number of the lowest hidden layers that do not train, or the positions of hidden layers
-        that do not train. The lowest hidden layer includes the layers for the inputs. A frozen
-        batch normalization uses its stored statistics.
+        The hidden layers that do not train: the number of the lowest ones, or a sequence of their
+        positions. The lowest hidden layer includes the layers for the inputs. A frozen batch
+        normalization uses its stored statistics.
     weight_averaging : str, WeightAverage or None, default=None
         The average of the weights that validation, early stopping, checkpoints and the final model
-        use in the place of the weights themselves. Names: "ema", "swa"; or an instance from
+        use in place of the weights themselves. Names: "ema", "swa"; or an instance from
         `skdeep.averages`. Training continues with the weights themselves, in a warm start too.
     dtype : {"auto", "float32", "float64"}, default="auto"
         The dtype of the computations. "auto" is float32 for float32 data, and float64 for other
@@ -240,45 +240,46 @@ class MLPAutoencoder(BaseMLP):
         The source of random numbers for first weights, the order of rows, splits, dropout and
         noise. Give an int for results that can be repeated.
     verbose : bool, int or "progress", default=False
-        Whether to print a line for each epoch. "progress" shows a bar instead, if the output is a
-        terminal.
+        Whether to print a line for each epoch. "progress" shows a progress bar instead, if the
+        output is a terminal.
 
     Attributes
     ----------
     n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of those columns, where X had names that are all strings.
+        Names of the columns of X, if all of them were strings.
     n_layers_ : int
         Number of layers, input and output included.
     n_outputs_ : int
         Number of outputs of the network: as many as inputs.
     out_activation_ : str
-        What turns raw outputs into reconstructions.
+        The function that turns raw outputs into reconstructions.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
         The weights of the dense layers: live views, so writing into them changes the model.
     intercepts_ : list of ndarray of shape (fan_out,)
-        Their biases, live too.
+        The biases of the dense layers: live views, too.
     n_iter_ : int
-        Epochs of the last call of fit.
+        Number of epochs of the last call of fit.
     t_ : int
-        Rows seen in the model's whole life.
+        Number of rows seen in the model's whole life.
     loss_ : float
-        The last epoch's training loss, penalties included.
+        The training loss of the last epoch, penalties included.
     best_loss_ : float or None
         The lowest training loss; None with `early_stopping`.
     loss_curve_ : list of float
         The training loss of every epoch of the model's life.
     validation_scores_ : list of float or None
-        The validation score of every epoch, where there was validation data.
+        The validation score of every epoch, if there was validation data.
     best_validation_score_ : float or None
-        The score of the weights that were kept, with `early_stopping`; else the highest.
+        With `early_stopping`, the validation score of the weights that were kept. Otherwise the
+        highest validation score.
     best_iter_ : int
-        The epoch, counted from 1 over the model's life, that was best.
+        The best epoch, counted from 1 over the model's life.
     history_ : dict of list
-        One entry an epoch: "loss", "learning_rate", "gradient_norm" (of the epoch's last step,
-        before clipping), "seconds", and with validation data "val_loss" (without penalties)
-        and "val_score".
+        One entry for each epoch: "loss", "learning_rate", "gradient_norm" (of the epoch's last
+        step, before clipping) and "seconds". With validation data also "val_loss" (without
+        penalties) and "val_score".
     network_ : Network
         The trained network.
     optimizer_ : Optimizer or None
@@ -290,7 +291,7 @@ class MLPAutoencoder(BaseMLP):
 
     See Also
     --------
-    MLPClassifier, MLPRegressor : What its hidden layers can be the start of.
+    MLPClassifier, MLPRegressor : Estimators that can start from the layers of the encoder.
 
     Examples
     --------
@@ -371,7 +372,7 @@ class MLPAutoencoder(BaseMLP):
     @autologged
     @with_callbacks
     def fit(self, X, y=None, sample_weight=None, *, X_val=None, sample_weight_val=None):
-        """Train.
+        """Train the network.
 
         Parameters
         ----------
@@ -381,9 +382,10 @@ class MLPAutoencoder(BaseMLP):
         sample_weight : array-like of shape (n_samples,) or None, default=None
             An integer weight acts as repetition of the row.
         X_val : array-like or None, default=None
-            Validation data: watched in every epoch, and with `early_stopping` what decides.
+            Validation data, which are evaluated after every epoch. With `early_stopping` they
+            decide when training stops.
         sample_weight_val : array-like or None, default=None
-            Weights for them.
+            The sample weights of the validation data.
 
         Returns
         -------
@@ -393,7 +395,7 @@ class MLPAutoencoder(BaseMLP):
 
     @available_if(has_stochastic_solver)
     def partial_fit(self, X, y=None, *, sample_weight=None):
-        """Train for one epoch on these rows, going on from what is there.
+        """Train for one epoch on these rows, starting from the present weights.
 
         Parameters
         ----------
@@ -424,7 +426,7 @@ class MLPAutoencoder(BaseMLP):
         return super().transform(X, self._named_layer)
 
     def inverse_transform(self, X):
-        """Return what the decoder makes of codes.
+        """Return the reconstructions that the decoder makes from codes.
 
         Parameters
         ----------
@@ -465,7 +467,7 @@ class MLPAutoencoder(BaseMLP):
         self._loss.output(Z)
         return Z
 
-    # What the base class asks for -----------------------------------------------------------------
+    # Methods for the base class -------------------------------------------------------------------
 
     def _check_data(self, X, y, dtype, *, reset):
         X = validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=reset)
@@ -475,7 +477,7 @@ class MLPAutoencoder(BaseMLP):
         return hidden[: (len(hidden) + 1) // 2]
 
     def _know_targets(self):
-        self._named_layer = len(self._encoder_sizes()) - 1  # what `transform` returns
+        self._named_layer = len(self._encoder_sizes()) - 1  # the code
 
     def _encode_first(self, y, classes, sample_weight):
         self._know_targets()
@@ -546,7 +548,7 @@ class MLPAutoencoder(BaseMLP):
         if not sizes:
             raise InvalidParameterError(
                 f"hidden_layer_sizes={self.hidden_layer_sizes!r} leaves no layer for the code; "
-                "give at least one."
+                "give at least one size."
             )
         return sizes
 
@@ -580,7 +582,7 @@ class MLPAutoencoder(BaseMLP):
 
 
 def _mirrored(value: Any, n: int, name: str) -> Any:
-    """Return an option's value; if it has an entry for each of n layers, with the decoder's."""
+    """Return an option's value; if it has n entries for the encoder, with those of the decoder."""
     if not is_per_layer(value) or len(value) in (2 * n - 1, 2 * n):
         return value
     if len(value) != n:
@@ -591,8 +593,8 @@ def _mirrored(value: Any, n: int, name: str) -> Any:
     return [*value, *list(value)[-2::-1]]
 
 
-def _tied(layers):
-    """Return the layers, the decoder's dense ones with the weights of the encoder's."""
+def _tied(layers: list[Layer]) -> list[Layer]:
+    """Return the layers, with the encoder's weights in the dense layers of the decoder."""
     dense = [layer for layer in layers if isinstance(layer, Dense)]
     n = len(dense) // 2
     replaced = {

@@ -1,7 +1,8 @@
 """MLflow's autologging, `mlflow.sklearn.autolog()`, for networks.
 
-MLflow puts its own functions in the place of methods of all classes that it finds in scikit-learn.
-A network that is fitted while autologging is on has MLflow do the same to the estimators here.
+MLflow replaces methods of all classes that it finds in scikit-learn by functions of its own. If an
+estimator of skdeep is fitted while autologging is on, MLflow replaces the methods of skdeep's
+estimators too.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ _LOCK = threading.Lock()
 
 
 def autologged(fit: Callable) -> Callable:
-    """Decorate a fit, so that MLflow logs it if it logs those of scikit-learn's estimators."""
+    """Decorate a fit: MLflow logs it if MLflow logs the fits of scikit-learn's estimators."""
 
     @functools.wraps(fit)
     def wrapper(self, *args, **kwargs):
         if "mlflow.sklearn" in sys.modules and _begin(self):
-            return self.fit(*args, **kwargs)  # MLflow's by now
+            return self.fit(*args, **kwargs)  # now MLflow's function
         return fit(self, *args, **kwargs)
 
     return wrapper
 
 
 def _begin(estimator: Any) -> bool:
-    """Have MLflow take up the estimators; return whether it has just done so."""
+    """Let MLflow replace the estimators' methods; return whether it has just done so."""
     from mlflow.utils.autologging_utils import AUTOLOGGING_INTEGRATIONS, autologging_is_disabled
 
     flavor = sys.modules["mlflow.sklearn"]
@@ -37,7 +38,7 @@ def _begin(estimator: Any) -> bool:
     if not settings or autologging_is_disabled("sklearn"):
         return False
     if not (hasattr(flavor, "_autolog") and hasattr(flavor, "_gen_estimators_to_patch")):
-        return False  # a version of MLflow that does it in another way
+        return False  # another version of MLflow, which works in another way
     with _LOCK:
         classes = [cls for cls in type(estimator).models().values() if not _is_taken_up(cls)]
         if not classes:

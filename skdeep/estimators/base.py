@@ -1,4 +1,4 @@
-"""What all estimators share: what a subclass says, and what a fitted model is used for."""
+"""The base class of the estimators: the methods that they share, and those that they define."""
 
 from __future__ import annotations
 
@@ -12,12 +12,8 @@ from sklearn.utils.validation import validate_data
 from skdeep._component import warn_user, wrap_output
 from skdeep.building import architecture
 from skdeep.building.checks import uses_lbfgs
-from skdeep.building.transfer import (
-    with_structure_of_pretrained,
-)
-from skdeep.data.training_data import (
-    ravel_single_column,
-)
+from skdeep.building.transfer import with_structure_of_pretrained
+from skdeep.data.training_data import ravel_single_column
 from skdeep.estimators import watching
 from skdeep.estimators.fitted import Fitted
 from skdeep.estimators.fitting import Fitting
@@ -28,7 +24,7 @@ from skdeep.reports.summary import Summary
 
 
 def has_stochastic_solver(estimator: Any) -> bool:
-    """Whether there is a partial_fit."""
+    """Whether the solver has a partial_fit; raise AttributeError if not."""
     if uses_lbfgs(estimator):
         raise AttributeError(
             "partial_fit is only available for stochastic optimizers. lbfgs is not stochastic."
@@ -45,14 +41,14 @@ class BaseMLP(
     BaseEstimator,
     auto_wrap_output_keys=None,
 ):
-    """Base class of the estimators: a subclass says what targets, loss and score are."""
+    """Base class of the estimators: a subclass defines the targets, the loss and the score."""
 
     _y_is_numeric = False
 
-    # What a subclass adds -----------------------------------------------------------------------
+    # Methods that a subclass defines --------------------------------------------------------------
 
     def _check_data(self, X: Any, y: Any, dtype: Any, *, reset: bool) -> tuple[Any, Any]:
-        """Return X and y, validated; with reset=True X's columns are what they should be."""
+        """Return X and y, validated; with reset=True, the model takes over the columns of X."""
         X, y = validate_data(
             self,
             X,
@@ -70,37 +66,37 @@ class BaseMLP(
         return with_structure_of_pretrained(self, BaseMLP)
 
     def _build_layers(self) -> tuple[list[Layer], list[int]]:
-        """Return fresh layers, and where every hidden layer ends."""
+        """Return new layers, and the position after each hidden layer."""
         return architecture.build_layers(self._options(), self.n_outputs_)
 
     def check_targets(self) -> None:
-        """Raise ValueError where what is known of targets does not go with the network."""
+        """Raise ValueError if the attributes that describe the targets do not suit the network."""
 
     def _own_sizes(self, hidden: list[int]) -> list[int]:
         """Return the hidden_layer_sizes of a network with these units in its hidden layers."""
         return hidden
 
     def _know_targets(self) -> None:
-        """Learn what the targets are from what the user has set; there are no data."""
+        """Set the attributes that describe the targets from the user's attributes, without data."""
 
     def _encode_first(self, y: Any, classes: Any, sample_weight) -> np.ndarray:
-        """Learn what the targets are, and return what `_targets` takes."""
+        """Set the attributes that describe the targets, and return y encoded for `_targets`."""
         raise NotImplementedError
 
     def _encode_again(self, y: Any, incremental: bool) -> np.ndarray:
-        """Return what `_targets` takes; raise where y does not go with what was learned."""
+        """Return y encoded for `_targets`; raise if y does not suit the targets of earlier fits."""
         raise NotImplementedError
 
     def _encode(self, y: Any) -> np.ndarray:
-        """Return what `_targets` takes, for validation data."""
+        """Return y of validation data, encoded for `_targets`."""
         raise NotImplementedError
 
     def _targets(self, encoded: np.ndarray, dtype: np.dtype, *, training: bool, rng=None):
-        """Return what batches take targets from; an rng is for noise."""
+        """Return the targets that batches are gathered from; rng is for noise."""
         raise NotImplementedError
 
     def _choose_loss(self) -> Loss:
-        """Return a fresh loss for these targets."""
+        """Return a new loss for these targets."""
         raise NotImplementedError
 
     def _score_outputs(self, y: Any, Z: np.ndarray, weight) -> float:
@@ -108,19 +104,19 @@ class BaseMLP(
         raise NotImplementedError
 
     def _class_weights(self, y: Any, incremental: bool) -> np.ndarray | None:
-        """Return a weight a row, or None."""
+        """Return one weight for each row, or None."""
         return None
 
     def _stratify(self, encoded: np.ndarray) -> np.ndarray | None:
-        """Return what the validation split is stratified by."""
+        """Return the classes that stratify the validation split, or None."""
         return None
 
-    # Using what was fitted ------------------------------------------------------------------------
+    # Use of a fitted model ------------------------------------------------------------------------
 
     def _check_X(self, X):
         self._check_is_fitted()
         dtype = self.network_.dtype
-        with np.errstate(over="ignore"):  # what is too large for float32 is then an error
+        with np.errstate(over="ignore"):  # numbers too large for float32 are then an error
             return validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False)
 
     def _raw_outputs(self, X) -> np.ndarray:
@@ -131,21 +127,23 @@ class BaseMLP(
         if is_nan.any():
             warn_user(
                 f"The outputs of the network are NaN for {is_nan.any(axis=1).sum()} of {len(Z)} "
-                "rows: numbers became infinite on the way. Scale X as the training data were "
+                "rows: numbers became infinite in between. Scale X as the training data were "
                 "scaled.",
                 RuntimeWarning,
             )
         return Z
 
     def transform(self, X, layer=-1):
-        """Return the activations of a hidden layer; of a network without any, its inputs.
+        """Return the outputs of a hidden layer.
+
+        A network without hidden layers returns the inputs of the output layer.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         layer : int, default=-1
-            Which hidden layer, counted from 0 at the bottom, or from -1 at the top. With
-            `layers=[...]` every Layer of the list counts.
+            The position of the hidden layer, counted from 0 at the bottom or from -1 at the top.
+            With `layers=[...]` every layer of the list counts.
 
         Returns
         -------
@@ -158,7 +156,7 @@ class BaseMLP(
                 f"layer={layer!r} is not allowed; the network has {len(stops)} hidden layers, so "
                 f"give an integer from {-len(stops)} to {len(stops) - 1}."
             )
-        # Names of columns are asked of a copy that knows which layer they are for.
+        # The names of the columns depend on the layer, so a copy of the model knows it.
         named = copy.copy(self)
         named._named_layer = layer
         return wrap_output(self.network_.infer(X_checked, stops[layer]), X, named)
@@ -172,7 +170,7 @@ class BaseMLP(
 
     @property
     def _n_layers_to_reuse(self) -> int:
-        """How many of the lowest hidden layers `pretrained` passes on."""
+        """The number of the lowest hidden layers that `pretrained` passes on."""
         return len(self.network_.hidden_stops)
 
     def summary(self) -> Summary:

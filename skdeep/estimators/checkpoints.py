@@ -1,4 +1,4 @@
-"""Runs that are written to files while they train, and continue from there."""
+"""Checkpoints: files of runs, from which an interrupted run continues."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from skdeep.training.trainer import Trainer
 
 
 def run_id(estimator: Any, *data: Any, mode: str) -> str | None:
-    """Return a name of the run that is about to begin, if a callback asks for one.
+    """Return a name of the run that is about to begin, if a callback needs it.
 
-    The name is made of everything that decides what the run will do: parameters, data, and the
-    weights that it starts from.
+    The name is a hash of everything that determines the result of the run: parameters, data, and
+    the weights that it starts from.
     """
     e, callbacks = estimator, check_callbacks(estimator.callbacks)
     if not any(callback.needs_run_id for callback in callbacks):
@@ -43,7 +43,7 @@ def run_id(estimator: Any, *data: Any, mode: str) -> str | None:
 
 
 def find(estimator: Any, name: str | None) -> Run | None:
-    """Return the run in the file that this one continues, None if there is no such file."""
+    """Return the run of the file that this run continues from; None if there is no such file."""
     for callback in check_callbacks(estimator.callbacks):
         if not isinstance(callback, ModelCheckpoint) or name is None:
             continue
@@ -53,7 +53,7 @@ def find(estimator: Any, name: str | None) -> Run | None:
         if estimator.random_state is None:
             raise InvalidParameterError(
                 "ModelCheckpoint(resume=True) needs a random_state: without one, a run can't be "
-                "told from another that is just like it. Give a number."
+                "told from another one with equal parameters and data. Give a number."
             )
         if not path.exists():
             continue
@@ -68,7 +68,7 @@ def find(estimator: Any, name: str | None) -> Run | None:
 
 
 def connect(estimator: Any, trainer: Trainer) -> None:
-    """Let the trainer's callbacks write the model, and remember what they did before."""
+    """Let the trainer's callbacks write the model, and give them back their earlier states."""
 
     def save(path: str) -> None:
         _save(estimator, trainer, path)
@@ -98,8 +98,8 @@ def _save(estimator: Any, trainer: Trainer, path: str) -> None:
         write_file(model, type(model).models(), path)
     except NotPlainError as error:
         raise _has_no_files(error) from error
-    except InvalidStateError as error:  # as if the disk were full: the file before it is kept
-        raise OSError(f"no file could be read back: {error}") from error
+    except InvalidStateError as error:  # as with a full disk, the earlier file is kept
+        raise OSError(f"the file could not be read back: {error}") from error
 
 
 def _has_no_files(error: NotPlainError) -> TypeError:

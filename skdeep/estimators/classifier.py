@@ -1,4 +1,4 @@
-"""The classifier."""
+"""The classifier, MLPClassifier."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _has_probabilities(estimator: Any) -> bool:
 
 
 def _inside(P: np.ndarray, Z: np.ndarray) -> np.ndarray:
-    """Move probabilities of finite logits Z that are 0 or 1, or too small for Z's dtype, inside."""
+    """Move probabilities of finite logits Z from 0 and 1 to the nearest numbers in between."""
     low, high = np.finfo(Z.dtype).smallest_subnormal, 1 - np.finfo(P.dtype).epsneg
     outside = ((low > P) | (high < P)) & np.isfinite(Z)
     if outside.any():
@@ -40,9 +40,9 @@ def _inside(P: np.ndarray, Z: np.ndarray) -> np.ndarray:
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """A multi-layer perceptron that predicts classes.
 
-    A superset of `sklearn.neural_network.MLPClassifier`. Binary, multiclass and multilabel
-    targets; dense and sparse X. Every part that has a name may also be given as an instance,
-    whose own parameters can be searched: `solver__beta_2`.
+    A superset of `sklearn.neural_network.MLPClassifier`. Targets may be binary, multiclass or
+    multilabel, and X may be dense or sparse. Every part that has a name may also be given as an
+    instance, whose own parameters can be searched: `solver__beta_2`.
 
     Parameters
     ----------
@@ -61,16 +61,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         are then for the output layer alone.
     initializer : str, Initializer or sequence, default="auto"
         The first values of the weights: a name or an instance from `skdeep.initializers`. One value
-        is for the hidden layers, and the output layer then has "auto". "auto" is uniform with
+        is for all hidden layers, and the output layer then has "auto". "auto" is uniform with
         variance 0.1 / fan_in in the first hidden layer, divided by the standard deviations of the
-        columns. In higher hidden layers it is He's for the ReLU family and Glorot's for other
-        activations. With SELU it is LeCun's normal distribution in all hidden layers. A sequence
-        has one entry for each hidden layer, and may have one more for the output layer.
+        columns. In higher hidden layers it is He's initializer for the ReLU family, and Glorot's
+        for other activations. With SELU it is LeCun's normal distribution in all hidden layers. A
+        sequence has one entry for each hidden layer, and may have one more for the output layer.
     bias_initializer : str or Initializer, default="auto"
         The first values of all biases: a name or an instance from `skdeep.initializers`. "auto" is
         uniform in [-0.3, 0.3] in hidden layers. It is 0 in hidden layers with SELU or with a batch
-        normalization behind them. The biases of the first hidden layer also make up for the means
-        of the columns. In the output layer, "auto" is the best constant prediction.
+        normalization after them. The biases of the first hidden layer also make up for the means of
+        the columns. In the output layer, "auto" is the best constant prediction.
     batch_norm : {None, "before", "after"}, default=None
         Batch normalization in every hidden layer, before or after the activation. With "before",
         the dense layers have no biases, as the normalization has its own.
@@ -100,10 +100,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         the hidden layers. There is no noise at prediction. A sequence has one entry for each hidden
         layer. A `skdeep.schedules.Scheduled` changes it over time.
     weight_noise : float, Scheduled or sequence of these, default=0.0
-        The standard deviation of Gaussian noise on the weights of the dense layers in training.
-        Each batch has other noise. One value is for all dense layers, the output layer included.
-        There is no noise at prediction. A sequence has one entry for each hidden layer, and may
-        have one more for the output layer. A `skdeep.schedules.Scheduled` changes it over time.
+        The standard deviation of Gaussian noise on the weights of the dense layers in training. The
+        noise is drawn again for each batch. One value is for all dense layers, the output layer
+        included. There is no noise at prediction. A sequence has one entry for each hidden layer,
+        and may have one more for the output layer. A `skdeep.schedules.Scheduled` changes it over
+        time.
     gradient_noise : float or Scheduled, default=0.0
         The standard deviation of Gaussian noise that is added to the gradient of each batch, before
         clipping. A `skdeep.schedules.Scheduled` changes it over time.
@@ -111,33 +112,33 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         The loss that training minimizes: a name, or an instance from `skdeep.losses`. Names:
         "log_loss", "squared_error", "hinge", "squared_hinge", "focal". "log_loss" follows the
         targets: a sigmoid for two classes and for every column of multilabel targets, a softmax for
-        more classes. "squared_error" is that of the probabilities. The two hinge losses give no
-        probabilities.
+        more classes. "squared_error" is the squared error of the probabilities. The two hinge
+        losses give no probabilities.
     class_weight : dict, list of dict, "balanced" or None, default=None
         The weights of the classes: a dict from class to weight, or "balanced"; for multilabel
-        targets, a list with a dict for each column. They are multiplied with `sample_weight`, and
-        the products are scaled to mean 1.
+        targets, a list with a dict for each column. They are multiplied by `sample_weight`, and the
+        products are scaled to mean 1.
     label_smoothing : float, default=0.0
         The share of every target that is spread evenly over the classes.
     alpha : float, default=0.0001
         The strength of scikit-learn's penalty on the weights of the dense layers: `alpha / n_batch
         * ((1 - l1_ratio) / 2 * sum(W ** 2) + l1_ratio * sum(abs(W)))`. With `sample_weight`, the
-        penalty is divided by the mean weight, too. Biases have no such penalty.
+        penalty is also divided by the mean weight. Biases do not have this penalty.
     l1_ratio : float, default=0.0
         The share of L1 in the penalty of strength `alpha`. The rest is L2.
     kernel_regularizer : str, Regularizer, None or sequence, default=None
-        A penalty on the weights of the hidden layers, which is added to the loss as it is: "l1",
-        "l2", "l1_l2" or an instance from `skdeep.regularizers`. A sequence has one entry for each
-        hidden layer, and may have one more for the output layer.
+        A penalty on the weights of the hidden layers, which is added to the loss without a division
+        by the number of rows: "l1", "l2", "l1_l2" or an instance from `skdeep.regularizers`. A
+        sequence has one entry for each hidden layer, and may have one more for the output layer.
     bias_regularizer : str, Regularizer, None or sequence, default=None
-        A penalty on the biases of the hidden layers, which is added to the loss as it is: "l1",
-        "l2", "l1_l2" or an instance from `skdeep.regularizers`. A sequence has one entry for each
-        hidden layer, and may have one more for the output layer.
+        A penalty on the biases of the hidden layers, which is added to the loss without a division
+        by the number of rows: "l1", "l2", "l1_l2" or an instance from `skdeep.regularizers`. A
+        sequence has one entry for each hidden layer, and may have one more for the output layer.
     activity_regularizer : str, Regularizer, None or sequence, default=None
-        A penalty on the activations of layers, divided by the number of rows of the batch: "l1",
-        "l2", "l1_l2" or an instance from `skdeep.regularizers`. In the output layer it is on the
-        raw outputs. One value is for the hidden layers. A sequence has one entry for each hidden
-        layer, and may have one more for the output layer.
+        A penalty on the outputs of layers, divided by the number of rows of the batch: "l1", "l2",
+        "l1_l2" or an instance from `skdeep.regularizers`. In the output layer it is a penalty on
+        the raw outputs. One value is for all hidden layers. A sequence has one entry for each
+        hidden layer, and may have one more for the output layer.
     kernel_constraint : str, Constraint, None or sequence, default=None
         A constraint on the weights of the hidden layers, which holds after every step: "max_norm",
         "unit_norm", "min_max_norm", "non_neg" or an instance from `skdeep.constraints`. Norms are
@@ -159,7 +160,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     learning_rate_init : float, default=0.001
         The learning rate that the schedule starts from.
     learning_rate_multipliers : float or sequence of float, default=1.0
-        The factor of the learning rate of the hidden layers. Factors below 1 make smaller steps,
+        The factor of the learning rate in the hidden layers. Factors below 1 make smaller steps,
         for layers that were trained before. A sequence has one entry for each hidden layer, and may
         have one more for the output layer.
     power_t : float, default=0.5
@@ -167,7 +168,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     momentum : float, default=0.9
         The momentum of the solver "sgd".
     nesterovs_momentum : bool, default=True
-        Whether the momentum of the solver "sgd" is Nesterov's.
+        Whether the solver "sgd" uses Nesterov's momentum.
     beta_1 : float, default=0.9
         The decay of the first moment, for the solvers "adam", "adamw", "nadam", "adamax", "amsgrad"
         and "lion".
@@ -179,10 +180,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     epsilon : float, default=1e-8
         The number that keeps the divisions of the adaptive solvers away from 0.
     weight_decay : float or Scheduled, default=0.0
-        The decoupled decay of the weights of the dense layers: before each step they are multiplied
-        by one minus the learning rate times this number. It works with every solver but "lbfgs";
-        "adamw" is "adam" with it. The `weight_decay` of an `AdamW` instance is added to it. A
-        `skdeep.schedules.Scheduled` changes it over time.
+        The decoupled decay of the weights of the dense layers. Before each step, the weights are
+        multiplied by one minus the learning rate times this number. It works with every solver but
+        "lbfgs". The solver "adamw" is "adam" with this decay. The `weight_decay` of an `AdamW`
+        instance is added to it. A `skdeep.schedules.Scheduled` changes it over time.
     clip_norm : float or None, default=None
         The largest norm that the gradient of all parameters may have. A gradient with a larger norm
         is scaled down.
@@ -196,7 +197,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     max_fun : int, default=15000
         The largest number of evaluations of the loss, for the solver "lbfgs".
     shuffle : bool, default=True
-        Whether each epoch has an order of the rows of its own.
+        Whether the rows are shuffled before each epoch.
     tol : float, default=0.0001
         The smallest change that counts as an improvement: of the training loss, or with
         `early_stopping` of the validation score or the validation loss. With the solver "lbfgs" it
@@ -213,24 +214,25 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         targets.
     scoring : str, callable or None, default=None
         The validation score. None is the score of the estimator itself, and the validation loss
-        then counts beside it. "loss" is the negative loss. Other values are the name of a scorer
-        and a callable `scoring(estimator, X, y)`.
+        then counts too. "loss" is the negative validation loss. Other values are the name of a
+        scorer or a callable `scoring(estimator, X, y)`.
     warm_start : bool or "transfer", default=False
         Whether `fit` starts from the weights of the previous fit. "transfer" keeps the weights of
         the hidden layers, and makes a new output layer. The classes may differ from those of the
         previous fit.
     pretrained : FrozenEstimator or None, default=None
-        A fitted estimator of skdeep in a `sklearn.frozen.FrozenEstimator`. Its hidden layers are
-        the first values of those of the network, from the bottom, as far as both networks have
-        hidden layers. If `hidden_layer_sizes`, `activation`, `layers`, `batch_norm` and
-        `batch_norm_input` are all at their defaults, they are those of the fitted estimator.
+        A fitted estimator of skdeep in a `sklearn.frozen.FrozenEstimator`. The hidden layers of the
+        network start with the weights of that estimator's hidden layers, from the bottom up, as far
+        as both networks have hidden layers. If `hidden_layer_sizes`, `activation`, `layers`,
+        `batch_norm` and `batch_norm_input` are all at their defaults, they are taken from the
+        fitted estimator.
     frozen_layers : int or sequence of int, default=0
-        The number of the lowest hidden layers that do not train, or the positions of hidden layers
-        that do not train. The lowest hidden layer includes the layers for the inputs. A frozen
-        batch normalization uses its stored statistics.
+        The hidden layers that do not train: the number of the lowest ones, or a sequence of their
+        positions. The lowest hidden layer includes the layers for the inputs. A frozen batch
+        normalization uses its stored statistics.
     weight_averaging : str, WeightAverage or None, default=None
         The average of the weights that validation, early stopping, checkpoints and the final model
-        use in the place of the weights themselves. Names: "ema", "swa"; or an instance from
+        use in place of the weights themselves. Names: "ema", "swa"; or an instance from
         `skdeep.averages`. Training continues with the weights themselves, in a warm start too.
     dtype : {"auto", "float32", "float64"}, default="auto"
         The dtype of the computations. "auto" is float32 for float32 data, and float64 for other
@@ -241,47 +243,48 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         The source of random numbers for first weights, the order of rows, splits, dropout and
         noise. Give an int for results that can be repeated.
     verbose : bool, int or "progress", default=False
-        Whether to print a line for each epoch. "progress" shows a bar instead, if the output is a
-        terminal.
+        Whether to print a line for each epoch. "progress" shows a progress bar instead, if the
+        output is a terminal.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The class labels; column positions of a multilabel problem.
+        The class labels; in a multilabel problem, the positions of the columns.
     n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of those columns, where X had names that are all strings.
+        Names of the columns of X, if all of them were strings.
     n_layers_ : int
         Number of layers, input and output included.
     n_outputs_ : int
         Number of outputs of the network.
     out_activation_ : str
-        What turns raw outputs into predictions.
+        The function that turns raw outputs into predictions.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
         The weights of the dense layers: live views, so writing into them changes the model.
     intercepts_ : list of ndarray of shape (fan_out,)
-        Their biases, live too.
+        The biases of the dense layers: live views, too.
     n_iter_ : int
-        Epochs of the last call of fit.
+        Number of epochs of the last call of fit.
     t_ : int
-        Rows seen in the model's whole life.
+        Number of rows seen in the model's whole life.
     loss_ : float
-        The last epoch's training loss, penalties included.
+        The training loss of the last epoch, penalties included.
     best_loss_ : float or None
         The lowest training loss; None with `early_stopping`.
     loss_curve_ : list of float
         The training loss of every epoch of the model's life.
     validation_scores_ : list of float or None
-        The validation score of every epoch, where there was validation data.
+        The validation score of every epoch, if there was validation data.
     best_validation_score_ : float or None
-        The score of the weights that were kept, with `early_stopping`; else the highest.
+        With `early_stopping`, the validation score of the weights that were kept. Otherwise the
+        highest validation score.
     best_iter_ : int
-        The epoch, counted from 1 over the model's life, that was best.
+        The best epoch, counted from 1 over the model's life.
     history_ : dict of list
-        One entry an epoch: "loss", "learning_rate", "gradient_norm" (of the epoch's last step,
-        before clipping), "seconds", and with validation data "val_loss" (without penalties)
-        and "val_score".
+        One entry for each epoch: "loss", "learning_rate", "gradient_norm" (of the epoch's last
+        step, before clipping) and "seconds". With validation data also "val_loss" (without
+        penalties) and "val_score".
     network_ : Network
         The trained network.
     optimizer_ : Optimizer or None
@@ -293,7 +296,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     See Also
     --------
-    MLPRegressor : The same for numbers.
+    MLPRegressor : A multi-layer perceptron that predicts numbers.
 
     Examples
     --------
@@ -379,7 +382,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     @autologged
     @with_callbacks
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
-        """Train.
+        """Train the network.
 
         Parameters
         ----------
@@ -389,9 +392,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         sample_weight : array-like of shape (n_samples,) or None, default=None
             An integer weight acts as repetition of the row.
         X_val, y_val : array-like or None, default=None
-            Validation data: watched in every epoch, and with `early_stopping` what decides.
+            Validation data, which are evaluated after every epoch. With `early_stopping` they
+            decide when training stops.
         sample_weight_val : array-like or None, default=None
-            Weights for them.
+            The sample weights of the validation data.
 
         Returns
         -------
@@ -401,7 +405,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @available_if(has_stochastic_solver)
     def partial_fit(self, X, y, *, classes=None, sample_weight=None):
-        """Train for one epoch on these rows, going on from what is there.
+        """Train for one epoch on these rows, starting from the present weights.
 
         Parameters
         ----------
@@ -409,7 +413,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels.
         classes : array-like or None, default=None
-            All classes that will ever come; needed in the first call.
+            All classes that may occur in any call; needed in the first call.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             An integer weight acts as repetition of the row.
 
@@ -437,7 +441,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
-            The latter for multilabel targets.
+            The second shape is for multilabel targets.
         """
         Z = self._raw_outputs(X)
         return self._encoder.decode(Z)
@@ -452,7 +456,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
-            The former for binary targets: above 0 stands for `classes_[1]`.
+            The first shape is for binary targets: a number above 0 stands for `classes_[1]`.
         """
         Z = self._raw_outputs(X)
         return Z[:, 0] if self._encoder.kind == "binary" else Z
@@ -468,8 +472,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`. Multilabel probabilities do not sum to 1. However sure the
-            network is, none is exactly 0 or 1, so that their logarithms are finite.
+            The columns are in the order of `classes_`. Multilabel probabilities do not sum to 1. No
+            probability is exactly 0 or 1, so that the logarithms are finite.
         """
         Z = self._both_sides(self._raw_outputs(X))
         return _inside(self._probabilities(Z).astype(Z.dtype), Z)
@@ -483,7 +487,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X):
-        """Predict logarithms of probabilities: finite, also where a probability rounds to 0.
+        """Predict logarithms of probabilities, which are finite even if a probability rounds to 0.
 
         Parameters
         ----------
@@ -497,14 +501,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return np.log(_inside(self._probabilities(Z), Z)).astype(Z.dtype)
 
     def _both_sides(self, Z: np.ndarray) -> np.ndarray:
-        """Return logits with one column a class: [-z, z] of a binary problem."""
+        """Return logits with one column for each class: [-z, z] in a binary problem."""
         if self._encoder.kind != "binary":
             return Z
         if len(self.classes_) < 2:  # a single class is certain
             return np.full_like(Z, np.inf if self._loss.link == "logistic" else 0)
         return np.concatenate([-Z, Z], axis=1)
 
-    # What the base class asks for -----------------------------------------------------------------
+    # Methods for the base class -------------------------------------------------------------------
 
     def check_targets(self):
         self._encoder.check()
@@ -531,7 +535,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ):
             raise ValueError(
                 f"classes_={self.classes_!r} does not go with a network of {self.n_outputs_} "
-                "outputs; give sorted labels, two for one output, else one an output."
+                "outputs; give sorted labels: two for one output, else one for each output."
             )
 
     def _encode_first(self, y, classes, sample_weight):
@@ -609,7 +613,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             raise InvalidParameterError(
                 f"class_weight={given!r} is not allowed; give None, 'balanced', or a dict from "
                 f"label to weight, such as {example}. For multilabel targets give a list with one "
-                "dict a column."
+                "dict for each column."
             )
 
     def _rows_of_targets(self, encoded, weight):

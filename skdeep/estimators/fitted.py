@@ -1,4 +1,4 @@
-"""What a fitted estimator holds: one run, live weights; and how they get into pickles."""
+"""The state of a fitted estimator: its run, its live weights, and their pickles."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ASSIGNED = "_assigned_weights"
 
 
 class Fitted:
-    """The part of an estimator that holds a run of training, or weights that were assigned."""
+    """The part of an estimator that holds a run of training, or assigned weights."""
 
     # The run that the estimator holds -------------------------------------------------------------
 
@@ -45,12 +45,12 @@ class Fitted:
 
     @property
     def optimizer_(self) -> Optimizer | None:
-        """The optimizer; None for "lbfgs", and if there was no training."""
+        """The optimizer; None for "lbfgs" and before any training."""
         return self._part("optimizer")
 
     @property
     def history_(self) -> History:
-        """One entry an epoch of the model's life, by name."""
+        """The history: for each name, a list with one entry for each epoch of the model's life."""
         return self._part("history")
 
     @property
@@ -133,10 +133,11 @@ class Fitted:
         ----------
         coefs, intercepts : lists of arrays
         history : dict of lists or None
-            That of the training which the weights come from.
+            The history of the training that the weights come from.
         rows_seen : int
+            The number of rows seen in that training.
         **fitted
-            Fitted attributes that are known.
+            The fitted attributes that are known.
         """
         n_inputs, hidden, n_outputs, dtype = chain_of(coefs, intercepts)
         if getattr(self, "n_features_in_", n_inputs) != n_inputs:
@@ -150,7 +151,7 @@ class Fitted:
         model.n_features_in_, model.n_outputs_ = n_inputs, n_outputs
         run = Run(Streams(self.random_state), history)
         run.rows_seen = rows_seen
-        if getattr(self, "layers", None) is None:  # the weights say which layers there are
+        if getattr(self, "layers", None) is None:  # the weights determine the layers
             model.hidden_layer_sizes = self._own_sizes(hidden)
         model._know_targets()
         loss = model._choose_loss()
@@ -177,13 +178,13 @@ class Fitted:
         return super().__getstate__()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state as plain data, where it has no parts of the user's own classes.
+        """Return the state as plain data, if it has no parts of the user's own classes.
 
-        So a reader that wants to know what it may create, like that of skops, sees one class.
+        A reader that asks which classes it may create, such as that of skops, then sees one class.
         """
         state = self.whole_state()
         if type(self) not in self.models().values():
-            return state  # what a subclass does with its state is its own affair
+            return state  # a subclass may have a format of its own
         try:
             return {PLAIN: to_plain(state, self.models(), type(self).__name__), "format": FORMAT}
         except NotPlainError:

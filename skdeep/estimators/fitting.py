@@ -1,4 +1,4 @@
-"""Fitting: from fit's arguments to a network that was trained, and to fitted attributes."""
+"""Fitting: from the arguments of fit to a trained network and fitted attributes."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ FLOATS = (np.float64, np.float32)
 
 
 class _NothingLearned(BaseException):
-    """Training of a model that was there before was interrupted in its first epoch."""
+    """Further training of a fitted model was interrupted in its first epoch."""
 
 
 class Fitting:
     """The part of an estimator that fits it.
 
-    What a call does to an estimator that was fitted before:
+    The effect of a call on an estimator that was fitted before:
 
     | call | weights | optimizer | schedule, stopping | history | random numbers |
     | --- | --- | --- | --- | --- | --- |
@@ -53,9 +53,9 @@ class Fitting:
     """
 
     def _fit(self, X, y, sample_weight, validation=(None, None, None), *, classes=None, mode=None):
-        """Fit; if anything goes wrong, the estimator is afterwards in the state it was before."""
+        """Fit; after an error, the estimator is in the state that it had before."""
         mode = mode or self._mode_of_fit()
-        # partial_fit is a step of somebody else's loop, which is what has tasks there.
+        # partial_fit is a step of a loop that is not ours: the tasks to watch belong to that loop.
         task = X, y, {"sample_weight": sample_weight}
         check_options(self)
         context = None if mode == "partial" else watching.begin(self, *task)
@@ -66,7 +66,7 @@ class Fitting:
         return self
 
     def _mode_of_fit(self) -> str:
-        """Return the mode of a call of fit: see Settings."""
+        """Return the mode of a call of fit, as `Settings` lists them."""
         if not hasattr(self, "network_") or not self.warm_start:
             return "fresh"
         return "transfer" if is_transfer(self.warm_start) else "warm"
@@ -132,7 +132,7 @@ class Fitting:
                 raise
 
     def _wanted_dtype(self, continues: bool):
-        """Return what validate_data is to turn X into."""
+        """Return the dtype, or the dtypes, that X is converted to."""
         if self.dtype != "auto":
             return np.dtype(self.dtype)
         return self.network_.dtype if continues else FLOATS
@@ -140,9 +140,10 @@ class Fitting:
     def _prepare_network(
         self, run: Run, loss: Loss, n_inputs: int, dtype: np.dtype, mode: str
     ) -> int | None:
-        """Give a run its network: a new one, or the one that it has.
+        """Give a run a new network, or let it keep its own.
 
-        Return how many hidden layers have learned something before; None if all layers have.
+        Return the number of hidden layers with weights that were learned before; None if all layers
+        have such weights.
         Sets: _run.
         """
         built_from = architecture.settings(self._options())
@@ -151,7 +152,7 @@ class Fitting:
         if old is not None:
             changed = architecture.changed(type(self), built_from, run.built_from)
             self._refuse_structural(changed)
-            # A callback may have thawed layers: fit begins with the frozen_layers that it is given.
+            # A callback may have thawed layers, but fit begins with its frozen_layers.
             is_as_built = is_partial or old.is_as_built
             if not changed and is_as_built and old.dtype == dtype:
                 self._run, run.loss = run, loss
@@ -164,7 +165,7 @@ class Fitting:
             if is_partial and not {"frozen_layers", "learning_rate_multipliers"} & set(changed):
                 copy_what_trains(old, network)  # a callback may have thawed layers
             elif run.optimizer is not None and ("frozen_layers" in changed or not is_as_built):
-                run.optimizer.stop()  # its state is for the parameters that trained before
+                run.optimizer.stop()  # its state belongs to the parameters that trained before
             run.take_network(network)
         else:
             n_kept = self._reuse_hidden_layers(network, mode)
@@ -178,7 +179,7 @@ class Fitting:
         return n_kept
 
     def _refuse_structural(self, changed: list[str]) -> None:
-        """Raise if options were changed that the weights to continue from do not go with."""
+        """Raise if options were changed that do not suit the weights to continue from."""
         structural = [name for name in changed if name in architecture.STRUCTURE]
         if structural:
             values = ", ".join(f"{name}={getattr(self, name)!r}" for name in structural)
@@ -189,7 +190,7 @@ class Fitting:
             )
 
     def _new_network(self, run: Run, n_inputs: int, dtype: np.dtype) -> Network:
-        """Return a network with first values."""
+        """Return a new network with its first values."""
         layers, stops = self._build_layers()
         return Network(
             layers,
@@ -201,7 +202,7 @@ class Fitting:
         )
 
     def _reuse_hidden_layers(self, network: Network, mode: str) -> int:
-        """Copy hidden layers into a new network, if the estimator asks for it; return how many."""
+        """Copy hidden layers into a new network, if there are any to reuse; return their number."""
         if mode == "transfer":
             n_kept = len(self.network_.hidden_stops)
             copy_hidden_layers(self.network_, network, n_kept, 'warm_start="transfer"')
@@ -215,7 +216,8 @@ class Fitting:
     def before_training(self, X, y) -> Any | None:
         """Return a copy of a fitted model with the network that its training began with.
 
-        None if the hyperparameters do not say: they were changed since, or weights were given.
+        Return None if the hyperparameters do not determine that network, because they were changed
+        later, or because the user assigned the weights.
         """
         if not self.history_["loss"]:
             return None
@@ -236,10 +238,10 @@ class Fitting:
         return start
 
     def _fit_first_values(self, data: TrainingData, n_kept: int) -> None:
-        """Adapt a network to the data, but for the hidden layers that have learned something.
+        """Adapt the first values of a network to the data.
 
-        Its first hidden layer begins as if columns were standardized, and its output layer at the
-        best prediction that is equal for all rows.
+        The first hidden layer starts as if the columns were standardized, unless its weights were
+        learned before. The output layer starts at the best constant prediction.
         """
         if n_kept == 0:
             fit_to_columns(self.network_, data)
@@ -252,17 +254,17 @@ class Fitting:
             np.copyto(output.bias_.value, start, casting="same_kind")
 
     def _rows_of_targets(self, encoded: np.ndarray, weight: np.ndarray) -> tuple:
-        """Return targets as rows of numbers, and how much each row counts."""
+        """Return targets as rows of numbers, and the weight of each row."""
         return encoded, weight
 
     def _set_up(self, layers: list[Layer], stops: list[int]) -> None:
-        """Say of a network that is built, but has no values yet, where and what it trains."""
+        """Set initializers, frozen layers and learning rates in a network that has no values."""
         set_first_values(layers[: stops[-1]], layers[stops[-1]])
         freeze(layers, stops, self.frozen_layers)
         set_rates(layers, stops, self._options().learning_rate_multipliers)
 
     def _set_fitted(self, trainer: Trainer) -> None:
-        """Set what scikit-learn's MLP has after fit, and ours."""
+        """Set the fitted attributes: those of scikit-learn's MLP, and those of skdeep."""
         history, monitor = self.history_, trainer.monitor
         losses = history["loss"]
         self.n_iter_ = trainer.epoch

@@ -1,4 +1,4 @@
-"""What `coefs_` and `intercepts_` are: lists of live views, or weights that the user assigned."""
+"""The lists behind `coefs_` and `intercepts_`: live views, and weights that the user assigned."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 class LiveViews(list):
     """A list of views into a network's parameters.
 
-    Writing into an array changes the model; so does putting another array of the same shape into
-    the list, whose numbers are copied.
+    Writing into an array changes the model. If the user puts another array of equal shape into the
+    list, its numbers are copied into the view.
     """
 
     def __setitem__(self, index, value) -> None:
@@ -24,9 +24,9 @@ class LiveViews(list):
 
 
 def chain_of(coefs: Sequence, intercepts: Sequence) -> tuple[int, list[int], int, np.dtype]:
-    """Return inputs, units of each hidden layer, outputs and dtype of assigned weights.
+    """Return the number of inputs, hidden layer sizes, number of outputs and dtype of weights.
 
-    Raises ValueError if they are not those of a network.
+    Raises ValueError if the arrays are not the weights of a network.
     """
     try:
         kernels = [np.asarray(W) for W in coefs]
@@ -43,17 +43,17 @@ def chain_of(coefs: Sequence, intercepts: Sequence) -> tuple[int, list[int], int
     )
     if not is_chain or dtype not in (np.float32, np.float64):
         raise ValueError(
-            "coefs_ and intercepts_ have to be arrays of numbers, one of each a layer: coefs_[i] "
-            "of shape (n_inputs, n_units), where n_inputs is the n_units of the layer before, and "
-            f"intercepts_[i] of shape (n_units,). They have shapes {shapes} and "
-            f"{[b.shape for b in biases]}, and dtype {dtype}."
+            "coefs_ and intercepts_ have to be arrays of numbers, one of each for each layer: "
+            "coefs_[i] of shape (n_inputs, n_units), where n_inputs is the n_units of the layer "
+            "before, and intercepts_[i] of shape (n_units,). They have shapes "
+            f"{shapes} and {[b.shape for b in biases]}, and dtype {dtype}."
         )
     units = [n_units for _, n_units in shapes]
     return shapes[0][0], units[:-1], units[-1], dtype
 
 
 def write_all(views: Sequence[np.ndarray], arrays: Sequence[np.ndarray], what: str) -> None:
-    """Copy arrays into views, all or none."""
+    """Copy arrays into views; if a shape is wrong, copy none."""
     arrays = [np.asarray(array) for array in arrays]
     shapes, given = [v.shape for v in views], [a.shape for a in arrays]
     if shapes != given:

@@ -1,4 +1,4 @@
-"""One run of training, from an estimator's hyperparameters and data to a trainer that ran."""
+"""A run of training: from an estimator's hyperparameters and data to a trainer, and its work."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def make_trainer(
             return held_out.evaluate(run.network, run.loss, score)
 
         if e.early_stopping and mode == "warm":
-            # Rows and targets may be new: what was best is measured again, not remembered.
+            # Rows and targets may be new, so the best score so far is measured again.
             best_epoch = getattr(e, "best_iter_", None)
             best = *validate(), best_epoch, [vector.copy() for vector in run.vectors()]
     else:
-        make_score(e, e.scoring)  # a wrong name is an error even where it is not used
+        make_score(e, e.scoring)  # a wrong name is an error even if it is not used
     parts.take_parts(run, e, keeps=mode in ("partial", "resumed"))
     if best is not None:
         run.monitor.start_from(*best)
@@ -64,7 +64,7 @@ def _reporters(verbose: Any) -> list[Callback]:
 
 
 def train(estimator: Any, trainer: Trainer, data: TrainingData) -> None:
-    """Run the trainer over the data."""
+    """Train on the data."""
     if uses_lbfgs(estimator):
         _train_lbfgs(estimator, trainer, data)
         return

@@ -1,4 +1,4 @@
-"""scikit-learn's own callbacks, which came with its version 1.9."""
+"""Support for scikit-learn's own callbacks, which came with its version 1.9."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from skdeep.callbacks import Callback
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
-except ImportError:  # an older version
+except ImportError:  # scikit-learn before 1.9
 
     class CallbackSupportMixin:
-        """Stands for scikit-learn's where there is none."""
+        """Replaces the mixin of scikit-learn, if it has none."""
 
     def with_callbacks(method):
         """Return the method as it is."""
@@ -23,7 +23,7 @@ __all__ = ["CallbackSupportMixin", "begin", "bridge", "end", "with_callbacks"]
 
 
 def begin(estimator: Any, X: Any, y: Any, metadata: dict) -> Any | None:
-    """Begin the task of fitting; return its context, None where nobody watches."""
+    """Begin the task of fitting; return its context, or None if no callback watches."""
     if not (hasattr(estimator, "_skl_callbacks") or hasattr(estimator, "_parent_callback_ctx")):
         return None
     context = estimator._init_callback_context(max_subtasks=estimator.max_iter)
@@ -44,12 +44,12 @@ def end(estimator: Any, context: Any | None, X: Any, y: Any, metadata: dict) -> 
 
 
 def bridge(estimator: Any, context: Any | None, X: Any, y: Any, metadata: dict) -> list[Callback]:
-    """Return the callback that makes a task of every epoch, where somebody watches."""
+    """Return the callback that makes a task of every epoch, if a callback watches."""
     return [] if context is None else [_Bridge(estimator, context, X, y, metadata)]
 
 
 class _Bridge(Callback):
-    """One task an epoch; what a hook returns may end training."""
+    """Makes every epoch a task; a hook that returns True ends training."""
 
     def __init__(self, estimator, context, X, y, metadata):
         self.estimator = estimator
@@ -81,7 +81,7 @@ class _Bridge(Callback):
 
 
 def _fitted_attributes(estimator: Any) -> dict[str, Any]:
-    """Return copies of what fit has set."""
+    """Return copies of the attributes that fit has set."""
     parameters = estimator.get_params(deep=False)
     attributes = {
         name: value

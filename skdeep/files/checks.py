@@ -1,6 +1,6 @@
-"""Do the parts of a model that was read go together?
+"""Checks that the parts of a model that was read belong together.
 
-Compiled code trusts sizes, so nothing that was read gets to it unchecked.
+Compiled code trusts sizes, so everything that was read is checked before compiled code sees it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _KINDS_IN_A_RUN = {
 
 
 def check_model(model: Any, models: Mapping[str, type]) -> None:
-    """Raise if something does not fit together."""
+    """Raise if the parts of a model do not belong together."""
     if type(model) not in models.values():
         raise InvalidStateError(f"{type(model).__name__} is no model")
     model.get_params()
@@ -64,9 +64,9 @@ def check_model(model: Any, models: Mapping[str, type]) -> None:
 
 
 def check_sizes(model: Any) -> None:
-    """Raise if arrays are not of the sizes that compiled code is told: it would write past them.
+    """Raise if an array has not the size that compiled code expects: it would write past the end.
 
-    Sets: the run's network, built from nothing but numbers and parameters.
+    Sets: the run's network, which is built again from its layers and its values.
     """
     _check_kinds(model, _KINDS_IN_A_MODEL)
     run = model._run
@@ -110,8 +110,8 @@ def _try_out(model: Any) -> None:
 
 
 def _check_memories(memories: list) -> None:
-    """Raise if they are not what callbacks remember."""
+    """Raise if the memories are not states of callbacks."""
     for described, state in memories:
         names = [name for name in state if Callback.remembers(name)]
         if type(described) is not str or len(names) < len(state):
-            raise InvalidStateError("its callbacks would remember something that they do not")
+            raise InvalidStateError("the states of its callbacks have unknown attributes")

@@ -1,14 +1,14 @@
-"""The files that models are kept in: reading them runs no code.
+"""The format of the files of models. To read a file runs no code.
 
-A file is, in this order:
+A file consists of these parts, in this order:
 
-| bytes | what |
+| bytes | content |
 | --- | --- |
 | 8 | the mark of a file of skdeep |
-| 4 | version of the format, an unsigned integer, little-endian as all others |
+| 4 | version of the format, an unsigned integer; all integers are little-endian |
 | 8, 8 | lengths of the header and of the arrays |
-| 32 | SHA-256 of all bytes before it and after it |
-| ... | the header: JSON, what `to_plain` makes of a model, with {"$array": ...} for arrays |
+| 32 | SHA-256 of all other bytes |
+| ... | the header: the result of `to_plain` as JSON, with {"$array": ...} for arrays |
 | ... | the arrays, one after the other, in C order, little-endian |
 """
 
@@ -54,7 +54,7 @@ SECONDS_OF_A_LEFTOVER = 60.0
 CHUNK = 1 << 20
 MOST_CONTAINERS = 1 << 20
 FEW_PARTS = 20_000
-# What scikit-learn sets about callbacks that watch a fit, and about who is given which metadata.
+# The attributes that scikit-learn sets for its callbacks and for metadata routing.
 NO_PART_OF_A_MODEL = (
     "_skl_callbacks",
     "_callback_fit_ctx",
@@ -73,8 +73,8 @@ class InvalidFileError(ValueError):
 def write_file(model: Any, models: Mapping[str, type], path: str | os.PathLike) -> None:
     """Write a model to a file, whole or not at all.
 
-    Raises NotPlainError where it has parts that are not skdeep's own, and InvalidStateError where
-    `read_file` would refuse it.
+    Raises NotPlainError if the model has parts that are not skdeep's own, and InvalidStateError if
+    `read_file` would refuse the file.
     """
     model = copy.copy(model)
     for name in [name for name in vars(model) if name.startswith(NO_PART_OF_A_MODEL)]:
@@ -100,7 +100,7 @@ def write_file(model: Any, models: Mapping[str, type], path: str | os.PathLike) 
 
 
 def _without_arrays(data: Any, arrays: list[np.ndarray]) -> Any:
-    """Return plain data with a description in the place of every array, which is collected."""
+    """Return plain data with a description in place of every array, and collect the arrays."""
     if isinstance(data, np.ndarray):
         data = np.ascontiguousarray(data, data.dtype.newbyteorder("<")).reshape(data.shape)
         arrays.append(data)
@@ -118,9 +118,9 @@ def _bytes_of(array: np.ndarray) -> memoryview | bytes:
 
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """Give a file that takes the place of `path` once it is whole, and safe on the disk.
+    """Yield a file that replaces `path` as soon as it is whole and safe on the disk.
 
-    It has the permissions of the file that was there.
+    The new file gets the permissions of the file that it replaces.
     """
     mode = _mode_of(path)
     _remove_leftovers(path)
@@ -138,7 +138,7 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-    if os.name == "posix":  # the new name is on the disk when its directory is
+    if os.name == "posix":  # the new name is safe as soon as its directory is
         directory = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(directory)
@@ -147,7 +147,7 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def _mode_of(path: Path) -> int | None:
-    """Return the permissions of a file; None where there is none yet."""
+    """Return the permissions of a file; None if there is no file yet."""
     try:
         status = os.stat(path)
     except FileNotFoundError:
@@ -162,9 +162,9 @@ def _start_of_parts(path: Path) -> str:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove what runs that were killed have left of the same file."""
+    """Remove the unfinished parts of this file that killed runs have left."""
     for part in path.parent.glob(f"{_start_of_parts(path)}*{PART}"):
-        with contextlib.suppress(OSError):  # another one was faster, or is writing
+        with contextlib.suppress(OSError):  # another process has removed it, or is writing it
             with open(part, "rb") as file:
                 if time.time() - os.fstat(file.fileno()).st_mtime < SECONDS_OF_A_LEFTOVER:
                     continue
@@ -173,8 +173,8 @@ def _remove_leftovers(path: Path) -> None:
 
 
 def _lock(file: BinaryIO) -> None:
-    """Lock a file until it is closed; raise OSError where somebody else has done so."""
-    if fcntl is not None:  # elsewhere than on Windows, where open files can't be removed
+    """Lock a file until it is closed; raise OSError if another process has locked it."""
+    if fcntl is not None:  # Windows needs no lock, as it does not remove open files
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
@@ -184,7 +184,7 @@ def _lock(file: BinaryIO) -> None:
 def read_file(
     path: str | os.PathLike, models: Mapping[str, type], takes_writers: bool = False
 ) -> Any:
-    """Read a model from a file; whatever is wrong with that is an InvalidFileError.
+    """Read a model from a file; raise InvalidFileError if the file is not valid.
 
     Callbacks that write files are left out, unless takes_writers is True.
     """
@@ -196,7 +196,7 @@ def read_file(
     try:
         with np.errstate(all="ignore"):
             model = _model_of(version, header, _Arrays(body), models, takes_writers)
-    except Exception as error:  # of what a file may have been made to hold, anything may come
+    except Exception as error:  # a manipulated file may raise any error
         raise InvalidFileError(
             f"{name!r} is a file of skdeep{_writer_of(header)}, but does not hold a model that "
             f"skdeep {__version__} can read: {_described(error)}"
@@ -205,7 +205,7 @@ def read_file(
 
 
 def _writer_of(header: bytes) -> str:
-    """Return which version of skdeep wrote a header, for a message; nothing if it does not say."""
+    """Return the version of skdeep that wrote a header, for a message; "" if unknown."""
     found = re.match(rb'\{"skdeep": "([\w.+-]{1,40})"', header)
     return f" {found[1].decode()}" if found else ""
 
@@ -217,7 +217,7 @@ def _model_of(
     models: Mapping[str, type],
     takes_writers: bool,
 ) -> Any:
-    """Return the model; what it takes to make it is in proportion to the size of the header."""
+    """Return the model; time and memory are limited in proportion to the size of the header."""
     if header.count(b"{") + header.count(b"[") > MOST_CONTAINERS:
         raise InvalidStateError("the header has more parts than any model")
     content = migrate(_with_arrays(json.loads(header)["model"], arrays), version)
@@ -229,7 +229,7 @@ def _model_of(
 def _described(error: Exception) -> str:
     try:
         return f"{type(error).__name__}: {error}"
-    except Exception:  # the error shows an object that is only half there
+    except Exception:  # the error shows an object that is not complete
         return type(error).__name__
 
 
@@ -260,7 +260,7 @@ def _read_checked(file: BinaryIO, path: str) -> tuple[int, bytes, bytes]:
 
 
 class _Arrays:
-    """The arrays of a file, which come in the order in which they are asked for."""
+    """The arrays of a file, in the order of the header."""
 
     def __init__(self, body: bytes):
         self.body = body
@@ -281,7 +281,7 @@ class _Arrays:
 
 
 class _Copies:
-    """The arrays of a model that is about to be written, in the same order."""
+    """The arrays of a model that is about to be written, in the order of the header."""
 
     def __init__(self, arrays: list[np.ndarray]):
         self.arrays = iter(arrays)

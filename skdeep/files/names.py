@@ -1,7 +1,7 @@
-"""The names that stand for classes in files, wherever a class lives.
+"""The names that stand for classes in files, whatever modules the classes are in.
 
-A name is never given to another class, and never taken away: files of every released version hold
-them. A class that moves or is renamed keeps its name here.
+A name is never removed, and never given to another class: files of every released version hold the
+names. A class that moves or is renamed keeps its name here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from skdeep.training.monitor import Monitor
 from skdeep.training.randomness import Streams
 from skdeep.training.run import Run
 
-#: The classes that a file may hold objects of, beside the estimators, by name.
+#: The classes of which a file may hold objects, apart from the estimators, by name.
 CLASSES: Mapping[str, type] = {
     "activations.ELU": activations.ELU,
     "activations.Exponential": activations.Exponential,

@@ -1,9 +1,9 @@
-"""Models as plain data, and back: what pickles and files of them hold.
+"""Models as plain data, and back. Pickles and files of models hold plain data.
 
 Plain data are None, booleans, numbers, strings, lists, dicts with strings for keys, and arrays of
-numbers or text. What is something else becomes a dict whose first key begins with "$": a tuple, a
-generator, an object of skdeep with its state. To read it back creates objects of the classes in
-`files.names.CLASSES` and of the models, by setting their attributes, and runs nothing else.
+numbers or text. Any other value becomes a dict whose first key begins with "$": a tuple, a
+generator, an object of skdeep with its state. To read plain data creates objects of the models and
+of the classes in `files.names.CLASSES` by setting their attributes, and runs no other code.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _OF_RANDOM_STATE = {"has_gauss", "gauss"}
 
 
 class NotPlainError(TypeError):
-    """Something is no plain data, and can't be turned into such."""
+    """A value can't be turned into plain data."""
 
 
 class InvalidStateError(ValueError):
     """Plain data are not what `to_plain` returns."""
 
 
-# There ----------------------------------------------------------------------------------------
+# To plain data --------------------------------------------------------------------------------
 
 
 def to_plain(value: Any, models: Mapping[str, type], where: str) -> Any:
@@ -53,9 +53,9 @@ def to_plain(value: Any, models: Mapping[str, type], where: str) -> Any:
     ----------
     value : object
     models : dict of classes
-        The estimators that there may be, by name.
+        The classes of the estimators, by name.
     where : str
-        What it is, for messages.
+        The name of the value, for messages.
     """
     return _Writer(models).write(value, where)
 
@@ -64,7 +64,7 @@ class _Writer:
     def __init__(self, models: Mapping[str, type]):
         self.names = {cls: name for name, cls in (CLASSES | dict(models)).items()}
         self.numbers: dict[int, int] = {}
-        self.written: list[Any] = []  # so that no id is given twice
+        self.written: list[Any] = []  # kept alive, so that no id is given twice
 
     def write(self, value: Any, where: str) -> Any:
         kind = type(value)
@@ -134,7 +134,7 @@ class _Writer:
         return {"$object": self.names[type(value)], "number": number, "state": fields}
 
 
-# And back -------------------------------------------------------------------------------------
+# From plain data ------------------------------------------------------------------------------
 
 
 def from_plain(
@@ -143,10 +143,10 @@ def from_plain(
     most_parts: float = math.inf,
     takes_writers: bool = True,
 ) -> Any:
-    """Return what `to_plain` was given; raise InvalidStateError where data are something else.
+    """Return the value that `to_plain` was given; raise InvalidStateError if the data are wrong.
 
-    Objects may have `most_parts` parts in all, where those that are shared count every time. With
-    takes_writers=False, callbacks that write files are left out.
+    All objects together may have `most_parts` parts. A shared part counts every time that it is
+    used. With takes_writers=False, callbacks that write files are left out.
     """
     return _Reader(models, most_parts, takes_writers).read(data)
 
@@ -160,7 +160,7 @@ class _Reader:
         self.objects: dict[int, Any] = {}
         self.most_parts = most_parts
         self.takes_writers = takes_writers
-        self.n_parts = 0  # of all objects, where those that are shared count every time
+        self.n_parts = 0  # of all objects; shared parts count every time
         self.sizes: dict[int, int] = {}
 
     def read(self, data: Any) -> Any:
@@ -262,10 +262,10 @@ class _Reader:
         return FrozenEstimator(self.read(estimator))
 
     def _same(self, number, data):
-        # Whoever goes through the parts of an object goes through those that it shares again.
+        # Code that visits all parts of an object visits a shared part every time.
         self.n_parts += self.sizes.get(number, 0)
         if self.n_parts > self.most_parts:
-            raise InvalidStateError("objects share so many parts that nobody could go through them")
+            raise InvalidStateError("objects share more parts than a model can have")
         return self.objects[number]
 
     def _object(self, name, data):

@@ -1,1 +1,1 @@
-"""Training: batches, the trainer, the monitor, the history."""
+"""Training: the run, the trainer, batches, stages for the gradient, the monitor, the history."""

@@ -1,4 +1,4 @@
-"""Batches: rows gathered, a batch at a time, into buffers that are made once."""
+"""Batches: rows that are gathered, batch by batch, into buffers that are allocated once."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from skdeep.schedules import Progress, Scheduled, ready_number, value_of
 
 
 class DenseTargets:
-    """Targets that are numbers already: an array of shape (n_rows, n_outputs).
+    """Targets that are already numbers: an array of shape (n_rows, n_outputs).
 
-    `noise` is the standard deviation of Gaussian noise, drawn for every batch.
+    `noise` is the standard deviation of Gaussian noise, which is drawn for every batch.
     """
 
     def __init__(
@@ -31,15 +31,15 @@ class DenseTargets:
 
     @property
     def follows_progress(self) -> bool:
-        """Whether `begin_step` has something to do."""
+        """Whether the standard deviation of the noise changes over time."""
         return isinstance(self._changing, Scheduled)
 
     def begin_step(self, progress: Progress) -> None:
-        """Take the noise of a step."""
+        """Set the standard deviation of the noise for a step."""
         self.noise = self._changing.at(progress)
 
     def gather(self, rows: np.ndarray | slice, out: np.ndarray, kernels=numpy_kernels):
-        """Return those rows, in `out` where they have to be moved or changed."""
+        """Return the targets of these rows, in `out` if they have to be copied or changed."""
         if isinstance(rows, slice):
             Y = self.Y[rows]
         elif self.noise:
@@ -55,7 +55,7 @@ class DenseTargets:
 
 
 class SparseTargets:
-    """Targets that are the rows of a CSR matrix, spread out a batch at a time."""
+    """Targets that are the rows of a CSR matrix, which are made dense batch by batch."""
 
     def __init__(self, Y):
         self.Y = Y
@@ -65,23 +65,23 @@ class SparseTargets:
         return self.Y.shape
 
     def gather(self, rows: np.ndarray | slice, out: np.ndarray, kernels=numpy_kernels):
-        """Write those rows to `out`, and return it."""
+        """Write the targets of these rows to `out`, and return it."""
         return self.Y[rows].toarray(out=out)
 
 
 class ClassTargets:
-    """Class codes, spread out a batch at a time to `on` for the class and `off` for the others."""
+    """Class codes, which become rows of targets: `on` for the class, `off` for the others."""
 
     def __init__(self, codes: np.ndarray, n_classes: int, smoothing: float = 0.0):
         if codes.ndim != 1 or (codes.size and not 0 <= codes.min() <= codes.max() < n_classes):
-            raise ValueError(f"codes of classes are integers from 0 to {n_classes - 1}, in 1-D")
+            raise ValueError(f"class codes have to be 1-D, with integers from 0 to {n_classes - 1}")
         self.codes = codes
         self.off = float(smoothing) / n_classes
         self.on = 1.0 - smoothing + self.off
         self.shape = (len(codes), n_classes)
 
     def gather(self, rows: np.ndarray | slice, out: np.ndarray, kernels=numpy_kernels):
-        """Write those rows to `out`, and return it."""
+        """Write the targets of these rows to `out`, and return it."""
         if isinstance(rows, slice):
             rows = np.arange(*rows.indices(len(self.codes)))
         kernels.gather_one_hot(self.codes, rows, self.on, self.off, out)
@@ -89,23 +89,23 @@ class ClassTargets:
 
 
 class BatchSource:
-    """Where a trainer gets its batches from: base class of rows in memory, and of streams.
+    """The batches of a trainer: base class for rows in memory and for streams.
 
     A subclass implements `__len__` and `__iter__`.
 
     Attributes
     ----------
     batch_size : int
-        The most rows of a batch.
+        The largest number of rows of a batch.
     follows_progress : bool
-        Whether `begin_step` has something to do.
+        Whether `begin_step` has to be called before every step.
     """
 
     batch_size: int
     follows_progress = False
 
     def bind(self, kernels) -> None:
-        """Take the kernels that a run of training has chosen."""
+        """Use the kernels that a run of training has chosen."""
 
     def begin_step(self, progress: Progress) -> None:
         """Take note of how far training has come, before the batch of a step is gathered."""
@@ -115,10 +115,10 @@ class BatchSource:
         raise NotImplementedError
 
     def __iter__(self) -> Iterator[tuple]:
-        """Yield (X, Y, weight) for every batch of an epoch; they are good until the next.
+        """Yield (X, Y, weight) for every batch of an epoch.
 
-        X and Y are arrays of the network's dtype, of at most batch_size rows; weight is None or an
-        array with a number for each row.
+        X and Y are arrays of the network's dtype with at most batch_size rows. weight is None or
+        an array with one number for each row. The arrays are valid until the next batch.
         """
         raise NotImplementedError
 
@@ -128,21 +128,21 @@ class BatchSource:
 
 
 class Batches(BatchSource):
-    """An endless supply of epochs, each one pass over all rows.
+    """The batches of rows in memory: every iteration is an epoch, which is one pass over all rows.
 
     Parameters
     ----------
     X : ndarray or CSR matrix
-    targets : DenseTargets or ClassTargets
+    targets : DenseTargets, SparseTargets or ClassTargets
     weight : ndarray of shape (n_rows,) or None
     batch_size : int
     rng : numpy.random.Generator or None
-        Shuffles the rows anew for every epoch; None keeps their order.
+        Shuffles the rows before every epoch. None keeps their order.
     dtype : numpy.dtype
     sparse : bool
         Whether batches of a CSR matrix stay sparse.
     rows : ndarray of int or None
-        The rows to go through; None is all.
+        The positions of the rows to use. None stands for all rows.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class Batches(BatchSource):
         self.n_rows = X.shape[0] if rows is None else len(rows)
         is_dense = isinstance(X, np.ndarray)
         self.stays_sparse = sparse and not is_dense
-        # Rows that are in order, and in C order, need not be copied.
+        # Batches of a C-contiguous array can be views if the rows keep their order.
         self._views_X = is_dense and rng is None and rows is None and X.flags.c_contiguous
         self._Y = np.empty((batch_size, targets.shape[1]), dtype)
         self._weight = np.empty(batch_size, dtype) if weight is not None else None

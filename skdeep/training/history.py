@@ -1,4 +1,4 @@
-"""The record of a model's life: a dict of lists of one length, one entry an epoch."""
+"""The history of a model: a dict of lists of equal length, with one entry for each epoch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def new_history() -> History:
 
 
 def record(history: History, **values: float) -> None:
-    """Append an epoch; a key that is new, or missing this time, is NaN where it has no value."""
+    """Append an epoch; in epochs without a value, a key has NaN."""
     n_epochs = max(map(len, history.values()), default=0)
     for key in values:
         history.setdefault(key, [math.nan] * n_epochs)
@@ -23,11 +23,11 @@ def record(history: History, **values: float) -> None:
 
 
 def truncate(history: History, n_epochs: int) -> None:
-    """Forget what came after the first epochs."""
+    """Remove all epochs after the first n_epochs."""
     for column in history.values():
         del column[n_epochs:]
 
 
 def even_out(history: History) -> None:
-    """Forget an epoch of which only a part was recorded."""
+    """Remove an epoch of which only a part was recorded."""
     truncate(history, min(map(len, history.values()), default=0))

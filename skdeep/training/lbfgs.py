@@ -13,7 +13,7 @@ from skdeep.clipping import gradient_norm
 from skdeep.kernels import choose
 from skdeep.training.trainer import Trainer
 
-# SciPy's own tolerance of the objective's relative change; tol=0 asks for none at all.
+# SciPy's default tolerance for the relative change of the objective. tol=0 turns it off.
 FTOL = 2.220446049250313e-09
 
 
@@ -27,7 +27,8 @@ def fit_lbfgs(trainer: Trainer, X, Y: np.ndarray, weight, *, max_iter: int, max_
     w = parameters.values[: parameters.n_trainable]
     n_rows = X.shape[0]
     if isinstance(X, np.ndarray):
-        # The one batch that is the user's own array: compiled code counts strides in elements.
+        # This batch may be the user's own array. Compiled code counts strides in elements, so the
+        # array has to be aligned.
         X = np.require(X, requirements="A")
     kernels = choose(max_iter * network.seconds_a_step(n_rows))
 
@@ -36,14 +37,14 @@ def fit_lbfgs(trainer: Trainer, X, Y: np.ndarray, weight, *, max_iter: int, max_
             trainer.begin_epoch()
         np.copyto(w, x, casting="same_kind")
         loss = trainer.objective(X, Y, weight)
-        # A line search can come back from infinity, but not from NaN.
+        # A line search can recover from infinity, but not from NaN.
         return (math.inf if math.isnan(loss) else loss), parameters.grads.astype(np.float64)
 
     def end_iteration(intermediate_result) -> None:
         np.copyto(w, intermediate_result.x, casting="same_kind")
         try:
             stops = _end_iteration(trainer, float(intermediate_result.fun), X)
-        except StopIteration as error:  # which SciPy would take for ours
+        except StopIteration as error:  # SciPy would take it for the one below
             raise RuntimeError("a callback raised StopIteration") from error
         if stops:
             raise StopIteration
@@ -85,7 +86,7 @@ def _end_iteration(trainer: Trainer, loss: float, X) -> bool:
     """Validate and record; return whether to stop."""
     trainer.gradient_norm = gradient_norm(trainer.network.parameters.grads)
     trainer.tell("on_gradient")
-    if trainer.validate is not None or trainer.callbacks:  # who looks at the network as it is
+    if trainer.validate is not None or trainer.callbacks:  # they read the network
         _measure_batch_norm(trainer, X)
     return trainer.end_epoch(loss)
 

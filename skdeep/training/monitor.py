@@ -12,7 +12,7 @@ class Monitor:
     """Watch the training loss of each epoch, or with early stopping the validation score.
 
     An epoch is an improvement if it beats the best so far by `tol`. `plateau` is True once more
-    than `n_iter_no_change` epochs in a row are none.
+    than `n_iter_no_change` epochs in a row were no improvement.
 
     A score may be coarse: the accuracy on few rows stays on one value for many epochs while the
     network learns. With `heeds_loss` an epoch is therefore an improvement too if its validation
@@ -23,10 +23,10 @@ class Monitor:
     tol : float
     n_iter_no_change : int or inf
     watches_score : bool
-        True: the validation score, higher is better, and the best weights are kept. False: the
-        training loss, lower is better.
+        If True, the monitor watches the validation score, of which higher is better, and keeps the
+        best weights. If False, it watches the training loss, of which lower is better.
     heeds_loss : bool, default=False
-        Whether the validation loss counts beside the score.
+        Whether the validation loss counts in addition to the score.
     """
 
     def __init__(
@@ -99,15 +99,15 @@ class Monitor:
 
     @property
     def score_is_settled(self) -> bool:
-        """Whether the score alone would count as a plateau: nothing but the loss still falls."""
+        """Whether the score alone is at a plateau, so that only the loss still improves."""
         return self.n_without_better_score > self.n_iter_no_change
 
     def forgive(self) -> None:
-        """Count from 0 again, after something was done about a plateau."""
+        """Count epochs without improvement from 0 again, as the schedule reacts to a plateau."""
         self.n_without_improvement = 0
 
     def message(self) -> str:
-        """Say what the plateau is."""
+        """Return a text that describes the plateau."""
         what = "Validation score" if self.watches_score else "Training loss"
         return (
             f"{what} did not improve more than tol={self.tol:f} for "
@@ -121,6 +121,6 @@ class Monitor:
             np.copyto(best, vector)
 
     def take_best(self) -> list[np.ndarray] | None:
-        """Return the vectors of the best epoch, which the monitor forgets; None if it has none."""
+        """Return the vectors of the best epoch and forget them; return None if there are none."""
         best, self.best_vectors = self.best_vectors, None
         return best

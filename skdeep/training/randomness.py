@@ -9,14 +9,14 @@ from sklearn.utils import check_random_state
 
 
 class Streams:
-    """Generators that do not disturb each other: more dropout leaves the shuffling as it was.
+    """Independent generators: more dropout does not change the order of the rows.
 
     Attributes
     ----------
     init, shuffle, noise : numpy.random.Generator
-        For first parameters, for the order of rows, and for dropout and noise.
+        For first values, for the order of the rows, and for dropout and noise.
     split_seed : int
-        For the validation split: the same in every warm start, so that rows never change sides.
+        The seed of the validation split. Warm starts keep it, so that no row changes sides.
     """
 
     def __init__(self, random_state: Any):

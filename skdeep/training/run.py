@@ -1,4 +1,4 @@
-"""One model's training life: everything that training changes, and that a later call continues."""
+"""The state of training: everything that training changes and that a later call continues."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from skdeep.training.history import History, new_history, truncate
 from skdeep.training.monitor import Monitor
 from skdeep.training.randomness import Streams
 
-# The parts of a run that training changes in place, beside the network.
+# The parts of a run that training changes in place, apart from the network.
 _CHANGING = ("optimizer", "schedule", "monitor", "average", "streams")
 
 
 class Snapshot(NamedTuple):
-    """What `Run.restore` needs to bring a run back to where it was."""
+    """The state of a run that `Run.restore` brings back."""
 
     state: dict[str, Any]
     values: np.ndarray
@@ -31,35 +31,35 @@ class Snapshot(NamedTuple):
 
 
 class Run:
-    """A network, and everything that goes with it through all calls of fit and partial_fit.
+    """A network, and the state of its training over all calls of fit and partial_fit.
 
     Attributes
     ----------
     network : Network
     loss : Loss
     streams : Streams
-        The random numbers.
+        The generators of random numbers.
     optimizer : Optimizer or None
         None for L-BFGS, and before any training.
     schedule : Schedule or None
     monitor : Monitor or None
     average : WeightAverage or None
     history : dict of lists
-        One entry an epoch of the model's life.
+        One entry for each epoch of the model's life.
     rows_seen : int
-        In the model's life.
+        The number of rows seen in the model's life.
     built_from : dict
-        The options that the network was built from, in a form that compares.
+        The options that the network was built from, in a form that can be compared.
     epoch : int
-        Epochs done in the last call of fit or partial_fit.
+        The number of epochs done in the last call of fit or partial_fit.
     learning_rate : float
         The rate of the last step.
     stops : bool
-        Whether the last epoch was to be the last one of its call.
+        Whether training stops after the last epoch, as a callback demanded it.
     name : str or None
-        In a checkpoint: the name of the run that it is of.
+        The name of the run, in a checkpoint.
     memories : list
-        In a checkpoint: what callbacks remember, as [repr, dict].
+        The states of the callbacks, in a checkpoint: pairs [repr, dict].
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Run:
         return True
 
     def copies(self) -> list[list[np.ndarray]]:
-        """Return copies of all vectors, parameter by parameter: a layout may change."""
+        """Return copies of all vectors, parameter by parameter, as their layout may change."""
         pieces = self.network.parameters.pieces
         return [[piece.copy() for piece in pieces(vector)] for vector in self.vectors()]
 
@@ -132,21 +132,21 @@ class Run:
         np.copyto(self.network.parameters.values, values)
         if self.average is None:
             return
-        if raw is None:  # it had not begun
+        if raw is None:  # averaging had not begun
             self.average.reset()
         else:
             self.average.values_, self.average.raw_ = values, raw
 
     def take_network(self, network: Network) -> None:
-        """Replace the network by another one with equal parameters, frozen or not."""
+        """Replace the network by one of equal architecture, which may have other frozen layers."""
         old, new, average = self.network.parameters, network.parameters, self.average
         if average is not None and average.values_ is not None:
             average.values_ = new.assembled(old.pieces(average.values_))
         self.network = network
 
     def rearrange(self) -> None:
-        """Lay out all vectors again, after something was frozen or thawed."""
-        # While the layout changes nobody may restore the best weights, which have the old one.
+        """Lay out all vectors again, after parameters were frozen or thawed."""
+        # An error in between must not restore the best weights, which have the old layout.
         best = self.monitor.take_best()
         laid_out = self.network.parameters.order_anew()
         if best is not None:
@@ -159,7 +159,7 @@ class Run:
     # Undo -----------------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
-        """Return what `restore` needs."""
+        """Return the state that `restore` brings back."""
         vector = self.network.parameters
         state = dict(vars(self))
         state |= copy.deepcopy({name: state[name] for name in _CHANGING})
@@ -167,7 +167,7 @@ class Run:
         return Snapshot(state, vector.values.copy(), flags, len(self.history["loss"]))
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Bring everything back to where it was, in the arrays and lists that users may hold."""
+        """Bring back an earlier state, in the arrays and lists that users may hold."""
         vars(self).update(snapshot.state)
         truncate(self.history, snapshot.n_epochs)
         vector = self.network.parameters

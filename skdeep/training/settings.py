@@ -13,7 +13,7 @@ MODES = ("fresh", "warm", "transfer", "partial", "resumed")
 
 @dataclass(frozen=True)
 class Settings:
-    """What a trainer is told.
+    """The settings of a trainer.
 
     | mode | the run |
     | --- | --- |
@@ -33,15 +33,17 @@ class Settings:
         The penalty l1 * sum |W| + l2 / 2 * sum W^2 over the dense kernels, which is divided by
         the number of rows of a batch.
     weight_decay : float or Scheduled
-        Decoupled.
+        The decoupled decay of the dense kernels.
     gradient_noise : float or Scheduled
+        The standard deviation of the noise on the gradient.
     clip_value, clip_norm : float or None
+        The limits of the gradient's components and of its norm.
     verbose : bool
-        Whether to print what is done about a plateau.
+        Whether to print how the schedule reacts to a plateau.
     run_id : str or None
-        The name of this run, if a callback asked for it.
+        The name of this run, if a callback needs it.
     hyperparameters : dict
-        Those of the estimator, for callbacks that write them down.
+        The hyperparameters of the estimator, for callbacks that log them.
     numbers : dict of Scheduled
         The numbers that change over time, by the names that they have in the history.
     """

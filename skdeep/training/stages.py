@@ -1,7 +1,8 @@
-"""What happens to the whole gradient between `backward` and the optimizer.
+"""Stages that change the whole gradient between `backward` and the optimizer.
 
-Without a stage, the optimizer adds the penalty on squares as it updates the weights: one pass over
-them. With stages the gradient is complete before they see it.
+Without stages, the optimizer adds the penalty on squares while it updates the weights, in one pass
+over them. With stages, the gradient has all penalties before a stage sees it, unless the stage has
+`before_penalties`.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from skdeep.schedules import Progress, Scheduled, value_of
 
 @dataclass
 class Step:
-    """The step that is being done.
+    """The running step.
 
     Attributes
     ----------
     n_rows : int
-        The rows that the gradient is the mean over.
+        The number of rows that the gradient is the mean over.
     loss : float
-        Their loss; penalties included once they have been added.
+        The loss of these rows. It includes the penalties as soon as they are added.
     """
 
     n_rows: int = 0
@@ -40,7 +41,7 @@ class GradientStage:
     before_penalties : bool
         Whether the stage sees the gradient of the loss alone, and may change `step.n_rows` and
         `step.loss`: penalties are divided by step.n_rows. A stage that averages the gradients of
-        several processes is one.
+        several processes is an example.
     """
 
     before_penalties = False
@@ -50,7 +51,7 @@ class GradientStage:
         """Take note of how far training has come; called if follows_progress is True."""
 
     def begin(self, gradient: np.ndarray, kernels: Any) -> None:
-        """Prepare for gradients like this one; called again when other parameters train."""
+        """Prepare for gradients of this shape; called again if other parameters are to train."""
 
     def apply(self, gradient: np.ndarray, step: Step) -> None:
         """Change the gradient in place."""
@@ -67,11 +68,11 @@ class Noise(GradientStage):
 
     @property
     def follows_progress(self) -> bool:
-        """Whether `begin_step` has something to do."""
+        """Whether the standard deviation changes over time."""
         return isinstance(self.std, Scheduled)
 
     def begin_step(self, progress: Progress) -> None:
-        """Take the standard deviation of this step."""
+        """Set the standard deviation for this step."""
         self._std = self.std.at(progress)
 
     def begin(self, gradient, kernels):

@@ -7,23 +7,23 @@ from contextlib import contextmanager
 
 from skdeep._component import blas_controller
 
-# Multiplications of the largest product below which a second thread gains nothing worth having.
+# The number of multiplications up to which a product gains too little from a second thread.
 SMALL_PRODUCT = 1 << 22
 
-# Held by the run that set the limit. If two set it, the one that came second would take the
-# other's limit for the original state, and put it back for good.
+# Held by the run that set the limit. A second run would take this limit for the original state, and
+# restore it for good.
 _limit_is_set = threading.Lock()
 
 
 @contextmanager
 def threads_for(largest_product: int):
-    """Use one thread in this context where products are small.
+    """Use one thread for matrix products in this context, if they are small.
 
-    BLAS rounds differently with another number of threads, so this is what makes a small network
-    come out the same, bit for bit, in a process of its own and in a worker of joblib, which has
-    fewer threads. It also spares the waiting of idle threads, which costs much where processors
-    are shared. The limit is the process's: other threads' products are single-threaded meanwhile,
-    and of several runs at the same time the first has its way.
+    BLAS rounds differently with another number of threads. With one thread, a small network gets
+    equal weights, bit for bit, in a process of its own and in a worker of joblib, which has fewer
+    threads. One thread also avoids the waiting of idle threads, which costs much if processors are
+    shared. The limit holds for the whole process: meanwhile, the products of other threads use one
+    thread too. Of several runs at a time, the first one decides about the limit.
     """
     if largest_product > SMALL_PRODUCT or not _limit_is_set.acquire(blocking=False):
         yield

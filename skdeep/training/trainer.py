@@ -1,4 +1,4 @@
-"""The trainer: batches in, a trained network out."""
+"""The trainer, which trains the network of a run on batches."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ class Trainer:
     Parameters
     ----------
     run : Run
-        Its optimizer has been started if it continues an earlier run; it is None for L-BFGS.
+        Its optimizer has a state if the run continues an earlier one, and is None for L-BFGS.
     settings : Settings
     validate : callable or None
-        Returns (val_loss, val_score) of the network as it is.
+        Returns (val_loss, val_score) of the network with its present weights.
     callbacks : sequence of Callback
     stages : sequence of GradientStage
-        They come before gradient noise and clipping. Callbacks may have stages too.
+        Stages before the gradient noise and the clipping. Callbacks may add further stages.
 
     Attributes
     ----------
     network, loss, optimizer, schedule, monitor, history
-        Those of the run.
+        The parts of the run.
     epoch : int
-        Epochs done in this run.
+        The number of epochs done in this run.
     learning_rate : float
         The rate of the last step.
     batch_loss : float
@@ -54,9 +54,9 @@ class Trainer:
     batch_rows : int
         The number of rows of that batch.
     gradient_norm : float
-        Of the last gradient that was measured, before noise and clipping.
+        The norm of the last gradient that was measured, before noise and clipping.
     between_epochs : bool
-        Whether none is under way.
+        Whether no epoch is under way.
     figures : dict of float
         The entries of the last epoch in the history.
     interrupted : bool
@@ -68,7 +68,7 @@ class Trainer:
     learning_rate_init : float
         The rate that the schedule starts from; a callback may change it.
     save : callable
-        save(path) writes the model as it is to a file, with everything that a resumed run needs.
+        save(path) writes the present model to a file, with everything that a resumed run needs.
     """
 
     def __init__(
@@ -143,12 +143,12 @@ class Trainer:
 
     @property
     def run_id(self) -> str | None:
-        """The name of this run, if a callback asked for it."""
+        """The name of this run, if a callback needs it."""
         return self.settings.run_id
 
     @property
     def hyperparameters(self):
-        """Those of the estimator."""
+        """The hyperparameters of the estimator."""
         return self.settings.hyperparameters
 
     @property
@@ -192,7 +192,7 @@ class Trainer:
             for stage in self._treating:
                 stage.apply(g, step)
             l2 = 0.0
-        else:  # nothing looks at the whole gradient: the optimizer adds the penalty as it goes
+        else:  # nothing needs the whole gradient, so the optimizer adds the penalty on squares
             step.loss += network.add_penalties(l1, 0.0)
         step.loss += self.optimizer.step(self._w, g, self.run.learning_rate, l2, self._decay_now)
         network.apply_constraints()
@@ -205,7 +205,10 @@ class Trainer:
         self.tell("on_gradient")
 
     def train_epoch(self, batches: BatchSource) -> float:
-        """Do one step a batch; return the mean objective. Raise DivergenceError at once."""
+        """Do one step for each batch; return the mean objective.
+
+        Raises DivergenceError as soon as the objective is not finite.
+        """
         n_batches, total, n_rows = len(batches), 0.0, 0
         average = self.run.average
         is_averaging = average is not None and self._epochs_done >= self._first_averaged
@@ -216,7 +219,7 @@ class Trainer:
             if i == 0 or self._changes_by_step:
                 self._begin_step(i, n_batches)
             X, Y, weight = next(supply)
-            # The norm costs a pass over the gradient: an epoch's last stands for all.
+            # The norm costs a pass over the gradient, so the last one stands for the epoch.
             self._measures = self._measures_all or i == n_batches - 1
             loss = self.train_batch(X, Y, weight)
             self.batch_loss, self.batch_rows = loss, len(Y)
@@ -237,11 +240,11 @@ class Trainer:
 
     @property
     def _epochs_done(self) -> int:
-        """Epochs that count for schedules."""
+        """The number of epochs that schedules count."""
         return self.epochs_before + self.epoch
 
     def _begin_step(self, i: int, n_batches: int) -> None:
-        """Set the numbers that change over time."""
+        """Set the learning rate and the other numbers that change over time."""
         progress, initial = self._progress, self.learning_rate_init
         progress.epoch = self._epochs_done + i / n_batches
         if i == 0 or self.schedule.every_step:
@@ -252,7 +255,7 @@ class Trainer:
             follower.begin_step(progress)
 
     def fit(self, batches: BatchSource, n_epochs: int) -> None:
-        """Train for at most n_epochs epochs; the network then has the best weights, if kept."""
+        """Train for at most n_epochs epochs; then restore the best weights, if they were kept."""
         seconds = n_epochs * len(batches) * self.network.seconds_a_step(batches.batch_size)
         kernels = choose(seconds)
         self._batches, self.n_batches = batches, len(batches)
@@ -273,20 +276,20 @@ class Trainer:
     def _start_optimizer(self) -> None:
         """Bind the optimizer to the parameters that train."""
         parameters, dtype = self.network.parameters, self.network.dtype
-        # A state of another size is about parameters that no longer train.
+        # A state of another size belongs to parameters that no longer train.
         if not self.optimizer.suits(parameters.n_trainable, dtype):
             self.optimizer.start(parameters.n_trainable, dtype)
         self.optimizer.bind(self._kernels, parameters.segments(), dtype)
 
     def rearrange(self) -> None:
-        """Take up what a callback has changed about what trains, and how fast.
+        """Adapt to a callback's change of the parameters that train, or of their learning rates.
 
-        The optimizer starts again: what it knew was about other parameters.
+        The optimizer starts again, as its state belongs to other parameters.
         """
         if self.optimizer is None:
             raise InvalidParameterError(
                 "solver='lbfgs' trains the same parameters from its start to its end; to freeze or "
-                "thaw layers meanwhile, choose another solver."
+                "thaw layers during training, choose another solver."
             )
         self.network.release()
         self.run.rearrange()
@@ -294,11 +297,11 @@ class Trainer:
         self.optimizer.stop()
         self._start_optimizer()
 
-    # What happens around it ---------------------------------------------------------------------
+    # The frame of a run, epochs and callbacks ---------------------------------------------------
 
     @contextmanager
     def session(self, n_rows: int, rng: np.random.Generator | None, kernels=numpy_kernels):
-        """Make buffers and drop them; take in what ends a run early; restore the best weights."""
+        """Allocate buffers and release them; handle an early end; restore the best weights."""
         try:
             with self._running(n_rows, rng, kernels):
                 yield
@@ -309,14 +312,14 @@ class Trainer:
     @contextmanager
     def _running(self, n_rows: int, rng: np.random.Generator | None, kernels):
         parameters = self.network.parameters
-        # Overflow is looked for, and named, by way of the loss: NumPy's warnings would say less.
+        # Overflow shows in the loss, and the error names it. NumPy's warnings would say less.
         with (
             np.errstate(over="ignore", invalid="ignore", divide="ignore"),
             threads_for(self.network.largest_product(n_rows)),
         ):
             try:
                 self._begin_session(n_rows, rng, kernels)
-            except BaseException:  # there may not be memory enough for all buffers
+            except BaseException:  # there may not be enough memory for all buffers
                 self._end_session()
                 raise
             try:
@@ -350,7 +353,7 @@ class Trainer:
             self._show_average()
 
     def _show_average(self) -> None:
-        """Let the network hold the average, with running statistics that go with it."""
+        """Let the network hold the average, with running statistics that belong to it."""
         average, network = self.run.average, self.network
         if average is None or average.raw_ is not None or average.values_ is None:
             return
@@ -373,7 +376,7 @@ class Trainer:
         self._batch_listeners = [c for c in self.callbacks if _overrides(c, "on_batch_end")]
 
     def _begin_stages(self, kernels) -> None:
-        """Prepare everything that is asked in every step."""
+        """Prepare everything that is used in every step."""
         for stage in self._stages:
             stage.begin(self._g, kernels)
         self._reducing = [stage for stage in self._stages if stage.before_penalties]
@@ -397,11 +400,11 @@ class Trainer:
         self._following = []
 
     def begin_training(self) -> None:
-        """Tell the callbacks."""
+        """Tell the callbacks that training begins."""
         self.tell("on_train_begin")
 
     def begin_epoch(self) -> None:
-        """Start the clock, and tell the callbacks."""
+        """Start the clock, and tell the callbacks that an epoch begins."""
         self.between_epochs = False
         self._epoch_start = time.perf_counter()
         self.run.show_raw()
@@ -410,11 +413,11 @@ class Trainer:
     def end_epoch(self, loss: float) -> bool:
         """Validate, record, tell the callbacks; return whether to stop.
 
-        From here until the next epoch the network holds the weights to evaluate.
+        From now until the next epoch, the network holds the weights to evaluate.
         """
         self.run.epoch += 1
         self.between_epochs = True
-        if self.validate is not None or self.callbacks:  # else nobody looks before the end
+        if self.validate is not None or self.callbacks:  # else nothing reads it before the end
             self._show_average()
         self._record(loss)
         self.monitor.update(self.figures, len(self.history["loss"]), self.run.vectors())
@@ -422,7 +425,7 @@ class Trainer:
         return self._ends_after_epoch()
 
     def _ends_after_epoch(self) -> bool:
-        """Return whether to stop; do what the schedule does about a plateau."""
+        """Return whether to stop; let the schedule react to a plateau."""
         if self.stop_training:
             return True
         if not self.monitor.plateau:
@@ -452,7 +455,7 @@ class Trainer:
         self.figures = values
 
     def divergence(self, what: str, epoch: int) -> DivergenceError:
-        """Return the error to raise: what happened, and what helps."""
+        """Return the error to raise; it says what happened and what helps."""
         advice = "scale the inputs (StandardScaler) or the targets (standardize_y=True)"
         if self.optimizer is not None:
             rate = f"learning_rate_init={self.learning_rate_init!r}"
@@ -481,6 +484,6 @@ class Trainer:
 
 
 def _overrides(callback: Callback, hook: str) -> bool:
-    """Whether a callback does something in a hook."""
+    """Whether a callback overrides a hook."""
     own = getattr(callback, hook)
     return own is not None and getattr(own, "__func__", own) is not getattr(Callback, hook)

@@ -377,7 +377,7 @@ def test_lbfgs_has_files_but_no_way_back(tmp_path):
 
 def test_a_disk_that_is_full_does_not_end_training(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.warns(RuntimeWarning, match="could not write .*Training goes on"):
+    with pytest.warns(RuntimeWarning, match="could not write .*Training continues"):
         fitted = with_checkpoint(tmp_path, "file/{run}.skdeep")
     assert fitted.n_iter_ == 6
 

@@ -169,7 +169,7 @@ def test_an_error_in_the_middle_takes_everything_back():
         ("2", {}, "GradualUnfreezing epochs='2' is not allowed"),
         ({1: "some"}, {}, "GradualUnfreezing epochs=.* is not allowed"),
         ([1], {"multiplier": 0}, "multiplier=0 is not allowed"),
-        ([1], {"frozen_layers": 0}, "no layer is frozen; say which with frozen_layers"),
+        ([1], {"frozen_layers": 0}, "no layer is frozen; set frozen_layers"),
         ([1], {"solver": "lbfgs"}, "solver='lbfgs' does not"),
     ],
     ids=str,

@@ -27,7 +27,7 @@ def ways_to_give(model, y, other):
 @pytest.mark.parametrize("is_reversed", [False, True])
 def test_labels_and_indicators_are_not_taken_for_each_other(labels, indicators, is_reversed):
     y, other = (indicators, labels) if is_reversed else (labels, indicators)
-    words = r"y is one label a row" if is_reversed else r"y is a 0/1 indicator matrix of shape"
+    words = r"y is one label per row" if is_reversed else r"y is a 0/1 indicator matrix of shape"
     for give in ways_to_give(MLPClassifier, y, other):
         with pytest.raises(ValueError, match=words):
             give()

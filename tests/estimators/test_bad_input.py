@@ -135,7 +135,7 @@ PARAMETERS = [
     ({"layers": [Dense]}, r"layers\[0\]=Dense is a class; give an instance"),
     ({"layers": [3]}, r"layers\[0\]=3 is not a Layer"),
     ({"layers": [Dense(0)]}, "units=0 is not allowed"),
-    ({"layers": [Dense(3)], "dropout": 0.1}, "dropout=0.1 has no effect beside layers"),
+    ({"layers": [Dense(3)], "dropout": 0.1}, "dropout=0.1 has no effect with layers"),
     ({"layers": [Dense(3)], "hidden_layer_sizes": (3,)}, "hidden_layer_sizes=.* has no effect"),
     ({"layers": [Residual([Dense(3)])]}, r"put out 3 columns for an input of 4; end .*Dense\(4\)"),
     ({"layers": [Columns([9])]}, r"columns=\[9\] is not allowed for an input of 4 columns"),

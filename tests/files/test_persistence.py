@@ -615,7 +615,7 @@ def shared(depth):
 
 
 BOMBS = {
-    "shared": (of("estimators.MLPClassifier", kernel_regularizer=shared(20)), "share so many"),
+    "shared": (of("estimators.MLPClassifier", kernel_regularizer=shared(20)), "share more parts"),
     "wide": (in_front(*map(columns, range(12)), n_inputs=1 << 26), "more columns than"),
     "often": (in_front(*map(columns, range(300)), n_inputs=1 << 20), "more columns than"),
     "slow": (in_front(*map(gelu, range(3000)), n_inputs=10**6), "more columns than"),

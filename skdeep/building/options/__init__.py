@@ -1,7 +1,7 @@
 """The table of the estimators' hyperparameters, in the order of the constructors' signatures.
 
-Checks, layers, warm starts, docstrings and docs/parameters.md follow it. After a change of a text
-run `python -m tools.docstrings`.
+Checks, layers, warm starts, docstrings and docs/parameters.md follow from it. After a change of a
+text, run `python -m tools.docstrings`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from skdeep.building.options.the_run import STOPPING, THE_RUN
 
 __all__ = ["GROUPS", "OPTIONS", "ByLayer", "Option", "WarmStart", "WithLayers", "names"]
 
-# By the headings of docs/parameters.md.
+# The keys are the headings of docs/parameters.md.
 GROUPS: dict[str, tuple[Option, ...]] = {
     "Network": NETWORK,
     "Objective": OBJECTIVE,
@@ -28,7 +28,7 @@ OPTIONS = {option.name: option for rows in GROUPS.values() for option in rows}
 
 
 def names(**facts: Any) -> tuple[str, ...]:
-    """Return the names of the options with these facts: names(not_for_lbfgs=True)."""
+    """Return the names of the options with these facts, as in names(not_for_lbfgs=True)."""
     return tuple(
         name
         for name, option in OPTIONS.items()

@@ -69,10 +69,10 @@ NETWORK = (
     Option(
         name="initializer",
         text="The first values of the weights: a name or an instance from `skdeep.initializers`. "
-        "One value is for the hidden layers, and the output layer then has "
+        "One value is for all hidden layers, and the output layer then has "
         '"auto". "auto" is uniform with variance 0.1 / fan_in in the first hidden layer, divided '
-        "by the standard deviations of the columns. In higher hidden layers it is He's for the "
-        "ReLU family and Glorot's for other activations. With SELU it is LeCun's normal "
+        "by the standard deviations of the columns. In higher hidden layers it is He's initializer "
+        "for the ReLU family, and Glorot's for other activations. With SELU it is LeCun's normal "
         "distribution in all hidden layers.",
         page="See [the rule](networks.md#initializers).",
         type="str, Initializer or sequence",
@@ -84,7 +84,7 @@ NETWORK = (
         name="bias_initializer",
         text="The first values of all biases: a name or an instance from `skdeep.initializers`. "
         '"auto" is uniform in [-0.3, 0.3] in hidden layers. It is 0 in hidden layers with SELU or '
-        "with a batch normalization behind them. The biases of the first hidden layer also make up "
+        "with a batch normalization after them. The biases of the first hidden layer also make up "
         'for the means of the columns. In the output layer, "auto" is the best constant '
         "prediction.",
         page="See [the rule](networks.md#initializers).",
@@ -180,8 +180,8 @@ NETWORK = (
     Option(
         name="weight_noise",
         text="The standard deviation of Gaussian noise on the weights of the dense layers in "
-        "training. Each batch has other noise. One value is for all dense layers, the output "
-        f"layer included. {_TRAINING_ONLY}",
+        "training. The noise is drawn again for each batch. One value is for all dense layers, "
+        f"the output layer included. {_TRAINING_ONLY}",
         limit=NOT_NEGATIVE,
         by_layer=ByLayer.EVERY,
         of_output=0.0,

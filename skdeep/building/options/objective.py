@@ -43,10 +43,10 @@ OBJECTIVE = (
         also={
             CLASSIFIER: f"Names: {listed(CLASSIFICATION_LOSSES)}. "
             '"log_loss" follows the targets: a sigmoid for two classes and for every column of '
-            'multilabel targets, a softmax for more classes. "squared_error" is that of the '
-            "probabilities. The two hinge losses give no probabilities.",
-            REGRESSOR: f"Names: {listed(REGRESSION_LOSSES)}. An instance has constants of its "
-            "own: `loss=QuantileLoss(0.9)`.",
+            'multilabel targets, a softmax for more classes. "squared_error" is the squared error '
+            "of the probabilities. The two hinge losses give no probabilities.",
+            REGRESSOR: f"Names: {listed(REGRESSION_LOSSES)}. An instance sets the constants "
+            "of its loss: `loss=QuantileLoss(0.9)`.",
             AUTOENCODER: f'Names: {listed([*REGRESSION_LOSSES, "log_loss"])}. "log_loss" is for '
             "inputs in [0, 1].",
         },
@@ -56,7 +56,7 @@ OBJECTIVE = (
     Option(
         name="class_weight",
         text='The weights of the classes: a dict from class to weight, or "balanced"; for '
-        "multilabel targets, a list with a dict for each column. They are multiplied with "
+        "multilabel targets, a list with a dict for each column. They are multiplied by "
         "`sample_weight`, and the products are scaled to mean 1.",
         type='dict, list of dict, "balanced" or None',
         estimators=(CLASSIFIER,),
@@ -72,8 +72,8 @@ OBJECTIVE = (
         text="Whether the network learns targets that are scaled to mean 0 and variance 1, each "
         "output on its own. `predict`, `score`, `y` and `y_val` are in the units of y. `loss_`, "
         "the losses in `history_`, `target_noise` and the constants of losses are in units of the "
-        "standard deviation of y. It serves for targets of any size, in place of a "
-        "`TransformedTargetRegressor`.",
+        "standard deviation of y. It takes the place of a "
+        "`TransformedTargetRegressor`, for targets of any size.",
         estimators=(REGRESSOR,),
         switch=True,
         warm_start=WarmStart.STRUCTURE,
@@ -91,8 +91,8 @@ OBJECTIVE = (
         name="alpha",
         text="The strength of scikit-learn's penalty on the weights of the dense layers: `alpha / "
         "n_batch * ((1 - l1_ratio) / 2 * sum(W ** 2) + l1_ratio * sum(abs(W)))`. With "
-        "`sample_weight`, the penalty is divided by the mean weight, too. Biases have no such "
-        "penalty.",
+        "`sample_weight`, the penalty is also divided by the mean weight. Biases do not have "
+        "this penalty.",
         limit=NOT_NEGATIVE,
     ),
     Option(
@@ -102,8 +102,9 @@ OBJECTIVE = (
     ),
     Option(
         name="kernel_regularizer",
-        text="A penalty on the weights of the hidden layers, which is added to the loss as it is: "
-        f"{listed(REGULARIZERS)} or an instance from `skdeep.regularizers`.",
+        text="A penalty on the weights of the hidden layers, which is added to the loss without a "
+        f"division by the number of rows: {listed(REGULARIZERS)} or an instance from "
+        "`skdeep.regularizers`.",
         type=_REGULARIZER,
         by_layer=ByLayer.AND_OUTPUT,
         warm_start=WarmStart.LAYERS,
@@ -111,8 +112,9 @@ OBJECTIVE = (
     ),
     Option(
         name="bias_regularizer",
-        text="A penalty on the biases of the hidden layers, which is added to the loss as it is: "
-        f"{listed(REGULARIZERS)} or an instance from `skdeep.regularizers`.",
+        text="A penalty on the biases of the hidden layers, which is added to the loss without a "
+        f"division by the number of rows: {listed(REGULARIZERS)} or an instance from "
+        "`skdeep.regularizers`.",
         type=_REGULARIZER,
         by_layer=ByLayer.AND_OUTPUT,
         warm_start=WarmStart.LAYERS,
@@ -120,12 +122,12 @@ OBJECTIVE = (
     ),
     Option(
         name="activity_regularizer",
-        text="A penalty on the activations of layers, divided by the number of rows of the batch: "
+        text="A penalty on the outputs of layers, divided by the number of rows of the batch: "
         f"{listed(REGULARIZERS)} or an instance from `skdeep.regularizers`. In the output layer "
-        "it is on the raw outputs.",
+        "it is a penalty on the raw outputs.",
         also={
-            CLASSIFIER: "One value is for the hidden layers.",
-            REGRESSOR: "One value is for the hidden layers.",
+            CLASSIFIER: "One value is for all hidden layers.",
+            REGRESSOR: "One value is for all hidden layers.",
             AUTOENCODER: 'One value is for the code: "l1" makes a sparse autoencoder.',
         },
         type=_REGULARIZER,

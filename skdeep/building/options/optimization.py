@@ -42,7 +42,7 @@ OPTIMIZATION = (
     ),
     Option(
         name="learning_rate_multipliers",
-        text="The factor of the learning rate of the hidden layers. Factors below 1 make smaller "
+        text="The factor of the learning rate in the hidden layers. Factors below 1 make smaller "
         "steps, for layers that were trained before.",
         limit=NOT_NEGATIVE,
         by_layer=ByLayer.AND_OUTPUT,
@@ -62,7 +62,7 @@ OPTIMIZATION = (
     ),
     Option(
         name="nesterovs_momentum",
-        text='Whether the momentum of the solver "sgd" is Nesterov\'s.',
+        text='Whether the solver "sgd" uses Nesterov\'s momentum.',
         switch=True,
     ),
     Option(
@@ -90,10 +90,10 @@ OPTIMIZATION = (
     ),
     Option(
         name="weight_decay",
-        text="The decoupled decay of the weights of the dense layers: before each step they are "
-        "multiplied by one minus the learning rate times this number. It works with every solver "
-        'but "lbfgs"; "adamw" is "adam" with it. The `weight_decay` of an `AdamW` instance is '
-        "added to it.",
+        text="The decoupled decay of the weights of the dense layers. Before each step, the "
+        "weights are multiplied by one minus the learning rate times this number. It works with "
+        'every solver but "lbfgs". The solver "adamw" is "adam" with this decay. The '
+        "`weight_decay` of an `AdamW` instance is added to it.",
         limit=NOT_NEGATIVE,
         not_for_lbfgs=True,
         scheduled=True,
@@ -129,7 +129,7 @@ OPTIMIZATION = (
     ),
     Option(
         name="shuffle",
-        text="Whether each epoch has an order of the rows of its own.",
+        text="Whether the rows are shuffled before each epoch.",
         switch=True,
     ),
 )

@@ -1,4 +1,4 @@
-"""A hyperparameter of the estimators: all facts about it, in one row of a table."""
+"""The row of a hyperparameter in the table of options: all facts about it but its default."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ class ByLayer(Enum):
     NO = "no"
     HIDDEN = "hidden layers"
     AND_OUTPUT = "hidden layers, and one entry more for the output layer"
-    EVERY = "the same, and a single value is for the output layer too"
+    EVERY = "as AND_OUTPUT, but a single value is for the output layer too"
 
 
 class WarmStart(Enum):
-    """How a warm start takes a value that is not the one of the fit before."""
+    """What a warm start does if the value is not that of the previous fit."""
 
-    STRUCTURE = "an error: it would need other weights"
-    LAYERS = "the layers are built again with it, and keep their weights"
-    FREE = "it has no part in the layers"
+    STRUCTURE = "an error: the network would need other weights"
+    LAYERS = "the layers are built again with the new value, and keep their weights"
+    FREE = "the layers do not depend on it"
 
 
 class WithLayers(Enum):
-    """What an option means beside layers=[...], which spells out the hidden stack."""
+    """What an option means with layers=[...], which describes the hidden layers."""
 
-    KEPT = "the same"
-    OUTPUT = "it is the output layer's alone"
-    REFUSED = "an error: it belongs into the layers"
+    KEPT = "its usual meaning"
+    OUTPUT = "it is for the output layer alone"
+    REFUSED = "an error: the layers have to say it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,35 +53,35 @@ class Option:
     text : str
         The description, for the docstrings and for docs/parameters.md.
     also : mapping of str to str
-        Sentences to add for an estimator, by its name.
+        Sentences to add for an estimator, by the name of the estimator.
     page : str
         Sentences to add in docs/parameters.md, for links.
     type : str
-        For the docstrings; "" if it follows from the values.
+        The type, for the docstrings; "" if it follows from the allowed values.
     estimators : tuple of str
-        The names of those that have the option.
+        The names of the estimators that have the option.
     limit : Limit or None
         The numbers that are allowed; with `by_layer`, for every entry.
     choices : tuple or None
         The values that are allowed.
     switch : bool
-        Whether True and False are the values that are allowed. An option with neither limit nor
-        choices nor switch is checked by the code that uses it.
+        Whether the allowed values are True and False. An option without limit, choices and switch
+        is checked by the code that uses it.
     by_layer : ByLayer
     of_output : object
-        If the option goes by layer, the value for the output layer where none is given.
+        If the option goes by layer: the value for the output layer, if the user gives none.
     warm_start : WarmStart
     with_layers : WithLayers
     from_pretrained : bool
-        Whether it is one of those that describe the hidden layers, which are taken over from a
-        `pretrained` estimator if all of them are at their defaults.
+        Whether the option describes the hidden layers. If all options of this kind are at their
+        defaults, they are taken from the `pretrained` estimator.
     not_for_lbfgs : bool
-        Whether solver="lbfgs" can't honour it, and warns if it is set.
+        Whether solver="lbfgs" can't honour the option, and warns if it is set.
     scheduled : bool
-        Whether it may be a number that changes over time.
+        Whether the option may be a number that changes over time.
     is_handling : bool
-        Whether it says how a model is handled or trained, not what it is, so that a conversion
-        to another library may leave it out.
+        Whether the option says how a model is handled or trained, not what the model is. A
+        conversion to another library may leave it out.
     """
 
     name: str
@@ -104,7 +104,7 @@ class Option:
 
     @property
     def goes_by_layer(self) -> bool:
-        """Whether it may be a sequence with one entry a layer."""
+        """Whether the option may be a sequence with one entry for each layer."""
         return self.by_layer is not ByLayer.NO
 
     def spread(self, value: Any, n_hidden: int) -> list:
@@ -117,5 +117,5 @@ class Option:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Return the names of a family, as a text lists them."""
+    """Return the names of a family as a list in a text."""
     return ", ".join(f'"{name}"' for name in names)

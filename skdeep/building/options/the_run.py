@@ -47,8 +47,8 @@ STOPPING = (
     Option(
         name="scoring",
         text="The validation score. None is the score of the estimator itself, and the validation "
-        'loss then counts beside it. "loss" is the negative loss. Other values are the name of a '
-        "scorer and a callable `scoring(estimator, X, y)`.",
+        'loss then counts too. "loss" is the negative validation loss. Other values are the name '
+        "of a scorer or a callable `scoring(estimator, X, y)`.",
         type="str, callable or None",
     ),
 )
@@ -67,13 +67,13 @@ THE_RUN = (
     ),
     Option(
         name="pretrained",
-        text="A fitted estimator of skdeep in a `sklearn.frozen.FrozenEstimator`. Its hidden "
-        "layers are the first values of those of the network, from the bottom, as far as both "
-        "networks have hidden layers.",
+        text="A fitted estimator of skdeep in a `sklearn.frozen.FrozenEstimator`. The hidden "
+        "layers of the network start with the weights of that estimator's hidden layers, from the "
+        "bottom up, as far as both networks have hidden layers.",
         also=dict.fromkeys(
             (CLASSIFIER, REGRESSOR),
             "If `hidden_layer_sizes`, `activation`, `layers`, `batch_norm` and `batch_norm_input` "
-            "are all at their defaults, they are those of the fitted estimator.",
+            "are all at their defaults, they are taken from the fitted estimator.",
         ),
         page="See [reuse](reuse.md).",
         type="FrozenEstimator or None",
@@ -81,8 +81,8 @@ THE_RUN = (
     ),
     Option(
         name="frozen_layers",
-        text="The number of the lowest hidden layers that do not train, or the positions of hidden "
-        "layers that do not train. The lowest hidden layer includes the layers for the inputs. A "
+        text="The hidden layers that do not train: the number of the lowest ones, or a sequence of "
+        "their positions. The lowest hidden layer includes the layers for the inputs. A "
         "frozen batch normalization uses its stored statistics.",
         type="int or sequence of int",
         warm_start=WarmStart.LAYERS,
@@ -90,7 +90,7 @@ THE_RUN = (
     Option(
         name="weight_averaging",
         text="The average of the weights that validation, early stopping, checkpoints and the "
-        f"final model use in the place of the weights themselves. Names: {listed(AVERAGES)}; or "
+        f"final model use in place of the weights themselves. Names: {listed(AVERAGES)}; or "
         "an instance from `skdeep.averages`. Training continues with the weights themselves, in "
         "a warm start too.",
         page="See [averages of weights](training.md#averages-of-weights).",
@@ -118,8 +118,8 @@ THE_RUN = (
     ),
     Option(
         name="verbose",
-        text='Whether to print a line for each epoch. "progress" shows a bar instead, if the '
-        "output is a terminal.",
+        text='Whether to print a line for each epoch. "progress" shows a progress bar instead, if '
+        "the output is a terminal.",
         type='bool, int or "progress"',
         is_handling=True,
     ),
