@@ -61,7 +61,7 @@ class WeightAverage(Component):
         """Return the number of epochs before averaging begins, of n_epochs in all."""
         if isinstance(self.start, (int, np.integer)):
             return int(self.start)
-        return math.ceil(self.start * n_epochs)
+        return math.ceil(round(self.start * n_epochs, 6))  # 0.07 * 100 is a little more than 7
 
     def reset(self) -> None:
         """Forget an earlier run."""

@@ -199,24 +199,35 @@ class Network:
         return [layer for layer in self.walk() if isinstance(layer, BatchNorm)]
 
     def measure_statistics(self, batches: Iterable, batch_size: int, kernels: ModuleType) -> None:
-        """Set batch norm's running statistics to their means over batches of inputs.
+        """Set batch norm's running statistics to those of all rows of some batches.
 
         It takes one pass, without dropout and noise.
         """
-        if not self.batch_norms():
-            return
         twin = copy.deepcopy(self)  # as the network itself is in the middle of its training
+        pairs = list(zip(self.batch_norms(), twin.batch_norms(), strict=True))
+        pairs = [(own, other) for own, other in pairs if own.gamma_.trainable]  # not frozen
+        if not pairs:
+            return
         twin.allocate(batch_size, None, kernels)
-        layers, n_seen = twin.batch_norms(), 0
+        for _, layer in pairs:
+            layer.measure(0.0)
+        sums = [np.zeros((2, own.n_inputs_)) for own, _ in pairs]
+        n_seen = 0
         for X in batches:
             n_rows = X.shape[0]
-            for layer in layers:
-                layer.measure(n_seen / (n_seen + n_rows))
+            if n_rows < 2:  # which has no variance
+                continue
             twin.forward(X)
             n_seen += n_rows
-        for own, measured in zip(self.batch_norms(), layers, strict=True):
-            np.copyto(own.mean_.value, measured.mean_.value)
-            np.copyto(own.variance_.value, measured.variance_.value)
+            for total, (_, layer) in zip(sums, pairs, strict=True):
+                mean = layer.mean_.value.astype(np.float64)
+                total += n_rows * np.stack([mean, layer.variance_.value + mean**2])
+        if not n_seen:
+            return
+        for (mean, square), (own, _) in zip(sums, pairs, strict=True):
+            mean, square = mean / n_seen, square / n_seen
+            np.copyto(own.mean_.value, mean, casting="same_kind")
+            np.copyto(own.variance_.value, np.maximum(square - mean**2, 0), casting="same_kind")
 
     # Prediction -----------------------------------------------------------------------------
 

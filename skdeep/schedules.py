@@ -501,7 +501,8 @@ class Scheduled(Component):
 
     def _resolved(self, what: str = "Scheduled schedule") -> Schedule:
         schedule = resolve(self.schedule, SCHEDULES, what, Schedule)
-        if isinstance(schedule, Adaptive):
+        parts = [schedule, *schedule.get_params().values()]  # one may wrap another
+        if any(isinstance(p, Adaptive) or (isinstance(p, str) and p == "adaptive") for p in parts):
             raise InvalidParameterError(
                 f"{what}={self.schedule!r} is not allowed: it follows the training loss, and is "
                 "for the learning rate alone. Choose another schedule."
@@ -520,7 +521,10 @@ class Scheduled(Component):
 
     def at(self, progress: Progress) -> float:
         """Return the number for a step. Call it on a copy that `ready` has returned."""
-        return float(self._ready.rate(self.value, progress))
+        number = float(self._ready.rate(self.value, progress))
+        if not math.isfinite(number):
+            raise InvalidParameterError(f"{self!r} became {number}; give it another schedule.")
+        return number
 
 
 def value_of(number: float | Scheduled) -> float:

@@ -11,6 +11,7 @@ from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor
 from skdeep.averages import AVERAGES, EMA, SWA
 from skdeep.callbacks import Callback, EarlyStopping, GradualUnfreezing
 from skdeep.kernels import numpy_kernels
+from skdeep.training.stages import GradientStage
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((90, 5))
@@ -141,6 +142,91 @@ def test_swa_measures_batch_norm_statistics_of_the_averaged_weights(batch_size):
         [A[i : i + batch_size].var(axis=0) for i in range(0, 90, batch_size)], axis=0
     )
     np.testing.assert_allclose(variance, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("averaging", [None, "ema", "swa"])
+def test_rows_that_have_an_order_do_no_harm_to_batch_norm(averaging):
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((400, 4))
+    X = X[np.argsort(X[:, 0])]
+    y = 2 * X[:, 0] - X[:, 1] ** 2
+    mlp = MLPRegressor(
+        (16,), batch_norm_input=True, weight_averaging=averaging, batch_size=20, max_iter=40,
+        n_iter_no_change=50, learning_rate_init=0.01, random_state=0,
+    ).fit(X, y)  # fmt: skip
+    assert mlp.score(X, y) > 0.95
+
+
+def test_a_few_rows_in_partial_fit_do_no_harm_to_batch_norm():
+    y = X[:, 0] - X[:, 1] ** 2
+    mlp = MLPRegressor((8,), weight_averaging=SWA(5), batch_norm="before", random_state=0)
+    mlp.set_params(learning_rate_init=0.02)
+    for _ in range(40):
+        mlp.partial_fit(X, y)
+    score = mlp.score(X, y)
+    assert score > 0.5
+    assert mlp.partial_fit(X[:2], y[:2]).score(X, y) > score - 0.1
+
+
+class Passive(Callback):
+    def on_epoch_end(self, trainer):
+        pass
+
+
+def test_measuring_statistics_draws_no_random_numbers():
+    options = {"batch_norm": "before", "target_noise": 0.1, "max_iter": 6, "batch_size": 20}
+    found = [
+        MLPRegressor(
+            (5,), weight_averaging=SWA(1), random_state=0, callbacks=callbacks, **options
+        ).fit(X, Y)
+        for callbacks in (None, [Passive()])
+    ]
+    np.testing.assert_array_equal(*(mlp.predict(X) for mlp in found))
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"dropout": 1e-9}, {"frozen_layers": 1}, {"dtype": "float32"}], ids=str
+)
+def test_the_average_is_what_a_warm_start_with_early_stopping_has_to_beat(change):
+    options = {"early_stopping": True, "scoring": "loss", "warm_start": True, "max_iter": 20}
+    first = model(EMA(0.95), learning_rate_init=0.05, **options).fit(X, Y)
+    best = first.best_validation_score_
+    first.set_params(learning_rate_init=1e-9, max_iter=1, **change).fit(X, Y)
+    assert first.best_validation_score_ == pytest.approx(best, rel=1e-5)
+
+
+class LastGradientIsInfinite(GradientStage):
+    def __init__(self, n_steps):
+        self.n_left = n_steps
+
+    def apply(self, gradient, step):
+        self.n_left -= 1
+        if not self.n_left:
+            gradient[:] = np.inf
+
+
+class Explodes(Callback):
+    def gradient_stages(self):
+        return [LastGradientIsInfinite(18)]
+
+
+def test_raw_weights_that_became_infinite_are_an_error():
+    with pytest.raises(ValueError, match="weights became infinite"):
+        model(SWA(start=0, every=5), solver="sgd", callbacks=[Explodes()]).fit(X, Y)
+
+
+def test_a_best_epoch_before_averaging_is_no_reason_to_warn(recwarn):
+    options = {"early_stopping": True, "max_iter": 40, "n_iter_no_change": 12, "scoring": "loss"}
+    fitted = model(SWA(start=6), learning_rate_init=0.3, **options).fit(X, Y)
+    assert fitted.best_iter_ < 6 < fitted.n_iter_
+    assert not [w for w in recwarn if "no effect" in str(w.message)]
+
+
+@pytest.mark.parametrize(
+    ("start", "n_epochs", "first"), [(0.07, 100, 7), (0.75, 200, 150), (0.3, 5, 2), (3, 5, 3)]
+)
+def test_where_averaging_begins(start, n_epochs, first):
+    assert SWA(start=start).first_epoch(n_epochs) == first
 
 
 def test_ema_averages_the_running_statistics():

@@ -155,8 +155,10 @@ def changed(cls: type, built_from: Mapping[str, Any], built_before: Mapping[str,
 
     A model in a file may be older than an option: its network was built with the default.
     """
-    added = built_from.keys() - built_before.keys()
-    before = {**built_before, **{name: described(default_of(cls, name)) for name in added}}
+    before = dict(built_before)
+    for name in built_from.keys() - before.keys():
+        is_parameter = cls.__name__ in OPTIONS[name].estimators
+        before[name] = described(default_of(cls, name)) if is_parameter else built_from[name]
     return [name for name, value in built_from.items() if value != before[name]]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from skdeep._component import described, is_per_layer, resolve, warn_user
 from skdeep.averages import AVERAGES, WeightAverage
-from skdeep.building.checks import check_callbacks, uses_lbfgs
+from skdeep.building.checks import uses_lbfgs
 from skdeep.building.options import names
 from skdeep.network import Network
 from skdeep.optimizers import OPTIMIZERS, Optimizer
@@ -15,6 +15,7 @@ from skdeep.schedules import SCHEDULES, Schedule, Scheduled
 from skdeep.training.monitor import Monitor
 from skdeep.training.run import Run
 from skdeep.training.settings import Settings
+from skdeep.training.trainer import Trainer
 
 # Options that L-BFGS can't honour. The options of the learning rate are checked on their own, as
 # their values without an effect are neither None nor 0.
@@ -46,7 +47,7 @@ def settings(e: Any, run: Run, *, mode: str, weight: float, run_id: str | None) 
         horizon=e.max_iter,
         l1=float(alpha * e.l1_ratio),
         l2=float(alpha * (1 - e.l1_ratio)),
-        weight_decay=_weight_decay(e, run.optimizer),
+        weight_decay=0.0 if run.optimizer is None else e.weight_decay,
         gradient_noise=e.gradient_noise,
         clip_value=e.clip_value,
         clip_norm=e.clip_norm,
@@ -55,16 +56,6 @@ def settings(e: Any, run: Run, *, mode: str, weight: float, run_id: str | None) 
         hyperparameters=e.get_params(deep=False),
         numbers=numbers_over_time(e, run.network),
     )
-
-
-def _weight_decay(e: Any, optimizer: Optimizer | None) -> float | Scheduled:
-    """Return the estimator's weight decay with the optimizer's own added to it."""
-    if optimizer is None:
-        return 0.0
-    decay = e.weight_decay
-    if isinstance(decay, Scheduled):
-        return Scheduled(decay.value + optimizer.weight_decay, decay.schedule)
-    return float(decay + optimizer.weight_decay)
 
 
 def numbers_over_time(e: Any, network: Network | None) -> dict[str, Scheduled]:
@@ -142,8 +133,9 @@ def _is_set(value: Any) -> bool:
     return any(entry is not None and entry != 0 for entry in entries)
 
 
-def warn_about_ignored(e: Any, network: Network) -> None:
+def warn_about_ignored(e: Any, trainer: Trainer) -> None:
     """Warn of the options that L-BFGS can't honour."""
+    network = trainer.network
     ignored = [
         f"{name}={getattr(e, name)!r}" for name in _NOT_FOR_LBFGS if _is_set(getattr(e, name, None))
     ]
@@ -156,7 +148,7 @@ def warn_about_ignored(e: Any, network: Network) -> None:
         ignored += [repr(layer) for layer in network.walk() if layer.is_random]
         named = network.named_parameters()
         ignored += [f"rate={p.rate!r} of {name}" for name, p in named if p.rate != 1]
-    if any(callback.gradient_stages() for callback in check_callbacks(e.callbacks)):
+    if any(not stage.before_penalties for stage in trainer.stages):
         ignored.append("gradient stages of callbacks")
     if ignored:
         warn_user(

@@ -194,7 +194,7 @@ class Fitted:
         is_plain = PLAIN in state
         if is_plain:
             rest = {k: v for k, v in state.items() if k not in (PLAIN, "format")}
-            plain = from_plain(migrate(state[PLAIN], state["format"]), self.models())
+            plain = from_plain(migrate(state[PLAIN], state.get("format")), self.models())
             state = completed(type(self), "", {**plain, **rest})
         super().__setstate__(state)
         if is_plain and "n_iter_" in vars(self):

@@ -157,7 +157,6 @@ class Fitting:
             if not changed and is_as_built and old.dtype == dtype:
                 self._run, run.loss = run, loss
                 return None
-            run.show_raw()
         network = self._new_network(run, n_inputs, dtype)
         n_kept = None
         if old is not None:

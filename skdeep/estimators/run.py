@@ -85,7 +85,7 @@ def train(estimator: Any, trainer: Trainer, data: TrainingData) -> None:
     if is_partial:
         return
     run.optimizer.stop()  # only partial_fit continues with its state
-    if run.average is not None and not run.average.n_averaged_ and not trainer.interrupted:
+    if run.average is not None and not (trainer.has_averaged or trainer.interrupted):
         warn_user(
             f"weight_averaging={e.weight_averaging!r} had no effect: training ended after "
             f"{run.epoch} epochs, before averaging began. Lower start, or raise n_iter_no_change."
@@ -104,7 +104,7 @@ def _batch_size(e: Any, n_rows: int) -> int:
 
 def _train_lbfgs(e: Any, trainer: Trainer, data: TrainingData) -> None:
     network = trainer.network
-    parts.warn_about_ignored(e, network)
+    parts.warn_about_ignored(e, trainer)
     dtype, X, encoded = network.dtype, data.X, data.encoded
     weight = data.scaled_weight(dtype)
     if data.rows is not None:

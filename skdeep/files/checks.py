@@ -49,7 +49,7 @@ def check_model(model: Any, models: Mapping[str, type]) -> None:
     model.get_params()
     check_sizes(model)
     run = model._run
-    if not np.isfinite(run.network.parameters.values).all():
+    if not all(np.isfinite(vector).all() for vector in run.vectors()):
         raise InvalidStateError("weights are not finite")
     for part in (run.optimizer, run.average):
         if part is not None:
@@ -57,8 +57,7 @@ def check_model(model: Any, models: Mapping[str, type]) -> None:
     for name in ("init", "shuffle", "noise"):
         if not isinstance(getattr(run.streams, name), np.random.Generator):
             raise InvalidStateError(f"{name} is no generator")
-    if len({len(column) for column in run.history.values()}) > 1:
-        raise InvalidStateError("the history has columns of several lengths")
+    _check_history(run.history)
     _try_out(model)
     _check_memories(run.memories)
 
@@ -76,15 +75,28 @@ def check_sizes(model: Any) -> None:
         raise InvalidStateError("the network's inputs and outputs are not the model's")
     vector, optimizer = network.parameters, run.optimizer
     if optimizer is not None and optimizer.started:
+        if type(optimizer.n_steps_) is not int or optimizer.n_steps_ < 0:
+            raise InvalidStateError(f"an optimizer can't have done {optimizer.n_steps_!r} steps")
         if len(optimizer.slots_) != len(optimizer.slots):
             raise InvalidStateError("the optimizer's state is not of its kind")
         _check_vectors(optimizer.slots_, vector.n_trainable, vector.values)
     best = None if run.monitor is None else run.monitor.best_vectors
+    if best is not None and len(best) not in (1, 2):
+        raise InvalidStateError(f"the best epoch has {len(best)} vectors")
     _check_vectors(best or [], vector.values.size, vector.values)
     if run.average is not None:
-        averages = [v for v in (run.average.values_, run.average.raw_) if v is not None]
-        _check_vectors(averages, vector.values.size, vector.values)
+        _check_average(run.average, vector.values)
     model.check_targets()
+
+
+def _check_average(average: WeightAverage, like: np.ndarray) -> None:
+    kind, n = type(average), average.n_averaged_
+    if type(n) is not int or n < 0 or (average.values_ is None) != (n == 0):
+        raise InvalidStateError(f"an average can't have {n!r} vectors in it")
+    if average.every_step is not kind.every_step:
+        raise InvalidStateError(f"{kind.__name__} averages at another time")
+    vectors = [v for v in (average.values_, average.raw_) if v is not None]
+    _check_vectors(vectors, like.size, like)
 
 
 def _check_kinds(owner: Any, kinds: Mapping[str, Any]) -> None:
@@ -107,6 +119,16 @@ def _try_out(model: Any) -> None:
     for method in ("predict", "predict_proba", "transform", "score"):
         if hasattr(model, method) and not (method == "score" and hasattr(model, "predict")):
             getattr(model, method)(nothing)
+
+
+def _check_history(history: dict) -> None:
+    columns = history.values()
+    if "loss" not in history or not all(isinstance(column, list) for column in columns):
+        raise InvalidStateError("the history has no column of losses")
+    if len({len(column) for column in columns}) > 1:
+        raise InvalidStateError("the history has columns of several lengths")
+    if not all(isinstance(number, (int, float)) for column in columns for number in column):
+        raise InvalidStateError("the history has something that is no number")
 
 
 def _check_memories(memories: list) -> None:

@@ -25,7 +25,14 @@ ADDED: dict[str, Mapping[str, Any]] = {}
 
 def migrate(content: Any, version: int) -> Any:
     """Return the content of a file in today's format."""
+    if type(version) is not int or version > FORMAT:
+        raise ValueError(
+            f"the content is of format {version!r}, and this version of skdeep reads formats up to "
+            f"{FORMAT}; install a newer skdeep"
+        )
     for older in range(version, FORMAT):
+        if older not in MIGRATIONS:
+            raise ValueError(f"there never was a format {older}")
         content = MIGRATIONS[older](content)
     return content
 

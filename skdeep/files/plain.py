@@ -282,6 +282,9 @@ class _Reader:
         if type(state) is not dict:
             raise InvalidStateError(f"the state of {name} is no dict")
         fields = completed(cls, name, self._fields(state))
+        hidden = [key for key in fields if callable(getattr(cls, key, None))]
+        if hidden:
+            raise InvalidStateError(f"the state of {name} would hide its method {hidden[0]}")
         self.n_parts += 1 + len(fields)
         self.sizes[data["number"]] = self.n_parts - before
         if hasattr(value, "__setstate__"):

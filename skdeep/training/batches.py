@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
@@ -127,6 +128,33 @@ class BatchSource:
         return (X for X, _, _ in self)
 
 
+def checked(source: BatchSource, n_inputs: int, n_outputs: int, dtype: np.dtype) -> Iterator[tuple]:
+    """Yield the batches of a source that is not skdeep's own; raise if they are not as promised.
+
+    Compiled code trusts shapes and dtypes.
+    """
+    n_batches, n_given = len(source), 0
+    if n_batches < 1:
+        raise ValueError(f"{source!r} has {n_batches} batches; an epoch needs at least one.")
+    for X, Y, weight in islice(source, n_batches):
+        n_given += 1
+        n_rows = X.shape[0]
+        shapes = [X.shape, Y.shape, None if weight is None else weight.shape]
+        expected = [(n_rows, n_inputs), (n_rows, n_outputs), None if weight is None else (n_rows,)]
+        if shapes != expected or not 1 <= n_rows <= source.batch_size:
+            raise ValueError(
+                f"{type(source).__name__} gave a batch with X, Y and weight of shapes {shapes}; "
+                f"with at most batch_size={source.batch_size} rows they have to be {expected}."
+            )
+        X = np.require(X, dtype, "CA") if isinstance(X, np.ndarray) else X
+        weight = None if weight is None else np.require(weight, dtype, "CA")
+        yield X, np.require(Y, dtype, "CA"), weight
+    if n_given < n_batches:
+        raise ValueError(
+            f"{type(source).__name__} has {n_batches} batches by its len(), but gave {n_given}."
+        )
+
+
 class Batches(BatchSource):
     """The batches of rows in memory: every iteration is an epoch, which is one pass over all rows.
 
@@ -199,22 +227,34 @@ class Batches(BatchSource):
         return self._gathered(order)
 
     def inputs(self):
-        return (X for X, _, _ in self._gathered(self.rows))
+        # Shuffled rows stay shuffled, with random numbers that nobody else draws: batches of rows
+        # that have an order would not be like those of training.
+        order = self.rows
+        if self.rng is not None:
+            rng = np.random.default_rng(0)
+            order = rng.permutation(self.n_rows if order is None else order)
+        return (self._gather_inputs(rows) for rows in self._rows_of_batches(order))
 
     def _gathered(self, order: np.ndarray | None) -> Iterator[tuple]:
-        gather_X, gather_Y = self._gather_X, self.targets.gather
-        kernels = self._kernels
-        for start in range(0, self.n_rows, self.batch_size):
-            stop = min(start + self.batch_size, self.n_rows)
-            n = stop - start
-            if order is None:
-                rows = slice(start, stop)
-                X = self.X[rows] if gather_X is None else gather_X(np.arange(start, stop))
-            else:
-                rows = order[start:stop]
-                X = gather_X(rows)
+        gather_Y, kernels = self.targets.gather, self._kernels
+        for rows in self._rows_of_batches(order):
+            X = self._gather_inputs(rows)
+            n = X.shape[0]
             Y = gather_Y(rows, self._Y[:n], kernels)
             yield X, Y, None if self.weight is None else self._gather_weight(rows, n)
+
+    def _rows_of_batches(self, order: np.ndarray | None) -> Iterator[np.ndarray | slice]:
+        """Yield the positions of the rows of every batch."""
+        for start in range(0, self.n_rows, self.batch_size):
+            stop = min(start + self.batch_size, self.n_rows)
+            yield slice(start, stop) if order is None else order[start:stop]
+
+    def _gather_inputs(self, rows: np.ndarray | slice):
+        if not isinstance(rows, slice):
+            return self._gather_X(rows)
+        if self._gather_X is None:
+            return self.X[rows]
+        return self._gather_X(np.arange(rows.start, rows.stop))
 
     def _gather_weight(self, rows: np.ndarray | slice, n: int) -> np.ndarray:
         if isinstance(rows, slice):

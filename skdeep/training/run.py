@@ -28,6 +28,7 @@ class Snapshot(NamedTuple):
     values: np.ndarray
     flags: list[tuple[bool, float]]
     n_epochs: int
+    columns: tuple[str, ...]
 
 
 class Run:
@@ -136,12 +137,16 @@ class Run:
             self.average.reset()
         else:
             self.average.values_, self.average.raw_ = values, raw
+            self.average.n_averaged_ = max(1, self.average.n_averaged_)
 
     def take_network(self, network: Network) -> None:
         """Replace the network by one of equal architecture, which may have other frozen layers."""
         old, new, average = self.network.parameters, network.parameters, self.average
-        if average is not None and average.values_ is not None:
-            average.values_ = new.assembled(old.pieces(average.values_))
+        if average is not None:
+            average.values_, average.raw_ = (
+                None if vector is None else new.assembled(old.pieces(vector))
+                for vector in (average.values_, average.raw_)
+            )
         self.network = network
 
     def rearrange(self) -> None:
@@ -164,11 +169,15 @@ class Run:
         state = dict(vars(self))
         state |= copy.deepcopy({name: state[name] for name in _CHANGING})
         flags = [(p.frozen, p.multiplier) for p in vector.parameters]
-        return Snapshot(state, vector.values.copy(), flags, len(self.history["loss"]))
+        return Snapshot(
+            state, vector.values.copy(), flags, len(self.history["loss"]), tuple(self.history)
+        )
 
     def restore(self, snapshot: Snapshot) -> None:
         """Bring back an earlier state, in the arrays and lists that users may hold."""
         vars(self).update(snapshot.state)
+        for name in self.history.keys() - set(snapshot.columns):
+            del self.history[name]
         truncate(self.history, snapshot.n_epochs)
         vector = self.network.parameters
         if snapshot.flags != [(p.frozen, p.multiplier) for p in vector.parameters]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -15,7 +15,7 @@ from skdeep.callbacks.base import Callback
 from skdeep.clipping import gradient_norm
 from skdeep.kernels import choose, numpy_kernels
 from skdeep.schedules import Progress, Scheduled, ready_number, value_of
-from skdeep.training.batches import BatchSource
+from skdeep.training.batches import Batches, BatchSource, checked
 from skdeep.training.history import even_out, record
 from skdeep.training.run import Run
 from skdeep.training.settings import Settings
@@ -61,6 +61,10 @@ class Trainer:
         The entries of the last epoch in the history.
     interrupted : bool
         Whether Ctrl-C ended the run.
+    has_averaged : bool
+        Whether an average of the weights began, or continued, in this run.
+    stages : list of GradientStage
+        The stages that were given, and those of callbacks.
     stop_training : bool
         A callback may set it to True: training stops when the epoch ends.
     horizon : int
@@ -100,14 +104,16 @@ class Trainer:
         self.figures: dict[str, float] = {}
         self.batch_loss = self.gradient_norm = math.nan
         self.batch_rows = 0
-        self.interrupted = False
+        self.interrupted = self.has_averaged = False
         self._l1, self._l2 = settings.l1, settings.l2
         self._decay = ready_number(settings.weight_decay)
+        self._decay_of_optimizer = 0.0 if run.optimizer is None else run.optimizer.weight_decay
         self._numbers = {name: number.ready() for name, number in settings.numbers.items()}
         self._first_averaged = 0
         if run.average is not None:
             self._first_averaged = run.average.first_epoch(settings.horizon)
-        self._stages = [*stages, *self._stages_of_callbacks(), *self._own_stages()]
+        self.stages = [*stages, *self._stages_of_callbacks()]
+        self._stages = [*self.stages, *self._own_stages()]
         if settings.mode == "resumed":
             self.figures = {name: column[-1] for name, column in self.history.items() if column}
         else:
@@ -115,7 +121,18 @@ class Trainer:
             run.learning_rate = settings.learning_rate_init
 
     def _stages_of_callbacks(self) -> list[GradientStage]:
-        return [stage for callback in self.callbacks for stage in callback.gradient_stages()]
+        stages = []
+        for callback in self.callbacks:
+            given = callback.gradient_stages()
+            if not isinstance(given, (list, tuple)) or not all(
+                isinstance(stage, GradientStage) for stage in given
+            ):
+                raise InvalidParameterError(
+                    f"{type(callback).__name__}.gradient_stages returned {given!r}; return a list "
+                    "of instances of skdeep.training.stages.GradientStage."
+                )
+            stages += given
+        return stages
 
     def _own_stages(self) -> list[GradientStage]:
         settings, stages = self.settings, []
@@ -178,6 +195,8 @@ class Trainer:
         network.backward(Z)
         for stage in self._reducing:
             stage.apply(self._g, step)
+            if not step.n_rows > 0:
+                raise ValueError(f"{stage!r} left step.n_rows={step.n_rows}; it has to be > 0.")
         return step
 
     def train_batch(self, X, Y: np.ndarray, weight: np.ndarray | None) -> float:
@@ -197,8 +216,12 @@ class Trainer:
         step.loss += self.optimizer.step(self._w, g, self.run.learning_rate, l2, self._decay_now)
         network.apply_constraints()
         if self._averages_steps:
-            self.run.average.update(network.parameters.values, self._kernels)
+            self._update_average()
         return step.loss
+
+    def _update_average(self) -> None:
+        self.run.average.update(self.network.parameters.values, self._kernels)
+        self.has_averaged = True
 
     def _measure(self, g: np.ndarray) -> None:
         self.gradient_norm = gradient_norm(g, self._kernels)
@@ -214,7 +237,7 @@ class Trainer:
         is_averaging = average is not None and self._epochs_done >= self._first_averaged
         self._averages_steps = is_averaging and average.every_step
         self._progress = Progress(self.epoch, self.horizon, self.run.rows_seen, self.first_of_fit)
-        supply = iter(batches)
+        supply = iter(batches) if type(batches) is Batches else self._checked(batches)
         for i in range(n_batches):
             if i == 0 or self._changes_by_step:
                 self._begin_step(i, n_batches)
@@ -235,8 +258,12 @@ class Trainer:
         if is_averaging and not average.every_step:
             n_averaging = self._epochs_done + 1 - self._first_averaged
             if average.takes_epoch(n_averaging):
-                average.update(self.network.parameters.values, self._kernels)
+                self._update_average()
         return total / n_rows
+
+    def _checked(self, batches: BatchSource) -> Iterator[tuple]:
+        network = self.network
+        return checked(batches, network.n_inputs, network.n_outputs, network.dtype)
 
     @property
     def _epochs_done(self) -> int:
@@ -250,7 +277,7 @@ class Trainer:
         if i == 0 or self.schedule.every_step:
             self.run.learning_rate = float(self.schedule.rate(initial, progress))
         if isinstance(self._decay, Scheduled):
-            self._decay_now = self._decay.at(progress)
+            self._decay_now = self._decay.at(progress) + self._decay_of_optimizer
         for follower in self._following:
             follower.begin_step(progress)
 
@@ -311,7 +338,6 @@ class Trainer:
 
     @contextmanager
     def _running(self, n_rows: int, rng: np.random.Generator | None, kernels):
-        parameters = self.network.parameters
         # Overflow shows in the loss, and the error names it. NumPy's warnings would say less.
         with (
             np.errstate(over="ignore", invalid="ignore", divide="ignore"),
@@ -324,7 +350,7 @@ class Trainer:
                 raise
             try:
                 yield
-                if not np.isfinite(parameters.values).all():
+                if not all(np.isfinite(vector).all() for vector in self.run.vectors()):
                     raise self.divergence("the weights became infinite or NaN", self.epoch)
                 self._settle()
             except KeyboardInterrupt:
@@ -358,7 +384,8 @@ class Trainer:
         if average is None or average.raw_ is not None or average.values_ is None:
             return
         self.run.show_average()
-        if not average.averages_statistics:
+        # The rows of a call of partial_fit are too few to measure anything.
+        if not (average.averages_statistics or self.settings.is_partial):
             inputs, batch_size = self._batches.inputs(), self._batches.batch_size
             network.measure_statistics(inputs, batch_size, self._kernels)
             np.copyto(average.values_, network.parameters.values)
@@ -383,7 +410,7 @@ class Trainer:
         self._treating = [stage for stage in self._stages if not stage.before_penalties]
         followers = [self.network, *self._stages, *([self._batches] if self._batches else [])]
         self._following = [follower for follower in followers if follower.follows_progress]
-        self._decay_now = value_of(self._decay)
+        self._decay_now = value_of(self._decay) + self._decay_of_optimizer
         self._step = Step()
         self._measures_all = any(c.every_gradient for c in self.callbacks)
         self._measures = True

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from skdeep import MLPClassifier, MLPRegressor
 from skdeep.callbacks import Callback, LambdaCallback
 from skdeep.optimizers import Adam
-from skdeep.schedules import InverseScaling
+from skdeep.schedules import InverseScaling, Scheduled
 from skdeep.training.trainer import DivergenceError
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -296,3 +296,24 @@ def test_the_optimizers_state_is_dropped_if_other_parameters_train():
     model.optimizer_.slots_ = [slot[:1] for slot in model.optimizer_.slots_]
     model.partial_fit(X_iris, y_iris)
     assert model.optimizer_.slots_[0].size == model.network_.parameters.n_trainable
+
+
+class Boom(Callback):
+    def on_epoch_end(self, trainer):
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("options", "validation"),
+    [({}, True), ({"early_stopping": True}, False), ({"dropout": Scheduled(0.1)}, False)],
+    ids=str,
+)
+def test_a_warm_start_that_fails_leaves_no_columns_in_the_history(options, validation):
+    X = np.random.default_rng(0).standard_normal((60, 3))
+    y = X[:, 0]
+    model = MLPRegressor((5,), max_iter=3, random_state=0, warm_start=True).fit(X, y)
+    before = {name: list(column) for name, column in model.history_.items()}
+    given = {"X_val": X, "y_val": y} if validation else {}
+    with pytest.raises(ZeroDivisionError):
+        model.set_params(callbacks=[Boom()], **options).fit(X, y, **given)
+    assert model.history_ == before

@@ -10,8 +10,19 @@ from sklearn.model_selection import GridSearchCV
 
 from skdeep import MLPClassifier, MLPRegressor, load, save
 from skdeep.callbacks import Callback
+from skdeep.inspection import diagnose
 from skdeep.layers import Dense, Dropout, GaussianNoise, Layer
-from skdeep.schedules import SCHEDULES, CosineLog, FlatCosine, Piecewise, Progress, Scheduled
+from skdeep.optimizers import AdamW
+from skdeep.schedules import (
+    SCHEDULES,
+    CosineLog,
+    FlatCosine,
+    Piecewise,
+    Progress,
+    Schedule,
+    Scheduled,
+    Warmup,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 RNG = np.random.default_rng(0)
@@ -153,6 +164,13 @@ def test_a_layer_of_ones_own_learns_how_far_training_has_come():
     np.testing.assert_allclose(seen, np.arange(24) / 24)
 
 
+class Lost(Schedule):
+    """A schedule of the user's own that goes wrong."""
+
+    def rate(self, initial, progress):
+        return math.nan
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -163,6 +181,8 @@ def test_a_layer_of_ones_own_learns_how_far_training_has_come():
         ({"dropout": Scheduled(0.1, "liner")}, "did you mean 'linear'"),
         ({"dropout": Scheduled(0.1, 3)}, "dropout__schedule=3 is not allowed"),
         ({"dropout": Scheduled(0.1, "adaptive")}, "follows the training loss"),
+        ({"dropout": Scheduled(0.1, Warmup("adaptive"))}, "follows the training loss"),
+        ({"weight_decay": Scheduled(0.1, Lost())}, "became nan"),
         ({"alpha": Scheduled(0.1)}, "alpha=Scheduled.*is not allowed"),
         ({"dropout": Scheduled(Scheduled(0.1))}, "is not allowed"),
         ({"dropout": Scheduled(0.5, Piecewise([1, 2], [1, 3, 1]))}, "rate=.* became 1.5"),
@@ -196,3 +216,18 @@ def test_the_new_schedules_are_what_their_formulas_say():
         assert CosineLog(cycles=1).rate(1.0, progress) == pytest.approx(
             (1 - math.cos(2 * math.pi * math.log2(1 + t))) / 2, abs=1e-12
         )
+
+
+def test_the_decay_of_an_optimizer_is_constant():
+    options = {**OPTIONS, "alpha": 0.0}
+    constant = MLPRegressor((4,), solver=AdamW(weight_decay=0.5), **options).fit(X, Y)
+    ends_at_0 = Scheduled(0.0, "linear")
+    scheduled = MLPRegressor(
+        (4,), solver=AdamW(weight_decay=0.5), weight_decay=ends_at_0, **options
+    )
+    np.testing.assert_array_equal(weights(scheduled.fit(X, Y)), weights(constant))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_with_such_a_number_can_be_examined(name):
+    diagnose(fitted(**{name: Scheduled(0.1, "cosine")}), X, Y)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skdeep import load, save
+from skdeep import InvalidFileError, load, save
 from skdeep.files import migrations
 from skdeep.files.container import HASH_BYTES, LENGTHS
 from skdeep.files.names import CLASSES
@@ -183,3 +183,59 @@ def test_a_class_may_move_without_a_change_of_its_name(tmp_path, monkeypatch):
     assert twin.predict(X).tolist() == model.predict(X).tolist()
     assert "skdeep." not in json.dumps(header_of(tmp_path / "model")[1]["model"])
     twin.partial_fit(X, LABELS)
+
+
+# States that do not go together ------------------------------------------------------------------
+
+WRONG = {
+    "n_averaged_ is text": ("averages.SWA", {"n_averaged_": "a"}),
+    "n_averaged_ is None": ("averages.SWA", {"n_averaged_": None}),
+    "n_averaged_ is negative": ("averages.SWA", {"n_averaged_": -2}),
+    "n_averaged_ is no integer": ("averages.SWA", {"n_averaged_": 1.5}),
+    "nothing in the average": ("averages.SWA", {"n_averaged_": 0}),
+    "no n_averaged_": ("averages.SWA", {"n_averaged_": ...}),
+    "another time": ("averages.SWA", {"every_step": True}),
+    "a method that is a number": ("averages.SWA", {"share": 3}),
+    "a schedule whose method is a number": ("schedules.Constant", {"rate": 3}),
+    "no history": ("training.Run", {"history": {}}),
+    "a history of text": ("training.Run", {"history": {"loss": ["a"]}}),
+    "best vectors that are none": ("training.Monitor", {"best_vectors": []}),
+    "steps that nobody did": ("optimizers.Adam", {"n_steps_": -1}),
+}
+
+
+@pytest.mark.parametrize(("name", "change"), WRONG.values(), ids=WRONG)
+def test_states_that_do_not_go_together_are_refused(name, change, tmp_path):
+    def damage(header):
+        (state,) = [state for found, state in objects(header["model"]) if found == name]
+        for key, value in change.items():
+            if value is ...:
+                del state[key]
+            else:
+                state[key] = value
+
+    data = with_header(ROOT / "format-1" / "swa.skdeep", damage)
+    (tmp_path / "damaged").write_bytes(data)
+    with pytest.raises(InvalidFileError, match="does not hold a model"):
+        load(tmp_path / "damaged")
+
+
+def test_a_run_that_does_not_say_what_its_network_was_built_from(tmp_path):
+    def forget(header):
+        for name, state in objects(header["model"]):
+            if name == "training.Run":
+                state["built_from"] = {}
+
+    for stem, y in [("autoencoder", None), ("swa", LABELS)]:
+        path = ROOT / "format-1" / f"{stem}.skdeep"
+        (tmp_path / stem).write_bytes(with_header(path, forget))
+        with pytest.raises(ValueError, match="hidden_layer_sizes"):
+            load(tmp_path / stem).partial_fit(X, y)
+
+
+@pytest.mark.parametrize("version", [99, 0, None, "x", True])
+def test_a_pickle_of_another_format(version):
+    model = load(ROOT / "format-1" / "swa.skdeep")
+    state = {**model.__getstate__(), "format": version}
+    with pytest.raises(ValueError, match="format"):
+        type(model).__new__(type(model)).__setstate__(state)

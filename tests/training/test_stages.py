@@ -299,3 +299,87 @@ class Slower(Callback):
 def test_a_callback_may_change_the_learning_rate():
     mlp = MLPRegressor((4,), callbacks=[Slower()], max_iter=3, random_state=0).fit(X, Y)
     np.testing.assert_allclose(mlp.history_["learning_rate"], [0.01, 0.005, 0.01 / 3])
+
+
+class Honoured(Callback):
+    def gradient_stages(self):
+        return [MeanOfOne()]
+
+
+class MeanOfOne(GradientStage):
+    before_penalties = True
+
+    def apply(self, gradient, step):
+        pass
+
+
+def test_lbfgs_honours_a_stage_before_the_penalties(recwarn):
+    MLPRegressor((4,), solver="lbfgs", callbacks=[Honoured()], max_iter=5).fit(X, Y)
+    assert not [w for w in recwarn if "can't honour" in str(w.message)]
+
+
+@pytest.mark.parametrize("given", [None, Halve(), [Halve], [print]], ids=repr)
+def test_stages_of_a_callback_are_a_list_of_instances(given):
+    class Own(Callback):
+        def gradient_stages(self):
+            return given
+
+    with pytest.raises(ValueError, match=r"Own\.gradient_stages returned"):
+        MLPRegressor((4,), callbacks=[Own()]).fit(X, Y)
+
+
+class NoRows(MeanOfOne):
+    def apply(self, gradient, step):
+        step.n_rows = 0
+
+
+def test_a_stage_leaves_rows():
+    with pytest.raises(ValueError, match=r"left step.n_rows=0"):
+        a_trainer(stages=[NoRows()]).fit(batches_of(list(range(120)), 30), 1)
+
+
+class Given(BatchSource):
+    """One batch, whatever it is."""
+
+    def __init__(self, *batch, batch_size=10, n_batches=1):
+        self.batch, self.batch_size, self.n_batches = batch, batch_size, n_batches
+
+    def __len__(self):
+        return self.n_batches
+
+    def __iter__(self):
+        yield self.batch
+
+
+LIES = {
+    "too many rows": (Given(X[:11], Y[:11], None), "at most batch_size=10 rows"),
+    "no rows": (Given(X[:0], Y[:0], None), "at most batch_size=10 rows"),
+    "too few columns": (Given(X[:10, :2], Y[:10], None), r"of shapes \[\(10, 2\)"),
+    "too few outputs": (Given(X[:10], Y[:10, :1], None), r"\(10, 1\)"),
+    "fewer targets": (Given(X[:10], Y[:9], None), r"\(9, 2\)"),
+    "fewer weights": (Given(X[:10], Y[:10], np.ones(3)), r"\(3,\)"),
+    "fewer batches": (Given(X[:10], Y[:10], None, n_batches=2), "2 batches by its len.*gave 1"),
+    "no batches": (Given(X[:10], Y[:10], None, n_batches=0), "0 batches; an epoch needs"),
+}
+
+
+@pytest.mark.parametrize("kernels", ["numpy", "numba"])
+@pytest.mark.parametrize(("source", "words"), LIES.values(), ids=LIES)
+def test_a_source_of_batches_that_is_not_what_it_says(source, words, kernels, monkeypatch):
+    if kernels == "numba":
+        pytest.importorskip("numba")
+    monkeypatch.setenv("SKDEEP_KERNELS", kernels)
+    with pytest.raises(ValueError, match=words):
+        a_trainer().fit(source, 1)
+
+
+def test_batches_of_another_layout_are_taken_over():
+    found = []
+    for XX, YY in [(X, Y), (np.asfortranarray(X), Y[:, ::-1][:, ::-1])]:
+        trainer = a_trainer()
+        trainer.fit(Given(XX[:10].astype(np.float32).astype(float), YY[:10], None), 2)
+        found.append(trainer.network.parameters.values)
+    trainer = a_trainer()
+    trainer.fit(Given(X[:10].astype(np.float32), Y[:10], None), 2)
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], trainer.network.parameters.values)

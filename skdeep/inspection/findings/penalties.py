@@ -8,6 +8,7 @@ import numpy as np
 
 from skdeep.inspection.findings.case import Case
 from skdeep.layers import Dense
+from skdeep.schedules import value_of
 
 
 class Penalties:
@@ -21,7 +22,7 @@ class Penalties:
         model = case.model
         alpha = model.alpha / case.rows_a_step
         self.l1, self.l2 = alpha * model.l1_ratio, alpha * (1 - model.l1_ratio)
-        self.weight_decay = model.weight_decay if case.is_stochastic else 0.0
+        self.weight_decay = value_of(model.weight_decay) if case.is_stochastic else 0.0
         self.weight_decay += getattr(model.optimizer_, "weight_decay", 0.0)
         network = model.network_
         self.kernels = [p for p in network.parameters.parameters if p.kernel and p.trainable]
