@@ -19,7 +19,7 @@ Higher layers keep the variance of their inputs, so that deep networks train.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,7 +109,9 @@ class _Place(NamedTuple):
     columns: np.ndarray | None
 
 
-def _places(layers: list[Layer], columns: np.ndarray | None) -> Iterator[_Place]:
+def _places(
+    layers: list[Layer], columns: np.ndarray | None
+) -> Generator[_Place, None, np.ndarray | None]:
     """Yield the dense layers of a stack with these inputs; return the columns that it puts out."""
     for i, layer in enumerate(layers):
         if isinstance(layer, Dense):

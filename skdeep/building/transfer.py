@@ -28,7 +28,7 @@ def pretrained_layers(pretrained: Any, owner_of_networks: type) -> tuple[Network
     name = type(pretrained).__name__
     if isinstance(pretrained, owner_of_networks):
         raise InvalidParameterError(
-            f"pretrained={name}(...) would be cloned, and lose what it has learned; give "
+            f"pretrained={name}(...) would be cloned, and lose its weights; give "
             f"pretrained=FrozenEstimator({name.lower()}), with FrozenEstimator from sklearn.frozen "
             f"around the fitted {name}."
         )

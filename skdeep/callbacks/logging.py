@@ -136,7 +136,7 @@ class TensorBoard(Callback):
     log_dir : str or path-like, default="runs/{run}"
         `{run}` stands for a name of the run.
     histograms : bool, default=False
-        Whether to write the distribution of each layer's weights too, once an epoch.
+        Whether to write the distribution of each layer's weights after every epoch, too.
     """
 
     writes_files = True

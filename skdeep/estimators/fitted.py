@@ -35,8 +35,10 @@ class Fitted:
         try:
             return getattr(vars(self)["_run"], name)
         except KeyError:
-            message = f"This {type(self).__name__} instance is not fitted yet."
-            raise AttributeError(message) from None
+            raise self._not_fitted() from None
+
+    def _not_fitted(self) -> AttributeError:
+        return AttributeError(f"This {type(self).__name__} instance is not fitted yet.")
 
     @property
     def network_(self) -> Network:
@@ -107,8 +109,7 @@ class Fitted:
         try:
             return vars(self)[ASSIGNED][name]
         except KeyError:
-            message = f"This {type(self).__name__} instance is not fitted yet."
-            raise AttributeError(message) from None
+            raise self._not_fitted() from None
 
     def _dense_layers(self) -> list[Dense]:
         return [layer for layer in self.network_.walk() if isinstance(layer, Dense)]
@@ -201,6 +202,7 @@ class Fitted:
             check_sizes(self)
 
     def __copy__(self):
+        # The default goes by way of plain data, so that the copy would not share the run.
         twin = type(self).__new__(type(self))
         vars(twin).update(vars(self))
         return twin

@@ -1,1 +1,1 @@
-"""Models in files and pickles: plain data, the container, and the checks of what is read."""
+"""Models in files and pickles: plain data, the container, and checks of models that were read."""

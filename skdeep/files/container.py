@@ -247,8 +247,8 @@ def _read_checked(file: BinaryIO, path: str) -> tuple[int, bytes, bytes]:
         )
     if size != len(start) + n_header + n_body:
         raise InvalidFileError(
-            f"{path!r} has {size} bytes where it should have {len(start) + n_header + n_body}: it "
-            "was cut off, or something was added."
+            f"{path!r} has {size} bytes instead of {len(start) + n_header + n_body}: it was cut "
+            "off, or something was added."
         )
     digest = hashlib.sha256(start[: LENGTHS.size])
     while chunk := file.read(CHUNK):

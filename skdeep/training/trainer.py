@@ -315,8 +315,8 @@ class Trainer:
         """
         if self.optimizer is None:
             raise InvalidParameterError(
-                "solver='lbfgs' trains the same parameters from its start to its end; to freeze or "
-                "thaw layers during training, choose another solver."
+                "solver='lbfgs' can't change the parameters that it trains; to freeze or thaw "
+                "layers during training, choose another solver."
             )
         self.network.release()
         self.run.rearrange()
@@ -489,7 +489,7 @@ class Trainer:
             advice += f", lower {rate}, or set clip_norm=1"
         return DivergenceError(
             "Solver produced non-finite parameter weights. The input data may contain large "
-            f"values and need to be preprocessed. In epoch {epoch} {what}. What helps: {advice}."
+            f"values and need to be preprocessed. In epoch {epoch} {what}. Remedies: {advice}."
         )
 
     def _warn_not_converged(self, n_epochs: int) -> None:

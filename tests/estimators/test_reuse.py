@@ -211,7 +211,9 @@ def test_after_a_failure_training_goes_on_as_if_it_had_not_been(options):
 
 @pytest.mark.parametrize("solver", ["lbfgs", "adam"])
 def test_errors_after_lbfgs_are_not_hidden(solver):
-    model = MLPClassifier((5,), solver="lbfgs", warm_start=True, max_iter=5).fit(X, y)
+    model = MLPClassifier((5,), solver="lbfgs", warm_start=True, max_iter=5, random_state=0).fit(
+        X, y
+    )
     before = values(model).copy()
     model.set_params(solver=solver, callbacks=[Fail(hook="on_epoch_end")])
     with pytest.raises(RuntimeError, match="boom"):
