@@ -127,7 +127,7 @@ def _is_named(spec: Any, name: str) -> bool:
     return isinstance(spec, str) and spec == name
 
 
-def _is_set(value: Any) -> bool:
+def _has_effect(value: Any) -> bool:
     """Whether an option is neither None nor 0, nor a sequence of these."""
     entries = value if is_per_layer(value) else [value]
     return any(entry is not None and entry != 0 for entry in entries)
@@ -137,7 +137,7 @@ def warn_about_ignored(e: Any, trainer: Trainer) -> None:
     """Warn of the options that L-BFGS can't honour."""
     network = trainer.network
     ignored = [
-        f"{name}={getattr(e, name)!r}" for name in _NOT_FOR_LBFGS if _is_set(getattr(e, name, None))
+        f"{name}={getattr(e, name)!r}" for name in _NOT_FOR_LBFGS if _has_effect(getattr(e, name, None))
     ]
     if not _is_named(e.learning_rate, "constant"):
         ignored.append(f"learning_rate={e.learning_rate!r}")

@@ -134,8 +134,6 @@ def checked(source: BatchSource, n_inputs: int, n_outputs: int, dtype: np.dtype)
     Compiled code trusts shapes and dtypes.
     """
     n_batches, n_given = len(source), 0
-    if n_batches < 1:
-        raise ValueError(f"{source!r} has {n_batches} batches; an epoch needs at least one.")
     for X, Y, weight in islice(source, n_batches):
         n_given += 1
         n_rows = X.shape[0]

@@ -70,7 +70,7 @@ def fit_lbfgs(trainer: Trainer, X, Y: np.ndarray, weight, *, max_iter: int, max_
         )
         np.copyto(w, result.x, casting="same_kind")
         _measure_batch_norm(trainer, X)
-        if not trainer.history["loss"]:  # not a single iteration was needed, or possible
+        if not trainer.epoch:  # not a single iteration was needed, or possible
             _end_iteration(trainer, float(result.fun), X)
         stopped_by_us = trainer.stop_training or trainer.monitor.plateau
         if result.status != 0 and not stopped_by_us:

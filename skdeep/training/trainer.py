@@ -286,6 +286,8 @@ class Trainer:
         seconds = n_epochs * len(batches) * self.network.seconds_a_step(batches.batch_size)
         kernels = choose(seconds)
         self._batches, self.n_batches = batches, len(batches)
+        if self.n_batches < 1:
+            raise ValueError(f"{batches!r} has no batches; an epoch needs at least one.")
         with self.session(batches.batch_size, self.rng, kernels):
             batches.bind(kernels)
             self.begin_training()

@@ -122,3 +122,14 @@ def test_an_option_that_is_zero_is_not_missed(nothing):
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", ConvergenceWarning)
         MLPClassifier((5,), solver="lbfgs", max_iter=3, dropout=nothing).fit(X, y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_warm_start_that_needs_no_iteration_has_an_epoch_all_the_same():
+    X = np.random.default_rng(0).standard_normal((30, 2))
+    options = {"solver": "lbfgs", "tol": 1.0, "random_state": 0, "max_iter": 50}
+    model = MLPRegressor((3,), warm_start=True, **options).fit(X, X[:, 0])
+    n_epochs = len(model.loss_curve_)
+    model.fit(X, X[:, 0])
+    assert model.n_iter_ == 1
+    assert len(model.loss_curve_) == n_epochs + 1

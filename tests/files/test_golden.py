@@ -207,12 +207,12 @@ WRONG = {
 @pytest.mark.parametrize(("name", "change"), WRONG.values(), ids=WRONG)
 def test_states_that_do_not_go_together_are_refused(name, change, tmp_path):
     def damage(header):
-        (state,) = [state for found, state in objects(header["model"]) if found == name]
-        for key, value in change.items():
-            if value is ...:
-                del state[key]
-            else:
-                state[key] = value
+        states = [state for found, state in objects(header["model"]) if found == name]
+        assert states
+        for state in states:
+            state.update(change)
+            if ... in change.values():
+                state.pop(*change)
 
     data = with_header(ROOT / "format-1" / "swa.skdeep", damage)
     (tmp_path / "damaged").write_bytes(data)

@@ -318,7 +318,9 @@ def test_lbfgs_honours_a_stage_before_the_penalties(recwarn):
     assert not [w for w in recwarn if "can't honour" in str(w.message)]
 
 
-@pytest.mark.parametrize("given", [None, Halve(), [Halve], [print]], ids=repr)
+@pytest.mark.parametrize(
+    "given", [None, Halve(), [Halve], [print]], ids=["None", "a stage", "a class", "a function"]
+)
 def test_stages_of_a_callback_are_a_list_of_instances(given):
     class Own(Callback):
         def gradient_stages(self):
@@ -359,7 +361,7 @@ LIES = {
     "fewer targets": (Given(X[:10], Y[:9], None), r"\(9, 2\)"),
     "fewer weights": (Given(X[:10], Y[:10], np.ones(3)), r"\(3,\)"),
     "fewer batches": (Given(X[:10], Y[:10], None, n_batches=2), "2 batches by its len.*gave 1"),
-    "no batches": (Given(X[:10], Y[:10], None, n_batches=0), "0 batches; an epoch needs"),
+    "no batches": (Given(X[:10], Y[:10], None, n_batches=0), "has no batches; an epoch needs"),
 }
 
 
