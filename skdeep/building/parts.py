@@ -137,7 +137,9 @@ def warn_about_ignored(e: Any, trainer: Trainer) -> None:
     """Warn of the options that L-BFGS can't honour."""
     network = trainer.network
     ignored = [
-        f"{name}={getattr(e, name)!r}" for name in _NOT_FOR_LBFGS if _has_effect(getattr(e, name, None))
+        f"{name}={getattr(e, name)!r}"
+        for name in _NOT_FOR_LBFGS
+        if _has_effect(getattr(e, name, None))
     ]
     if not _is_named(e.learning_rate, "constant"):
         ignored.append(f"learning_rate={e.learning_rate!r}")
