@@ -85,7 +85,8 @@ def train(estimator: Any, trainer: Trainer, data: TrainingData) -> None:
     if is_partial:
         return
     run.optimizer.stop()  # only partial_fit continues with its state
-    if run.average is not None and not (trainer.has_averaged or trainer.interrupted):
+    is_certain = trainer.settings.mode != "resumed" and not trainer.interrupted
+    if run.average is not None and is_certain and not trainer.has_averaged:
         warn_user(
             f"weight_averaging={e.weight_averaging!r} had no effect: training ended after "
             f"{run.epoch} epochs, before averaging began. Lower start, or raise n_iter_no_change."

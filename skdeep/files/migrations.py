@@ -28,7 +28,7 @@ def migrate(content: Any, version: int) -> Any:
     if type(version) is not int or version > FORMAT:
         raise ValueError(
             f"the content is of format {version!r}, and this version of skdeep reads formats up to "
-            f"{FORMAT}; install a newer skdeep"
+            f"{FORMAT}; a newer version is needed"
         )
     for older in range(version, FORMAT):
         if older not in MIGRATIONS:
