@@ -134,15 +134,7 @@ def to_sklearn(model: BaseMLP) -> Any:
         mlp.coefs_[-1] *= model.y_scale_
         mlp.intercepts_[-1] *= model.y_scale_
         mlp.intercepts_[-1] += model.y_mean_
-    for name in (
-        *("n_features_in_", "feature_names_in_", "classes_", "n_outputs_", "n_layers_", "n_iter_"),
-        *("t_", "out_activation_", "loss_", "best_loss_", "best_validation_score_"),
-    ):
-        if hasattr(model, name):
-            setattr(mlp, name, copy.deepcopy(getattr(model, name)))
-    mlp.loss_curve_ = list(model.loss_curve_)
-    scores = model.validation_scores_
-    mlp.validation_scores_ = None if scores is None else list(scores)
+    _copy_fitted(model, mlp)
     # A warm start in scikit-learn needs these attributes.
     mlp._no_improvement_count = 0
     mlp._best_coefs = [W.copy() for W in mlp.coefs_]
@@ -158,6 +150,19 @@ def _is_plain(layer: Layer) -> bool:
     """Whether scikit-learn's MLP has such a layer."""
     is_dense = isinstance(layer, Dense) and operations_of(layer) is not None
     return is_dense and layer.bias_ is not None and _activation_of(layer) is not None
+
+
+def _copy_fitted(model: BaseMLP, mlp: Any) -> None:
+    """Copy the fitted attributes that both libraries have."""
+    for name in (
+        *("n_features_in_", "feature_names_in_", "classes_", "n_outputs_", "n_layers_", "n_iter_"),
+        *("t_", "out_activation_", "loss_", "best_loss_", "best_validation_score_"),
+    ):
+        if hasattr(model, name):
+            setattr(mlp, name, copy.deepcopy(getattr(model, name)))
+    mlp.loss_curve_ = list(model.loss_curve_)
+    scores = model.validation_scores_
+    mlp.validation_scores_ = None if scores is None else list(scores)
 
 
 def _activation_of(layer: Dense) -> str | None:

@@ -75,40 +75,14 @@ class Dense(Layer):
     def build(self, n_inputs):
         self.check()
         f = resolve(self.activation, ACTIVATIONS, "activation", Activation, optional=True)
-        choices = {**INITIALIZERS, "auto": Constant}
-        self.kernel_ = Parameter(
-            "kernel",
-            (n_inputs, self.units),
-            resolve(self.chosen_initializer(), choices, "initializer", Initializer),
-            kernel=True,
-            regularizer=resolve(
-                self.kernel_regularizer,
-                REGULARIZERS,
-                "kernel_regularizer",
-                Regularizer,
-                optional=True,
-            ),
-            constraint=resolve(
-                self.kernel_constraint, CONSTRAINTS, "kernel_constraint", Constraint, optional=True
-            ),
+        self.kernel_ = self._parameter(
+            "kernel", (n_inputs, self.units), self.chosen_initializer(), "initializer"
         )
         parameters = [self.kernel_]
         self.bias_ = None
         if self.bias:
-            self.bias_ = Parameter(
-                "bias",
-                (self.units,),
-                resolve(self.bias_initializer, choices, "bias_initializer", Initializer),
-                regularizer=resolve(
-                    self.bias_regularizer,
-                    REGULARIZERS,
-                    "bias_regularizer",
-                    Regularizer,
-                    optional=True,
-                ),
-                constraint=resolve(
-                    self.bias_constraint, CONSTRAINTS, "bias_constraint", Constraint, optional=True
-                ),
+            self.bias_ = self._parameter(
+                "bias", (self.units,), self.bias_initializer, "bias_initializer"
             )
             parameters.append(self.bias_)
         # Without the identity there is nothing to compute.
@@ -116,6 +90,21 @@ class Dense(Layer):
         if self.activation_ is not None:
             parameters += self.activation_.build(self.units)
         return self.units, parameters
+
+    def _parameter(self, name: str, shape: tuple[int, ...], initializer, option: str) -> Parameter:
+        """Return the parameter with the regularizer and the constraint that are set for it."""
+        choices = {**INITIALIZERS, "auto": Constant}
+        first = resolve(initializer, choices, option, Initializer)
+        parts = {
+            part: resolve(
+                getattr(self, f"{name}_{part}"), family, f"{name}_{part}", base, optional=True
+            )
+            for part, family, base in (
+                ("regularizer", REGULARIZERS, Regularizer),
+                ("constraint", CONSTRAINTS, Constraint),
+            )
+        }
+        return Parameter(name, shape, first, kernel=name == "kernel", **parts)
 
     def chosen_initializer(self):
         """Return the initializer; "auto" is replaced by the name that it stands for."""

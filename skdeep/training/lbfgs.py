@@ -22,45 +22,20 @@ def fit_lbfgs(trainer: Trainer, X, Y: np.ndarray, weight, *, max_iter: int, max_
 
     SciPy works in float64, the network in its own dtype. Dropout and noise are off.
     """
-    network = trainer.network
-    parameters = network.parameters
-    w = parameters.values[: parameters.n_trainable]
-    n_rows = X.shape[0]
-    if isinstance(X, np.ndarray):
-        # This batch may be the user's own array. Compiled code counts strides in elements, so the
-        # array has to be aligned.
-        X = np.require(X, requirements="A")
-    kernels = choose(max_iter * network.seconds_a_step(n_rows))
-
-    def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
-        if trainer.between_epochs:  # the next iteration has begun
-            trainer.begin_epoch()
-        np.copyto(w, x, casting="same_kind")
-        loss = trainer.objective(X, Y, weight)
-        # A line search can recover from infinity, but not from NaN.
-        return (math.inf if math.isnan(loss) else loss), parameters.grads.astype(np.float64)
-
-    def end_iteration(intermediate_result) -> None:
-        np.copyto(w, intermediate_result.x, casting="same_kind")
-        try:
-            stops = _end_iteration(trainer, float(intermediate_result.fun), X)
-        except StopIteration as error:  # SciPy would take it for the one below
-            raise RuntimeError("a callback raised StopIteration") from error
-        if stops:
-            raise StopIteration
-
+    n_rows, tol = X.shape[0], trainer.monitor.tol
+    kernels = choose(max_iter * trainer.network.seconds_a_step(n_rows))
+    search = _Search(trainer, X, Y, weight)
     with trainer.session(n_rows, None, kernels):
         trainer.begin_training()
-        start = w.astype(np.float64)
-        if not math.isfinite(objective(start)[0]):
+        start = search.w.astype(np.float64)
+        if not math.isfinite(search.objective(start)[0]):
             raise trainer.divergence("the loss was not finite", 1)
-        tol = trainer.monitor.tol
         result = scipy.optimize.minimize(
-            objective,
+            search.objective,
             start,
             method="L-BFGS-B",
             jac=True,
-            callback=end_iteration,
+            callback=search.end_iteration,
             options={
                 "maxiter": max_iter,
                 "maxfun": max_fun,
@@ -68,12 +43,8 @@ def fit_lbfgs(trainer: Trainer, X, Y: np.ndarray, weight, *, max_iter: int, max_
                 "ftol": FTOL if tol else 0.0,
             },
         )
-        np.copyto(w, result.x, casting="same_kind")
-        _measure_batch_norm(trainer, X)
-        if not trainer.epoch:  # not a single iteration was needed, or possible
-            _end_iteration(trainer, float(result.fun), X)
-        stopped_by_us = trainer.stop_training or trainer.monitor.plateau
-        if result.status != 0 and not stopped_by_us:
+        search.take(result)
+        if result.status != 0 and not (trainer.stop_training or trainer.monitor.plateau):
             warn_user(
                 f"lbfgs failed to converge after {result.nit} iteration(s) "
                 f"(status={result.status}): {result.message}. Increase max_iter={max_iter} or "
@@ -82,22 +53,61 @@ def fit_lbfgs(trainer: Trainer, X, Y: np.ndarray, weight, *, max_iter: int, max_
             )
 
 
-def _end_iteration(trainer: Trainer, loss: float, X) -> bool:
-    """Validate and record; return whether to stop."""
-    trainer.gradient_norm = gradient_norm(trainer.network.parameters.grads)
-    trainer.tell("on_gradient")
-    if trainer.validate is not None or trainer.callbacks:  # they read the network
-        _measure_batch_norm(trainer, X)
-    return trainer.end_epoch(loss)
+class _Search:
+    """What SciPy calls while it looks for the minimum."""
 
+    def __init__(self, trainer: Trainer, X, Y: np.ndarray, weight):
+        parameters = trainer.network.parameters
+        self.trainer, self.Y, self.weight = trainer, Y, weight
+        # This batch may be the user's own array. Compiled code counts strides in elements, so the
+        # array has to be aligned.
+        self.X = np.require(X, requirements="A") if isinstance(X, np.ndarray) else X
+        self.w = parameters.values[: parameters.n_trainable]
 
-def _measure_batch_norm(trainer: Trainer, X) -> None:
-    """Set all running statistics to those of the whole batch at the present weights."""
-    layers = trainer.network.batch_norms()
-    if not layers:
-        return
-    for layer in layers:
-        layer.measure(0.0)
-    trainer.network.forward(X)
-    for layer in layers:
-        layer.measure(None)
+    def objective(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the objective and its gradient."""
+        trainer = self.trainer
+        if trainer.between_epochs:  # the next iteration has begun
+            trainer.begin_epoch()
+        np.copyto(self.w, x, casting="same_kind")
+        loss = trainer.objective(self.X, self.Y, self.weight)
+        gradient = trainer.network.parameters.grads.astype(np.float64)
+        # A line search can recover from infinity, but not from NaN.
+        return (math.inf if math.isnan(loss) else loss), gradient
+
+    def end_iteration(self, intermediate_result) -> None:
+        """End an epoch; raise StopIteration if it is the last one."""
+        np.copyto(self.w, intermediate_result.x, casting="same_kind")
+        try:
+            stops = self._end_epoch(float(intermediate_result.fun))
+        except StopIteration as error:  # SciPy would take it for the one below
+            raise RuntimeError("a callback raised StopIteration") from error
+        if stops:
+            raise StopIteration
+
+    def take(self, result) -> None:
+        """Put the minimum into the network."""
+        np.copyto(self.w, result.x, casting="same_kind")
+        self._measure_batch_norm()
+        if not self.trainer.epoch:  # not a single iteration was needed, or possible
+            self._end_epoch(float(result.fun))
+
+    def _end_epoch(self, loss: float) -> bool:
+        """Validate and record; return whether to stop."""
+        trainer = self.trainer
+        trainer.gradient_norm = gradient_norm(trainer.network.parameters.grads)
+        trainer.tell("on_gradient")
+        if trainer.validate is not None or trainer.callbacks:  # they read the network
+            self._measure_batch_norm()
+        return trainer.end_epoch(loss)
+
+    def _measure_batch_norm(self) -> None:
+        """Set all running statistics to those of the whole batch at the present weights."""
+        layers = self.trainer.network.batch_norms()
+        if not layers:
+            return
+        for layer in layers:
+            layer.measure(0.0)
+        self.trainer.network.forward(self.X)
+        for layer in layers:
+            layer.measure(None)
