@@ -7,6 +7,7 @@ into a new folder.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -142,11 +143,13 @@ def _pretrained() -> Any:
 
 def _checkpoint() -> Any:
     """Return a model in the middle of its training."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "{run}-{epoch}.skdeep"
-        watchers = [callbacks.EarlyStopping(), callbacks.ModelCheckpoint(path)]
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        watchers = [
+            callbacks.EarlyStopping(),
+            callbacks.ModelCheckpoint("{run}-{epoch}.skdeep"),
+        ]
         MLPClassifier((2,), callbacks=watchers, **OPTIONS).fit(X, CLASSES)
-        (found,) = Path(folder).glob("*-2.skdeep")
+        (found,) = Path().glob("*-2.skdeep")
         return load(found)
 
 
