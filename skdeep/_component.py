@@ -32,6 +32,7 @@ __all__ = [
     "check_number",
     "check_sample_weight",
     "is_called_from",
+    "is_named",
     "is_per_layer",
     "named_parameters",
     "needs",
@@ -234,6 +235,11 @@ def needs(who: str, package: str, extra: str) -> str:
 def wrap_output(data: np.ndarray, X: Any, estimator: Any) -> Any:
     """Return the output of `transform` in the container that `set_output` asked for."""
     return _wrap_data_with_container("transform", data, X, estimator)
+
+
+def is_named(value: Any, name: str) -> bool:
+    """Whether a value is this name; arrays and objects with an == of their own are not."""
+    return isinstance(value, str) and value == name
 
 
 def is_per_layer(value: Any) -> bool:

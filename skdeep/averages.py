@@ -7,6 +7,7 @@ itself uses the raw weights.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -77,11 +78,22 @@ class WeightAverage(Component):
             (kernels or choose(0.0)).move_towards(self.values_, values, share)
         self.n_averaged_ += 1
 
-    def show(self, values: np.ndarray) -> None:
-        """Put the average in place of a network's weights, and keep these as raw weights."""
-        if self.values_ is not None and self.raw_ is None:
-            self.raw_ = values.copy()
-            np.copyto(values, self.values_)
+    def show(self, values: np.ndarray) -> bool:
+        """Put the average in place of a network's weights, and keep these as raw weights.
+
+        Return False if there is no average yet, or if it is in its place.
+        """
+        if self.values_ is None or self.raw_ is not None:
+            return False
+        self.raw_ = values.copy()
+        np.copyto(values, self.values_)
+        return True
+
+    def relay(self, laid_out: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Give the vectors another layout, which laid_out returns a vector in."""
+        self.values_, self.raw_ = (
+            None if vector is None else laid_out(vector) for vector in (self.values_, self.raw_)
+        )
 
     def hide(self, values: np.ndarray) -> None:
         """Put the raw weights back, unless the user has written other weights into the network."""

@@ -203,11 +203,11 @@ class Network:
 
         It takes one pass, without dropout and noise.
         """
-        twin = copy.deepcopy(self)  # as the network itself is in the middle of its training
-        pairs = list(zip(self.batch_norms(), twin.batch_norms(), strict=True))
-        pairs = [(own, other) for own, other in pairs if own.gamma_.trainable]  # not frozen
-        if not pairs:
+        if not any(layer.gamma_.trainable for layer in self.batch_norms()):  # none, or all frozen
             return
+        twin = copy.deepcopy(self)  # as the network itself is in the middle of its training
+        pairs = zip(self.batch_norms(), twin.batch_norms(), strict=True)
+        pairs = [(own, other) for own, other in pairs if own.gamma_.trainable]
         twin.allocate(batch_size, None, kernels)
         for _, layer in pairs:
             layer.measure(0.0)

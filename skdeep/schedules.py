@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skdeep._component import Component, InvalidParameterError, Limit, resolve
+from skdeep._component import Component, InvalidParameterError, Limit, is_named, resolve
 
 
 @dataclass
@@ -502,7 +502,7 @@ class Scheduled(Component):
     def _resolved(self, what: str = "Scheduled schedule") -> Schedule:
         schedule = resolve(self.schedule, SCHEDULES, what, Schedule)
         parts = [schedule, *schedule.get_params().values()]  # one may wrap another
-        if any(isinstance(p, Adaptive) or (isinstance(p, str) and p == "adaptive") for p in parts):
+        if any(isinstance(p, Adaptive) or is_named(p, "adaptive") for p in parts):
             raise InvalidParameterError(
                 f"{what}={self.schedule!r} is not allowed: it follows the training loss, and is "
                 "for the learning rate alone. Choose another schedule."

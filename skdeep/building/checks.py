@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from skdeep._component import InvalidParameterError, Limit, check_number, is_per_layer, unknown_name
+from skdeep._component import (
+    InvalidParameterError,
+    Limit,
+    check_number,
+    is_named,
+    is_per_layer,
+    unknown_name,
+)
 from skdeep.building.options import OPTIONS, Option
 from skdeep.callbacks import Callback
 from skdeep.schedules import Scheduled
@@ -15,12 +22,12 @@ from skdeep.schedules import Scheduled
 
 def uses_lbfgs(estimator: Any) -> bool:
     """Whether solver is "lbfgs", the only one that is not an Optimizer."""
-    return isinstance(estimator.solver, str) and estimator.solver == "lbfgs"
+    return is_named(estimator.solver, "lbfgs")
 
 
 def is_transfer(warm_start: Any) -> bool:
     """Whether warm_start is "transfer", which keeps only the hidden layers."""
-    return isinstance(warm_start, str) and warm_start == "transfer"
+    return is_named(warm_start, "transfer")
 
 
 def is_set(estimator: Any, name: str) -> bool:
@@ -83,7 +90,7 @@ def _check_warm_start(value: Any) -> None:
 
 
 def _check_verbose(value: Any) -> None:
-    is_name = isinstance(value, str) and value == "progress"
+    is_name = is_named(value, "progress")
     is_level = isinstance(value, (bool, np.bool_, int, np.integer)) and value >= 0
     if not is_name and not is_level:
         raise InvalidParameterError(

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
+from skdeep._component import is_named
 from skdeep.activations import Activation, Identity
 from skdeep.data.training_data import TrainingData
 from skdeep.initializers import INITIALIZERS, Constant, Initializer, Uniform, VarianceScaling
@@ -166,7 +167,7 @@ def _set(dense: Dense, weights: Initializer, biases: Initializer) -> None:
 
 def is_auto(initializer: Any) -> bool:
     """Whether an initializer is "auto", which stands for the rule of this module."""
-    return isinstance(initializer, str) and initializer == "auto"
+    return is_named(initializer, "auto")
 
 
 def _function_behind(layers: list[Layer], i: int) -> Activation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from skdeep._component import described, is_per_layer, resolve, warn_user
+from skdeep._component import described, is_named, is_per_layer, resolve, warn_user
 from skdeep.averages import AVERAGES, WeightAverage
 from skdeep.building.checks import uses_lbfgs
 from skdeep.building.options import names
@@ -88,7 +88,7 @@ def _optimizer(e: Any, old: Optimizer | None) -> Optimizer:
 def _schedule(e: Any, old: Schedule | None) -> Schedule:
     """Return a new schedule, or the old one if its settings were not changed."""
     spec = e.learning_rate
-    if _is_named(spec, "invscaling") and _is_named(e.solver, "adam"):
+    if is_named(spec, "invscaling") and is_named(e.solver, "adam"):
         # Many programs give it to scikit-learn, which ignores it. It would keep them from learning.
         spec = "constant"
         if old is None:
@@ -117,14 +117,12 @@ def _monitor(e: Any, old: Monitor | None, is_lbfgs: bool) -> Monitor:
 def _average(e: Any, old: WeightAverage | None) -> WeightAverage | None:
     """Return a new average, or the old one if its settings were not changed."""
     new = resolve(e.weight_averaging, AVERAGES, "weight_averaging", WeightAverage, optional=True)
-    if new is None or (old is not None and described(old) == described(new)):
-        return new and old
+    if new is None:
+        return None
+    if old is not None and described(old) == described(new):
+        return old
     new.reset()
     return new
-
-
-def _is_named(spec: Any, name: str) -> bool:
-    return isinstance(spec, str) and spec == name
 
 
 def _has_effect(value: Any) -> bool:
@@ -141,7 +139,7 @@ def warn_about_ignored(e: Any, trainer: Trainer) -> None:
         for name in _NOT_FOR_LBFGS
         if _has_effect(getattr(e, name, None))
     ]
-    if not _is_named(e.learning_rate, "constant"):
+    if not is_named(e.learning_rate, "constant"):
         ignored.append(f"learning_rate={e.learning_rate!r}")
     multipliers = e.learning_rate_multipliers
     if any(m != 1 for m in (multipliers if is_per_layer(multipliers) else [multipliers])):

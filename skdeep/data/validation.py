@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.model_selection import train_test_split
 
-from skdeep._component import InvalidParameterError, unknown_name, warn_user
+from skdeep._component import InvalidParameterError, is_named, unknown_name, warn_user
 from skdeep.data.training_data import (
     TrainingData,
     checked_weight,
@@ -57,7 +57,7 @@ def make_score(estimator: Any, scoring: Any) -> Callable[[ValidationSet, np.ndar
     """Return the score as a function of the validation set, the raw outputs and the loss."""
     if scoring is None:
         return lambda held_out, Z, loss: estimator._score_outputs(held_out.y, Z, held_out.weight)
-    if isinstance(scoring, str) and scoring == "loss":
+    if is_named(scoring, "loss"):
         return lambda held_out, Z, loss: -loss
     if isinstance(scoring, str):
         if scoring not in get_scorer_names():

@@ -10,7 +10,13 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 
-from skdeep._component import InvalidParameterError, named_parameters, resolve, store_parameters
+from skdeep._component import (
+    InvalidParameterError,
+    is_named,
+    named_parameters,
+    resolve,
+    store_parameters,
+)
 from skdeep.data.encoding import ClassEncoder
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
@@ -608,7 +614,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         is_list = isinstance(given, list) and all(isinstance(entry, dict) for entry in given)
         if isinstance(given, dict) or (is_list and self._encoder.kind == "multilabel"):
             return
-        if not (isinstance(given, str) and given == "balanced"):
+        if not is_named(given, "balanced"):
             example = dict.fromkeys(self.classes_[:2].tolist(), 1.0)
             raise InvalidParameterError(
                 f"class_weight={given!r} is not allowed; give None, 'balanced', or a dict from "

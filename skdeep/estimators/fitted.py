@@ -197,7 +197,8 @@ class Fitted:
         if is_plain:
             rest = {k: v for k, v in state.items() if k not in (PLAIN, "format")}
             plain = from_plain(migrate(state[PLAIN], state.get("format")), self.models())
-            state = completed(type(self), "", {**plain, **rest})
+            name = next((name for name, cls in self.models().items() if cls is type(self)), "")
+            state = completed(type(self), name, {**plain, **rest})
         super().__setstate__(state)
         if is_plain and "n_iter_" in vars(self):
             check_sizes(self)

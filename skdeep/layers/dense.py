@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skdeep._component import Limit, resolve
+from skdeep._component import Limit, is_named, resolve
 from skdeep.activations import ACTIVATIONS, Activation, Identity
 from skdeep.constraints import CONSTRAINTS, Constraint
 from skdeep.initializers import INITIALIZERS, Constant, Initializer
@@ -108,7 +108,7 @@ class Dense(Layer):
 
     def chosen_initializer(self):
         """Return the initializer; "auto" is replaced by the name that it stands for."""
-        if not (isinstance(self.initializer, str) and self.initializer == "auto"):
+        if not is_named(self.initializer, "auto"):
             return self.initializer
         f = resolve(self.activation, ACTIVATIONS, "activation", Activation, optional=True)
         return (f or ACTIVATIONS["identity"]).initializer

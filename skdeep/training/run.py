@@ -97,10 +97,9 @@ class Run:
 
     # The weights to train, and those to evaluate --------------------------------------------------
 
-    def show_average(self) -> None:
-        """Let the network hold the weights to evaluate: the average, if there is one."""
-        if self.average is not None:
-            self.average.show(self.network.parameters.values)
+    def show_average(self) -> bool:
+        """Let the network hold the average, if there is one; return whether that is a change."""
+        return self.average is not None and self.average.show(self.network.parameters.values)
 
     def show_raw(self) -> None:
         """Let the network hold the weights that training continues with."""
@@ -141,12 +140,9 @@ class Run:
 
     def take_network(self, network: Network) -> None:
         """Replace the network by one of equal architecture, which may have other frozen layers."""
-        old, new, average = self.network.parameters, network.parameters, self.average
-        if average is not None:
-            average.values_, average.raw_ = (
-                None if vector is None else new.assembled(old.pieces(vector))
-                for vector in (average.values_, average.raw_)
-            )
+        old, new = self.network.parameters, network.parameters
+        if self.average is not None:
+            self.average.relay(lambda vector: new.assembled(old.pieces(vector)))
         self.network = network
 
     def rearrange(self) -> None:
@@ -156,10 +152,8 @@ class Run:
         laid_out = self.network.parameters.order_anew()
         if best is not None:
             self.monitor.best_vectors = [laid_out(vector) for vector in best]
-        average = self.average
-        if average is not None and average.values_ is not None:
-            average.values_ = laid_out(average.values_)
-            average.raw_ = None if average.raw_ is None else laid_out(average.raw_)
+        if self.average is not None:
+            self.average.relay(laid_out)
 
     # Undo -----------------------------------------------------------------------------------------
 

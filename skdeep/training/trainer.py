@@ -382,10 +382,9 @@ class Trainer:
 
     def _show_average(self) -> None:
         """Let the network hold the average, with running statistics that belong to it."""
-        average, network = self.run.average, self.network
-        if average is None or average.raw_ is not None or average.values_ is None:
+        if not self.run.show_average():
             return
-        self.run.show_average()
+        average, network = self.run.average, self.network
         # The rows of a call of partial_fit are too few to measure anything.
         if not (average.averages_statistics or self.settings.is_partial):
             inputs, batch_size = self._batches.inputs(), self._batches.batch_size

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from file_tools import parts_of, sealed
 from skdeep import InvalidFileError, load, save
 from skdeep.files import migrations
-from skdeep.files.container import HASH_BYTES, LENGTHS
+from skdeep.files.container import LENGTHS
 from skdeep.files.names import CLASSES
 from tools.golden import CLASSES as LABELS
 from tools.golden import NUMBERS, X, said_by
@@ -17,15 +18,13 @@ from tools.golden import NUMBERS, X, said_by
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 ROOT = Path(__file__).parent / "golden"
 FILES = sorted(ROOT.glob("format-*/*.skdeep"))
-# SHA-256 is in every file; this is how many there were when the format was fixed.
+# The number of files when the format was fixed.
 N_FILES = 34
 
 
 def header_of(path):
     data = path.read_bytes()
-    _, version, n_header, _ = LENGTHS.unpack_from(data)
-    start = LENGTHS.size + HASH_BYTES
-    return version, json.loads(data[start : start + n_header])
+    return LENGTHS.unpack_from(data)[1], json.loads(parts_of(data)[0])
 
 
 def objects(data):
@@ -73,20 +72,12 @@ def test_golden_files_say_who_wrote_them():
 # What a file lacks, and formats to come ----------------------------------------------------------
 
 
-def with_header(path, change, version=None):
+def with_header(path, change, version=1):
     """Return the bytes of a file with another header."""
-    import hashlib
-
-    data = path.read_bytes()
-    mark, old, n_header, n_body = LENGTHS.unpack_from(data)
-    start = LENGTHS.size + HASH_BYTES
-    header = json.loads(data[start : start + n_header])
-    change(header)
-    text = json.dumps(header).encode()
-    lengths = LENGTHS.pack(mark, old if version is None else version, len(text), n_body)
-    body = data[start + n_header :]
-    digest = hashlib.sha256(lengths + text + body).digest()
-    return lengths + digest + text + body
+    header, body = parts_of(path.read_bytes())
+    content = json.loads(header)
+    change(content)
+    return sealed(json.dumps(content).encode(), body, version)
 
 
 def test_a_parameter_that_a_file_is_too_old_for_has_its_default(tmp_path):

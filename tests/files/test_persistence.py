@@ -1,7 +1,6 @@
 """Files of models: what comes back, and what becomes of files that are not what they should be."""
 
 import copy
-import hashlib
 import json
 import os
 import pickle
@@ -27,6 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skdeep
+from file_tools import parts_of, sealed
 from skdeep import InvalidFileError, MLPAutoencoder, MLPClassifier, MLPRegressor, load, save
 from skdeep.activations import ACTIVATIONS, PReLU
 from skdeep.callbacks import (
@@ -389,19 +389,6 @@ def good(tmp_path_factory):
     model = MLPClassifier((4, 3), batch_norm="after", max_iter=2, random_state=0)
     save(model.fit(X.astype("float32"), np.array(["a", "b", "c"])[y]), path)
     return path.read_bytes()
-
-
-def parts_of(data):
-    """Return (header, body) of a file."""
-    start = LENGTHS.size + HASH_BYTES
-    _, _, n_header, _ = LENGTHS.unpack_from(data)
-    return data[start : start + n_header], data[start + n_header :]
-
-
-def sealed(header, body, version=1):
-    """Return a file with a right checksum."""
-    lengths = LENGTHS.pack(b"\x93skdeep\n", version, len(header), len(body))
-    return lengths + hashlib.sha256(lengths + header + body).digest() + header + body
 
 
 def refused(data, path):
