@@ -91,6 +91,31 @@ def fit_to_columns(network: Network, data: TrainingData) -> None:
                 b.value -= (mean[chosen] @ W[is_scaled]).astype(W.dtype)
 
 
+def adapt_to_rows(network: Network, data: TrainingData, n_kept: int, rng) -> None:
+    """Let layers whose first values depend on the data adapt to a sample of the rows.
+
+    The lowest n_kept hidden layers are left as they are.
+    """
+    if not any(layer.adapts for layer in network.walk()):
+        return
+    first = network.hidden_stops[n_kept - 1] if n_kept else 0
+    X = data.X[_some_rows(data, data.row_weights() > 0)]
+    if not isinstance(X, np.ndarray) and not network.accepts_sparse:
+        X = X.toarray()
+    with np.errstate(over="ignore", invalid="ignore"):
+        network.chain.adapt(X.astype(network.dtype, copy=False), rng, first)
+
+
+def _some_rows(data: TrainingData, counts: np.ndarray | None = None) -> np.ndarray:
+    """Return the positions of rows spread evenly over the training rows that count."""
+    rows = np.arange(data.X.shape[0]) if data.rows is None else data.rows
+    if counts is not None:
+        rows = rows[counts[rows]]
+    if len(rows) > _ROWS_TO_LOOK_AT:
+        rows = rows[np.linspace(0, len(rows) - 1, _ROWS_TO_LOOK_AT).astype(int)]
+    return rows
+
+
 def _shared(layers: list[Layer]) -> list[Layer]:
     """Return the dense layers whose weights a tied decoder uses too: they have to suit both."""
     return [layer.source for layer in layers if isinstance(layer, TiedDense)]
@@ -139,9 +164,7 @@ def _places(
 
 def _mean_and_std(data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
     """Return the means and the standard deviations of the columns; the latter are never 0."""
-    rows = np.arange(data.X.shape[0]) if data.rows is None else data.rows
-    if len(rows) > _ROWS_TO_LOOK_AT:
-        rows = rows[np.linspace(0, len(rows) - 1, _ROWS_TO_LOOK_AT).astype(int)]
+    rows = _some_rows(data)
     weight = data.row_weights()[rows]
     n_at_a_time = len(rows)
     if isinstance(data.X, np.ndarray):  # the scaler copies dense rows

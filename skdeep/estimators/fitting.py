@@ -11,7 +11,7 @@ import numpy as np
 from skdeep._component import InvalidParameterError, warn_user
 from skdeep.building import architecture
 from skdeep.building.checks import check_options, is_transfer
-from skdeep.building.first_values import fit_to_columns, is_auto, set_first_values
+from skdeep.building.first_values import adapt_to_rows, fit_to_columns, is_auto, set_first_values
 from skdeep.building.transfer import (
     copy_hidden_layers,
     copy_parameters,
@@ -244,6 +244,7 @@ class Fitting:
         """
         if n_kept == 0:
             fit_to_columns(self.network_, data)
+        adapt_to_rows(self.network_, data, n_kept, self._run.streams.init)
         output = self.network_.output_layer
         if not is_auto(self.bias_initializer) or output.bias_ is None:
             return

@@ -52,6 +52,8 @@ class Layer(Component):
     has_units = False
     #: Whether `forward` takes statistics from the rows of a batch.
     uses_batch_statistics = False
+    #: Whether `adapt` has something to do.
+    adapts = False
     #: The activation function that the layer applies last; None if it applies none.
     activation_function: Activation | None = None
     #: Name of the attribute that `describe` shows beside the layer's class.
@@ -66,6 +68,13 @@ class Layer(Component):
         self, n_rows: int, dtype: np.dtype, rng: np.random.Generator | None, needs_dX: bool
     ) -> None:
         """Make buffers for batches of at most n_rows rows; rng is for dropout and noise."""
+
+    def adapt(self, X, rng: np.random.Generator) -> None:
+        """Change the first values of the parameters to suit a sample of the layer's inputs.
+
+        It is called once, after the parameters were drawn and before training. X may be CSR if the
+        layer accepts it.
+        """
 
     def begin_step(self, progress: Progress) -> None:
         """Take note of how far training has come, before a step.
@@ -284,6 +293,13 @@ class Chain:
                 self._backward.append(runs)
                 needs_dX = True
         self._backward.reverse()
+
+    def adapt(self, X, rng: np.random.Generator, first: int = 0) -> None:
+        """Let the layers from position `first` on adapt to the inputs that reach them."""
+        for i, layer in enumerate(self.layers):
+            if i >= first and any(inner.adapts for inner in layer.walk()):
+                layer.adapt(X, rng)
+            X = layer.infer(X)
 
     def forward(self, X):
         """Return the output of the last layer."""

@@ -40,6 +40,9 @@ class Residual(Layer):
     def children(self):
         return self.branch_.layers
 
+    def adapt(self, X, rng):
+        self.branch_.adapt(X, rng)
+
     def allocate(self, n_rows, dtype, rng, needs_dX):
         self.branch_.allocate(n_rows, dtype, rng, needs_dX)
         self._Y, self._dF = (np.empty((n_rows, self.n_outputs_), dtype) for _ in range(2))
@@ -100,6 +103,10 @@ class Concatenate(Layer):
 
     def children(self):
         return [layer for branch in self.branches_ for layer in branch.layers]
+
+    def adapt(self, X, rng):
+        for branch in self.branches_:
+            branch.adapt(X, rng)
 
     def allocate(self, n_rows, dtype, rng, needs_dX):
         for branch in self.branches_:
