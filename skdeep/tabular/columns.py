@@ -120,8 +120,12 @@ class ValueColumn:
 Column = NumberColumn | ValueColumn
 
 
-def column_of_values(values: list, label: str) -> ValueColumn:
+def column_of_values(values: list, label: str) -> Column:
     """Return the column that holds Python values."""
+    if {float, type(None)}.issuperset(map(type, values)):
+        numbers = np.array(values, np.float64)
+        if not np.isnan(numbers).all():
+            return NumberColumn(numbers)
     try:
         codes_of = dict.fromkeys(values, -1)
     except TypeError:

@@ -168,10 +168,11 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         """
         _check_parameters(self)
         table = read_table(X, self)
-        validate_data(self, X if table.names else table.X, reset=True, skip_check_array=True)
+        validate_data(self, table.X, reset=True, skip_check_array=True)
         weights = Weights(table.shape[0], checked_weight(sample_weight, table.X))
-        self._container = type(X).__module__.partition(".")[0] if table.names else None
+        self._container = _container_of(table)
         self._names = table.names
+        self._dtype, self._sparse_output = self.dtype, self.sparse_output
         self._is_fitted_to_sparse = table.is_sparse
         if table.is_sparse:
             scales, columns = self._fit_sparse(table, weights), []
@@ -201,7 +202,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         fitted_names = getattr(self, "feature_names_in_", None)
         if table.names is None or fitted_names is None or table.names != fitted_names.tolist():
             # scikit-learn's checks take longer than to encode a row: only for its messages
-            validate_data(self, X if table.names else table.X, reset=False, skip_check_array=True)
+            validate_data(self, table.X, reset=False, skip_check_array=True)
         if self._gives_sparse(table):
             return self._encode_sparse(table)
         is_fast = self._categories or table.names is not None
@@ -209,7 +210,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             out = self._row_encoder.encode(rows)
             if out is not None:
                 return out
-        out = np.empty((table.shape[0], self.n_features_out_), self.dtype)
+        out = np.empty((table.shape[0], self.n_features_out_), self._dtype)
         self._encode_numbers(table, out)
         for category in self._categories:
             category.write(self._find(category, table), out)
@@ -240,7 +241,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
                 f"X has {X.shape[1]} columns, but {type(self).__name__} gives "
                 f"{self.n_features_out_}; give an output of transform."
             )
-        epsilon = float(np.finfo(self.dtype).eps)
+        epsilon = float(np.finfo(self._dtype).eps)
         if sp.issparse(X):
             if self._is_fitted_to_sparse:
                 return self._invert_sparse(X, epsilon)
@@ -363,9 +364,9 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             )
 
     def _gives_sparse(self, table: Table) -> bool:
-        if is_named(self.sparse_output, "auto"):
+        if is_named(self._sparse_output, "auto"):
             return self._has_many_zeros or (table.is_sparse and self._is_fitted_to_sparse)
-        return bool(self.sparse_output)
+        return bool(self._sparse_output)
 
     def _find(self, category: CategoryColumn, table: Table) -> np.ndarray:
         j = category.position
@@ -378,7 +379,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             self._check_finite(np.isinf(block), table, columns.start)
             missing = self._scaling.apply(block, columns)
             if self._scaling.clip is None:
-                too_large = np.abs(block) > np.finfo(self.dtype).max
+                too_large = np.abs(block) > np.finfo(self._dtype).max
                 self._check_finite(too_large, table, columns.start)
             out[rows, columns] = block
             first, last = np.searchsorted(indicators, [columns.start, columns.stop])
@@ -394,12 +395,12 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             if is_infinite.any():
                 self._refuse_infinity(table, int(X.indices[is_infinite.argmax()]))
             self._scaling.apply_sparse(data, X.indices)
-            new = (data.astype(self.dtype), X.indices.copy(), X.indptr.copy())
+            new = (data.astype(self._dtype), X.indices.copy(), X.indptr.copy())
             return type(X)(new, shape=X.shape)
-        head = np.empty((table.shape[0], self.blocks_["missing"].stop), self.dtype)
+        head = np.empty((table.shape[0], self.blocks_["missing"].stop), self._dtype)
         self._encode_numbers(table, head)
-        parts = [c.sparse_columns(self._find(c, table), self.dtype) for c in self._categories]
-        return sp.hstack([sp.csr_matrix(head), *parts], format="csr", dtype=self.dtype)
+        parts = [c.sparse_columns(self._find(c, table), self._dtype) for c in self._categories]
+        return sp.hstack([sp.csr_matrix(head), *parts], format="csr", dtype=self._dtype)
 
     def _invert_sparse(self, X: Any, epsilon: float) -> Any:
         """Return the CSR matrix that was encoded: each entry is one of its column alone."""
@@ -426,7 +427,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     def _refuse_infinity(self, table: Table, j: int) -> None:
         raise ValueError(
-            f"Input X contains infinity or a value too large for dtype({str(self.dtype)!r}). It is "
+            f"Input X contains infinity or a value too large for dtype({self.dtype!r}). It is "
             f"in {table.label(j)}."
         )
 
@@ -442,6 +443,11 @@ def _check_parameters(encoder: TabularEncoder) -> None:
             raise InvalidParameterError(
                 f"{name} {parameter}={value!r} is not allowed; choose from {list(choices)}."
             )
+
+
+def _container_of(table: Table) -> str | None:
+    """Return the library of a frame; None for an array."""
+    return None if table.names is None else type(table.X).__module__.partition(".")[0]
 
 
 def _has_many_zeros(categories: Sequence[CategoryColumn], total_weight: float) -> bool:

@@ -28,6 +28,8 @@ from skdeep.tabular.columns import (
 #: The numbers in a block: few enough for the processor's cache.
 BLOCK = 32_768
 
+_POLARS_INTEGERS = {f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)}
+
 
 class Table:
     """The base of all tables.
@@ -132,12 +134,13 @@ class PandasTable(Table):
         if kind in "fiub":
             if isinstance(dtype, np.dtype):
                 return NumberColumn(series.to_numpy())
-            if kind in "iu" and not series.hasnans:
-                return NumberColumn(series.to_numpy(dtype=f"{kind}8"))
-            return NumberColumn(series.to_numpy(dtype=np.float64, na_value=np.nan))
+            if kind == "f":
+                return NumberColumn(series.to_numpy(dtype=np.float64, na_value=np.nan))
+            if not series.hasnans:
+                return NumberColumn(series.to_numpy(dtype=f"{kind}{'1' if kind == 'b' else '8'}"))
         try:
             codes, uniques = series.factorize()
-        except TypeError:  # a value that has no hash
+        except (TypeError, NotImplementedError):  # values without a hash; lists of pyarrow
             return column_of_values(series.tolist(), label)
         return ValueColumn(codes, uniques.tolist(), label)
 
@@ -151,7 +154,8 @@ class PolarsTable(Table):
     def column(self, j: int) -> Column:
         series = self.X.to_series(j)
         name = str(series.dtype)
-        if name.startswith(("Int", "UInt", "Float")):
+        is_integer = name in _POLARS_INTEGERS
+        if name in ("Float32", "Float64") or (is_integer and not series.null_count()):
             return NumberColumn(series.to_numpy())
         return column_of_values(series.to_list(), self.label(j))
 
@@ -174,6 +178,8 @@ def read_table(X: Any, owner: Any) -> Table:
             if 0 in X.shape:
                 check_array(np.empty(X.shape), estimator=owner)
             return kind(X, _unique_names(X))
+    if hasattr(X, "to_pandas"):  # a frame of another library, such as pyarrow
+        return read_table(X.to_pandas(), owner)
     if hasattr(X, "collect_schema") and not hasattr(X, "shape"):
         raise TypeError("X is a lazy frame. Give a DataFrame: X.collect().")
     array = _as_array(X, owner)
@@ -201,7 +207,10 @@ def _unique_names(X: Any) -> list:
 def _as_array(X: Any, owner: Any) -> Any:
     """Return an array or a CSR matrix in its own dtype, checked by scikit-learn."""
     if isinstance(X, np.ma.MaskedArray):
-        X = X.astype(object).filled(None)
+        is_number = X.dtype.kind in "fiub"
+        kept = np.array(X.data, dtype=np.float64 if is_number else object)
+        kept[np.ma.getmaskarray(X)] = np.nan if is_number else None
+        X = kept
     elif not (sp.issparse(X) or hasattr(X, "dtype") or hasattr(X, "__array__")):
         array = np.asarray(X)
         # NumPy would turn the numbers of a row that has a string into strings.
