@@ -170,7 +170,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         table = read_table(X, self)
         validate_data(self, table.X, reset=True, skip_check_array=True)
         weights = Weights(table.shape[0], checked_weight(sample_weight, table.X))
-        self._container = _container_of(table)
+        self._library = table.library
         self._names = table.names
         self._dtype, self._sparse_output = self.dtype, self.sparse_output
         self._is_fitted_to_sparse = table.is_sparse
@@ -179,7 +179,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             self.numeric_columns_ = list(range(table.shape[1]))
         else:
             scales, columns = self._fit_columns(table, weights)
-        self._scaling = Scaling(scales, None if self.scale is None else self.clip)
+        clip = None if self.scale is None or self.clip is None else float(self.clip)
+        self._scaling = Scaling(scales, clip)
         self._lay_out(columns, weights)
         self._warn_of_empty_columns(table)
         return self
@@ -345,7 +346,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         self._has_many_zeros = _has_many_zeros(categories, weights.total)
         is_sparse = self._has_many_zeros if self.sparse_output == "auto" else self.sparse_output
         for c in categories:
-            c.scale(weights, self.scale, self.clip, centered=not is_sparse)
+            c.scale(weights, self.scale, self._scaling.clip, centered=not is_sparse)
         self._row_encoder = RowEncoder(
             self._scaling, self.numeric_columns_, self._indicators, categories, self.dtype
         )
@@ -410,8 +411,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     def _as_table(self, columns: dict, n_rows: int) -> Any:
         """Return columns in the kind of table that fit was given."""
         positions = range(self.n_features_in_)
-        if self._container is not None:
-            frame = importlib.import_module(self._container).DataFrame
+        if self._library is not None:
+            frame = importlib.import_module(self._library).DataFrame
             values = [columns[j] for j in positions]
             plain = [v.tolist() if v.dtype == object else v for v in values]
             return frame(dict(zip(self._names, plain, strict=True)))
@@ -443,11 +444,6 @@ def _check_parameters(encoder: TabularEncoder) -> None:
             raise InvalidParameterError(
                 f"{name} {parameter}={value!r} is not allowed; choose from {list(choices)}."
             )
-
-
-def _container_of(table: Table) -> str | None:
-    """Return the library of a frame; None for an array."""
-    return None if table.names is None else type(table.X).__module__.partition(".")[0]
 
 
 def _has_many_zeros(categories: Sequence[CategoryColumn], total_weight: float) -> bool:

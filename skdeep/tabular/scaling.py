@@ -101,7 +101,7 @@ def _scale_of(x: np.ndarray, weight, unit_weight: float, how: str | None) -> Col
     if low < high and how == "robust":
         center, spread = median, q75 - q25 or (high - low) / 2
     if how is None:
-        return ColumnScale(median=median / unit)
+        return ColumnScale(1.0, 0.0, 1.0, median / unit)
     return ColumnScale(unit, center, spread, median / unit)
 
 

@@ -43,9 +43,12 @@ class Table:
     Attributes
     ----------
     is_sparse : bool
+    library : str or None
+        The module that has the class of the frame.
     """
 
     is_sparse = False
+    library: str | None = None
 
     def __init__(self, X: Any, names: list | None = None):
         self.X = X
@@ -122,6 +125,8 @@ class ObjectTable(Table):
 class PandasTable(Table):
     """A DataFrame of pandas."""
 
+    library = "pandas"
+
     def column(self, j: int) -> Column:
         series = self.X.iloc[:, j]
         dtype, label = series.dtype, self.label(j)
@@ -150,6 +155,8 @@ class PandasTable(Table):
 
 class PolarsTable(Table):
     """A DataFrame of polars."""
+
+    library = "polars"
 
     def column(self, j: int) -> Column:
         series = self.X.to_series(j)
