@@ -8,12 +8,14 @@ from skdeep.conversion import from_sklearn, to_sklearn
 from skdeep.estimators import MLPAutoencoder, MLPClassifier, MLPRegressor
 from skdeep.kernels import set_kernels
 from skdeep.persistence import InvalidFileError, load, save
+from skdeep.tabular import TabularEncoder
 
 __all__ = [
     "InvalidFileError",
     "MLPAutoencoder",
     "MLPClassifier",
     "MLPRegressor",
+    "TabularEncoder",
     "__version__",
     "from_sklearn",
     "load",

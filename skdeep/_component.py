@@ -19,6 +19,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.parallel import _get_threadpool_controller as blas_controller
+from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 from skdeep._words import SYNONYMS
@@ -28,6 +29,7 @@ __all__ = [
     "InvalidParameterError",
     "Limit",
     "blas_controller",
+    "check_feature_names_in",
     "check_limits",
     "check_number",
     "check_sample_weight",

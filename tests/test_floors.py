@@ -24,6 +24,7 @@ FLOORS = [
     {"building"},
     {"files"},
     {"estimators"},
+    {"tabular"},
     {"inspection", "persistence", "conversion", "onnx"},
     {"plotting"},
 ]
