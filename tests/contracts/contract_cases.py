@@ -163,6 +163,7 @@ LAYER_CASES = {
     "Dense gelu": partial(Dense, 3, "gelu"),
     "Dense prelu": partial(Dense, 3, "prelu"),
     "Dense rrelu": partial(Dense, 3, "rrelu"),
+    "Dense with rates": partial(Dense, 3, kernel_rate="fan_in", bias_rate=0.5),
     "Dense with noise": partial(Dense, 3, "tanh", weight_noise=0.2),
     "Activation": Activation,
     "Activation identity": partial(Activation, "identity"),

@@ -74,7 +74,12 @@ INTERVALS = {
     optimizers.AdaDelta: {"rho": "[0, 1)", "epsilon": POSITIVE},
     optimizers.RMSProp: {"rho": "[0, 1)", "epsilon": POSITIVE},
     optimizers.Lion: {"beta_1": "[0, 1)", "beta_2": "[0, 1)"},
-    Dense: {"units": COUNT, "weight_noise": NOT_NEGATIVE},
+    Dense: {
+        "units": COUNT,
+        "weight_noise": NOT_NEGATIVE,
+        "kernel_rate": NOT_NEGATIVE,
+        "bias_rate": NOT_NEGATIVE,
+    },
     BatchNorm: {"momentum": SHARE, "epsilon": POSITIVE},
     Dropout: {"rate": "[0, 1)"},
     GaussianNoise: {"std": NOT_NEGATIVE},
