@@ -14,7 +14,7 @@ import math
 import numpy as np
 from scipy.special import erf, expit
 
-from skdeep._component import Component, InvalidParameterError, Limit
+from skdeep._component import Component, InvalidParameterError, Limit, resolve
 from skdeep.initializers import Constant
 from skdeep.kernels import draw_seed, numpy_kernels
 from skdeep.parameters import Parameter
@@ -46,6 +46,8 @@ class Activation(Component):
     keeps_variance = False
     units_can_die = False
     levels_off_at: tuple[float, float] | None = None
+    #: The attributes that `allocate` sets. They live until training ends, and are never pickled.
+    _buffers: tuple[str, ...] = ()
 
     def build(self, n_units: int) -> list[Parameter]:
         """Return the parameters that train with the layer; most activations have none."""
@@ -56,6 +58,11 @@ class Activation(Component):
 
     def release(self) -> None:
         """Drop the buffers that `allocate` made."""
+        for name in self._buffers:
+            self.__dict__.pop(name, None)
+
+    def __getstate__(self) -> dict:
+        return {k: v for k, v in super().__getstate__().items() if k not in self._buffers}
 
     def forward(self, Z: np.ndarray, work: np.ndarray) -> None:
         """Z <- f(Z)."""
@@ -162,6 +169,8 @@ class PReLU(Activation):
     Parameters
     ----------
     initial_slope : float, default=0.25
+    rate : float, default=1.0
+        A factor of the learning rate, for the slopes alone.
 
     References
     ----------
@@ -171,20 +180,35 @@ class PReLU(Activation):
     compiled_as = "prelu"
     initializer = "he_uniform"
     needs_input = True
-    _limits = {"initial_slope": Limit(-math.inf)}
+    _limits = {"initial_slope": Limit(-math.inf), "rate": Limit(0)}
 
-    def __init__(self, initial_slope: float = 0.25):
+    def __init__(self, initial_slope: float = 0.25, rate: float = 1.0):
         self.initial_slope = initial_slope
+        self.rate = rate
 
     def build(self, n_units):
-        self.slope_ = Parameter("slope", (n_units,), Constant(self.initial_slope))
+        first = Constant(self.initial_slope)
+        self.slope_ = Parameter("slope", (n_units,), first, rate=self.rate)
         return [self.slope_]
 
     def forward(self, Z, work):
-        np.minimum(Z, 0, out=work)
-        work *= self.slope_.value
-        np.maximum(Z, 0, out=Z)
-        Z += work
+        slopes = self.slope_.value
+        if not slopes.max(initial=0) <= 1:
+            np.minimum(Z, 0, out=work)
+            work *= slopes
+            np.maximum(Z, 0, out=Z)
+            Z += work
+            return
+        # No slope is above 1, so f(z) = max(z, a z).
+        n_rows = _rows_in_a_block(Z)
+        if len(Z) > n_rows:
+            # Rows of slopes, made once, save NumPy a loop over the rows of every block.
+            slopes = np.repeat(slopes[None, :], n_rows, axis=0)
+        for start in range(0, len(Z), n_rows):
+            z = Z[start : start + n_rows]
+            scaled = work[: len(z)]
+            np.multiply(z, slopes if slopes.ndim == 1 else slopes[: len(z)], out=scaled)
+            np.maximum(z, scaled, out=z)
 
     def backward(self, dA, A, Z, work):
         if self.slope_.grad is not None:
@@ -196,6 +220,11 @@ class PReLU(Activation):
         work *= 1 - self.slope_.value
         work += self.slope_.value
         dA *= work
+
+
+def _rows_in_a_block(Z: np.ndarray) -> int:
+    """Return the number of rows of which the cache holds a few arrays at once."""
+    return max(1, numpy_kernels.BLOCK // max(1, Z.shape[1]))
 
 
 class RReLU(Activation):
@@ -214,6 +243,7 @@ class RReLU(Activation):
     compiled_as = "rrelu"
     initializer = "he_uniform"
     is_random = True
+    _buffers = ("_rng", "_slopes")
     _limits = {"lower": Limit(0, closed="(]"), "upper": Limit(0, 1, closed="(]")}
 
     def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3):
@@ -230,14 +260,6 @@ class RReLU(Activation):
     def allocate(self, n_rows, n_units, dtype, rng):
         self._rng = rng
         self._slopes = np.empty((n_rows, n_units), dtype=dtype)
-
-    def release(self):
-        self.__dict__.pop("_rng", None)
-        self.__dict__.pop("_slopes", None)
-
-    def __getstate__(self):
-        state = super().__getstate__()
-        return {k: v for k, v in state.items() if k not in ("_rng", "_slopes")}
 
     def draw(self, n_rows: int, fill_uniform) -> np.ndarray:
         """Draw slopes for n_rows rows with this kernel, and return them."""
@@ -531,6 +553,105 @@ class Exponential(Activation):
 
     def backward(self, dA, A, Z, work):
         dA *= A
+
+
+class Parametric(Activation):
+    """f(z) = z + a * (g(z) - z), with one trained share a of g for each unit.
+
+    So a unit learns how nonlinear it is: with a = 0 it is linear, with a = 1 it applies g.
+
+    Parameters
+    ----------
+    activation : str or Activation, default="selu"
+        The function g. It may neither be random nor have parameters of its own.
+    rate : float, default=1.0
+        A factor of the learning rate, for the shares alone.
+    initial : float, default=1.0
+        The first share of every unit.
+    """
+
+    compiled_as = "parametric"
+    needs_input = True
+    _buffers = ("_G",)
+    _limits = {"rate": Limit(0), "initial": Limit(-math.inf)}
+
+    def __init__(self, activation="selu", rate: float = 1.0, initial: float = 1.0):
+        self.activation = activation
+        self.rate = rate
+        self.initial = initial
+
+    def check(self, what=""):
+        super().check(what)
+        g = self._function()
+        if g.is_random or g.build(1):
+            why = "is random" if g.is_random else "has parameters of its own"
+            raise InvalidParameterError(
+                f"Parametric activation={self.activation!r} is not allowed, as it {why}; give an "
+                'activation like "selu", "relu" or "tanh".'
+            )
+
+    def _function(self) -> Activation:
+        return resolve(self.activation, ACTIVATIONS, "activation", Activation)
+
+    @property
+    def initializer(self):
+        return self._function().initializer
+
+    @property
+    def keeps_variance(self):
+        return self._function().keeps_variance
+
+    def build(self, n_units):
+        self.function_ = self._function()
+        self.share_ = Parameter("share", (n_units,), Constant(self.initial), rate=self.rate)
+        return [self.share_]
+
+    def allocate(self, n_rows, n_units, dtype, rng):
+        self.function_.allocate(n_rows, n_units, dtype, rng)
+        self._G = np.empty((n_rows, n_units), dtype)
+
+    def release(self):
+        super().release()
+        self.function_.release()
+
+    def of_g(self, n_rows: int) -> np.ndarray:
+        """Return the array in which forward keeps g(Z) for backward."""
+        return self._G[:n_rows]
+
+    def forward(self, Z, work):
+        G = self.of_g(len(Z))
+        np.copyto(G, Z)
+        self.function_.forward(G, work)
+        self._mix(Z, G, work)
+
+    def _mix(self, Z: np.ndarray, G: np.ndarray, work: np.ndarray) -> None:
+        """Z <- (1 - a) * Z + a * G, which is exactly G with a = 1."""
+        share = self.share_.value
+        np.multiply(G, share, out=work)
+        Z *= 1 - share
+        Z += work
+
+    def backward(self, dA, A, Z, work):
+        G, share = self.of_g(len(dA)), self.share_.value
+        if self.share_.grad is not None:
+            np.subtract(G, Z, out=work)
+            work *= dA
+            np.add.reduce(work, axis=0, out=self.share_.grad)
+        dG = A  # A is not needed
+        np.multiply(dA, share, out=dG)
+        self.function_.backward(dG, G, Z if self.function_.needs_input else None, work)
+        dA *= 1 - share
+        dA += dG
+
+    def infer(self, Z, work):
+        n_rows = _rows_in_a_block(Z)
+        scratch = np.empty((min(n_rows, len(Z)), Z.shape[1]), Z.dtype)
+        for start in range(0, len(Z), n_rows):
+            z = Z[start : start + n_rows]
+            G, rest = work[: len(z)], scratch[: len(z)]
+            np.copyto(G, z)
+            self.function_.infer(G, rest)
+            self._mix(z, G, rest)
 
 
 ACTIVATIONS = {

@@ -57,6 +57,9 @@ class Parameter:
         Whether `alpha` and `weight_decay` act on the parameter.
     rate : float, default=1.0
         A factor of the learning rate, for this parameter alone.
+    decay : float, default=1.0
+        A factor of the weight decay of a kernel. A step multiplies the kernel by
+        1 - learning rate * rate * decay * weight decay.
     regularizer : Regularizer or None
     constraint : Constraint or None
     trainable : bool, default=True
@@ -81,6 +84,7 @@ class Parameter:
         *,
         kernel: bool = False,
         rate: float = 1.0,
+        decay: float = 1.0,
         regularizer: Regularizer | None = None,
         constraint: Constraint | None = None,
         trainable: bool = True,
@@ -94,6 +98,7 @@ class Parameter:
         self.learns = trainable
         self.frozen = False
         self.rate = check_rate(rate, name)
+        self.decay = check_rate(decay, name, "decay")
         self.multiplier = 1.0
         self.value: np.ndarray | None = None
         self.grad: np.ndarray | None = None
@@ -121,11 +126,11 @@ class Parameter:
         return f"Parameter({self.name!r}, shape={self.shape}, trainable={self.trainable})"
 
 
-def check_rate(rate: Any, name: str) -> float:
+def check_rate(rate: Any, name: str, what: str = "rate") -> float:
     """Return a factor of the learning rate as a float; raise if it is not valid."""
     if not _RATE.allows(rate):
         raise InvalidParameterError(
-            f"rate={rate!r} of the parameter {name!r} is not allowed; give {_RATE}."
+            f"{what}={rate!r} of the parameter {name!r} is not allowed; give {_RATE}."
         )
     return float(rate)
 
@@ -221,11 +226,12 @@ class ParameterVector:
         """Return the trainable part of the vector as slices that a step treats alike."""
         segments, start = [], 0
         trainable = [p for p in self._ordered if p.trainable and p.size]
-        for (is_kernel, rate), run in groupby(
-            trainable, key=lambda p: (p.kernel, p.rate * p.multiplier)
+        for (is_kernel, rate, decay), run in groupby(
+            trainable,
+            key=lambda p: (p.kernel, p.rate * p.multiplier, p.decay if p.kernel else 0.0),
         ):
             stop = start + sum(p.size for p in run)
-            segments.append(Segment(start, stop, rate, float(is_kernel), float(is_kernel)))
+            segments.append(Segment(start, stop, rate, float(is_kernel), decay))
             start = stop
         return segments
 

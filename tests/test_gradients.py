@@ -15,7 +15,7 @@ import pytest
 import scipy.sparse as sp
 
 from skdeep import MLPClassifier, MLPRegressor
-from skdeep.activations import ACTIVATIONS
+from skdeep.activations import ACTIVATIONS, Parametric
 from skdeep.building.architecture import build_layers
 from skdeep.layers import (
     Activation,
@@ -243,6 +243,11 @@ EVERYTHING = {
 }
 STACKS = {
     "Activation": [Dense(4), Activation("gelu"), Dense(3), Activation("prelu")],
+    "Parametric": [
+        Dense(4, Parametric("gelu", initial=0.4)),
+        Dense(3, bias=False),
+        Activation(Parametric("selu")),
+    ],
     "Residual": [Residual([Dense(4, "tanh"), BatchNorm(), Dense(N_INPUTS, "swish")])],
     "Residual in Residual": [Dense(4), Residual([Residual([Dense(4, "elu")]), Dense(4, "tanh")])],
     "Concatenate": [

@@ -120,6 +120,14 @@ class TestActivations:
         expected = elementwise(formula)(Z_GRID)
         np.testing.assert_allclose(activate(f, Z_GRID), expected, rtol=1e-12, atol=1e-15)
 
+    @pytest.mark.parametrize("initial", [1.0, 0.3, -0.5, 0.0])
+    @pytest.mark.parametrize("name", ["selu", "relu", "tanh", "gelu"])
+    def test_parametric(self, name, initial):
+        g = elementwise(REFERENCE_ACTIVATIONS[name])(Z_GRID)
+        expected = Z_GRID + initial * (g - Z_GRID)
+        f = activations.Parametric(name, initial=initial)
+        np.testing.assert_allclose(activate(f, Z_GRID), expected, rtol=1e-12, atol=1e-15)
+
     def test_rrelu_draws_uniform_slopes_in_training(self):
         Z = np.random.default_rng(0).standard_normal((2000, 20))
         A, work = Z.copy(), np.empty_like(Z)
@@ -547,6 +555,8 @@ class TestInitializers:
             chosen = Dense(3, name).chosen_initializer()
             family = "lecun_normal" if name == "selu" else "glorot_uniform"
             assert chosen == ("he_uniform" if name in he | smooth_relus else family)
+            if not ACTIVATIONS[name]().is_random and name != "prelu":
+                assert Dense(3, activations.Parametric(name)).chosen_initializer() == chosen
         assert Dense(3).chosen_initializer() == "glorot_uniform"
         assert Dense(3, "relu", initializer="zeros").chosen_initializer() == "zeros"
 

@@ -21,7 +21,7 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 
 from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor, callbacks, layers, load, save
-from skdeep.activations import ACTIVATIONS
+from skdeep.activations import ACTIVATIONS, Parametric, PReLU
 from skdeep.averages import EMA, SWA
 from skdeep.constraints import CONSTRAINTS
 from skdeep.files.migrations import FORMAT
@@ -93,6 +93,12 @@ def models() -> Iterator[tuple[str, Callable[[], Any]]]:
                 (2,), weight_averaging=a, batch_norm="before", **OPTIONS
             ).partial_fit(X, CLASSES, classes=np.unique(CLASSES)),
         )
+    yield (
+        "parametric",
+        lambda: MLPRegressor(
+            (2, 2), activation=[Parametric("tanh", 0.5, 0.7), PReLU(rate=0.1)], **OPTIONS
+        ).fit(X, NUMBERS),
+    )
     yield "autoencoder", lambda: MLPAutoencoder((2,), tied_weights=True, **OPTIONS).fit(X)
     yield "pretrained", _pretrained
     yield "checkpoint", _checkpoint

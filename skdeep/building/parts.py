@@ -146,8 +146,8 @@ def warn_about_ignored(e: Any, trainer: Trainer) -> None:
         ignored.append(f"learning_rate_multipliers={multipliers!r}")
     if getattr(e, "layers", None) is not None:
         ignored += [repr(layer) for layer in network.walk() if layer.is_random]
-        named = network.named_parameters()
-        ignored += [f"rate={p.rate!r} of {name}" for name, p in named if p.rate != 1]
+    named = network.named_parameters()
+    ignored += [f"rate={p.rate!r} of {name}" for name, p in named if p.rate != 1]
     if any(not stage.before_penalties for stage in trainer.stages):
         ignored.append("gradient stages of callbacks")
     if ignored:

@@ -41,6 +41,7 @@ CLASSES: Mapping[str, type] = {
     "activations.Mish": activations.Mish,
     "activations.PReLU": activations.PReLU,
     "activations.RReLU": activations.RReLU,
+    "activations.Parametric": activations.Parametric,
     "activations.ReLU": activations.ReLU,
     "activations.SELU": activations.SELU,
     "activations.Softplus": activations.Softplus,

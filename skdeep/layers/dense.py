@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from skdeep._component import Limit, is_named, resolve
@@ -39,12 +41,28 @@ class Dense(Layer):
     weight_noise : float or Scheduled, default=0.0
         The standard deviation of the Gaussian noise that is added to W in training. It is drawn
         for each batch.
+    kernel_rate : float or "fan_in", default=1.0
+        A factor of the learning rate, for W alone. "fan_in" is 1 / sqrt(n_inputs), and leaves the
+        weight decay of W as it is. With Adam, the layer then trains as if Y were
+        f(X W / sqrt(n_inputs) + b) with larger W, which is the NTK parametrization.
+    bias_rate : float, default=1.0
+        A factor of the learning rate, for b alone.
+
+    References
+    ----------
+    Jacot et al. (2018), "Neural tangent kernel: convergence and generalization in neural
+    networks", for kernel_rate="fan_in".
     """
 
     accepts_sparse = True
     has_units = True
     described_by = "activation_function"
-    _limits = {"units": Limit(1, integer=True), "weight_noise": Limit(0)}
+    _limits = {
+        "units": Limit(1, integer=True),
+        "weight_noise": Limit(0),
+        "kernel_rate": Limit(0, special=("fan_in",)),
+        "bias_rate": Limit(0),
+    }
     _may_change = ("weight_noise",)
 
     def __init__(
@@ -60,6 +78,8 @@ class Dense(Layer):
         kernel_constraint=None,
         bias_constraint=None,
         weight_noise: float = 0.0,
+        kernel_rate: float | str = 1.0,
+        bias_rate: float = 1.0,
     ):
         self.units = units
         self.activation = activation
@@ -71,6 +91,8 @@ class Dense(Layer):
         self.kernel_constraint = kernel_constraint
         self.bias_constraint = bias_constraint
         self.weight_noise = weight_noise
+        self.kernel_rate = kernel_rate
+        self.bias_rate = bias_rate
 
     def build(self, n_inputs):
         self.check()
@@ -92,7 +114,7 @@ class Dense(Layer):
         return self.units, parameters
 
     def _parameter(self, name: str, shape: tuple[int, ...], initializer, option: str) -> Parameter:
-        """Return the parameter with the regularizer and the constraint that are set for it."""
+        """Return the parameter with the parts and the learning rate that are set for it."""
         choices = {**INITIALIZERS, "auto": Constant}
         first = resolve(initializer, choices, option, Initializer)
         parts = {
@@ -104,7 +126,13 @@ class Dense(Layer):
                 ("constraint", CONSTRAINTS, Constraint),
             )
         }
-        return Parameter(name, shape, first, kernel=name == "kernel", **parts)
+        rate, decay = getattr(self, f"{name}_rate"), 1.0
+        if rate == "fan_in":
+            decay = math.sqrt(shape[0])
+            rate = 1 / decay
+        return Parameter(
+            name, shape, first, kernel=name == "kernel", rate=rate, decay=decay, **parts
+        )
 
     def chosen_initializer(self):
         """Return the initializer; "auto" is replaced by the name that it stands for."""

@@ -52,6 +52,12 @@ def _gelu(g: Graph, z: str) -> str:
     return g.add("Mul", half, g.add("Add", scaled, g.constant(1.0)))
 
 
+def _parametric(g: Graph, z: str, a: Any) -> str:
+    share = a.share_.value
+    linear = g.add("Mul", z, g.constant(1 - share))
+    return g.add("Add", linear, g.add("Mul", add_activation(g, z, a.function_), g.constant(share)))
+
+
 ACTIVATIONS = {
     f.Identity: lambda g, z, a: z,
     f.Logistic: lambda g, z, a: g.add("Sigmoid", z),
@@ -59,6 +65,7 @@ ACTIVATIONS = {
     f.ReLU: lambda g, z, a: g.add("Relu", z),
     f.LeakyReLU: lambda g, z, a: _with_slope(g, z, g.constant(float(a.negative_slope))),
     f.PReLU: lambda g, z, a: _with_slope(g, z, g.constant(a.slope_.value)),
+    f.Parametric: _parametric,
     f.RReLU: lambda g, z, a: _with_slope(g, z, g.constant(float(a.lower + a.upper) / 2)),
     f.ThresholdedReLU: lambda g, z, a: g.add("ThresholdedRelu", z, alpha=float(a.theta)),
     f.ELU: lambda g, z, a: g.add("Elu", z, alpha=float(a.alpha)),

@@ -32,6 +32,14 @@ ACTIVATION_CASES = {
     "leaky_relu 1": partial(activations.LeakyReLU, 1.0),
     "prelu -0.5": partial(activations.PReLU, -0.5),
     "prelu 1.5": partial(activations.PReLU, 1.5),
+    "prelu 0.25 2": partial(activations.PReLU, 0.25, 2.0),
+    "parametric": activations.Parametric,
+    **{
+        f"parametric {g} {initial}": partial(activations.Parametric, g, 0.5, initial)
+        for g in ("relu", "tanh", "gelu", activations.LeakyReLU(0.3))
+        for initial in (0.6, -0.5)
+    },
+    "parametric relu 0": partial(activations.Parametric, "relu", initial=0.0),
     "rrelu 0.2 0.9": partial(activations.RReLU, 0.2, 0.9),
     "rrelu 1 1": partial(activations.RReLU, 1.0, 1.0),
     "thresholded_relu 0": partial(activations.ThresholdedReLU, 0.0),
@@ -162,12 +170,15 @@ LAYER_CASES = {
     "Dense relu": partial(Dense, 3, "relu"),
     "Dense gelu": partial(Dense, 3, "gelu"),
     "Dense prelu": partial(Dense, 3, "prelu"),
+    "Dense parametric": partial(Dense, 3, activations.Parametric("gelu", initial=0.3)),
     "Dense rrelu": partial(Dense, 3, "rrelu"),
+    "Dense with rates": partial(Dense, 3, kernel_rate="fan_in", bias_rate=0.5),
     "Dense with noise": partial(Dense, 3, "tanh", weight_noise=0.2),
     "Activation": Activation,
     "Activation identity": partial(Activation, "identity"),
     "Activation mish": partial(Activation, "mish"),
     "Activation prelu": partial(Activation, "prelu"),
+    "Activation parametric": partial(Activation, activations.Parametric("tanh", initial=0.3)),
     "Activation rrelu": partial(Activation, "rrelu"),
     "ActivityRegularization": ActivityRegularization,
     "ActivityRegularization l1": partial(ActivityRegularization, "l1"),

@@ -26,7 +26,8 @@ NOT_NEGATIVE, POSITIVE, ANY, SHARE, COUNT = (
 ADAM = {"beta_1": "[0, 1)", "beta_2": "[0, 1)", "epsilon": POSITIVE}
 INTERVALS = {
     activations.LeakyReLU: {"negative_slope": SHARE},
-    activations.PReLU: {"initial_slope": ANY},
+    activations.PReLU: {"initial_slope": ANY, "rate": NOT_NEGATIVE},
+    activations.Parametric: {"rate": NOT_NEGATIVE, "initial": ANY},
     activations.RReLU: {"lower": POSITIVE, "upper": "(0, 1]"},
     activations.ThresholdedReLU: {"theta": NOT_NEGATIVE},
     activations.ELU: {"alpha": NOT_NEGATIVE},
@@ -74,7 +75,12 @@ INTERVALS = {
     optimizers.AdaDelta: {"rho": "[0, 1)", "epsilon": POSITIVE},
     optimizers.RMSProp: {"rho": "[0, 1)", "epsilon": POSITIVE},
     optimizers.Lion: {"beta_1": "[0, 1)", "beta_2": "[0, 1)"},
-    Dense: {"units": COUNT, "weight_noise": NOT_NEGATIVE},
+    Dense: {
+        "units": COUNT,
+        "weight_noise": NOT_NEGATIVE,
+        "kernel_rate": NOT_NEGATIVE,
+        "bias_rate": NOT_NEGATIVE,
+    },
     BatchNorm: {"momentum": SHARE, "epsilon": POSITIVE},
     Dropout: {"rate": "[0, 1)"},
     GaussianNoise: {"std": NOT_NEGATIVE},

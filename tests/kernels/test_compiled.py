@@ -36,15 +36,35 @@ ACTIVATION_CASES = {
     "thresholded_relu 0.25": partial(activations.ThresholdedReLU, 0.25),
     "elu 0.5": partial(activations.ELU, 0.5),
     "swish 1.7": partial(activations.Swish, 1.7),
+    "prelu 1.5": partial(activations.PReLU, 1.5),
+    "prelu -0.5": partial(activations.PReLU, -0.5),
+    **{
+        f"parametric {g}": partial(activations.Parametric, g, 1.0, 0.3)
+        for g in ("identity", "relu", "selu", "tanh", "gelu", activations.ELU(0.5))
+    },
 }
 
 
-def dense_pass(kernels, make, dtype, *, n_rows=13, fits=13, sizes=(9, 7), with_bias=True, X=None):
+def dense_pass(
+    kernels,
+    make,
+    dtype,
+    *,
+    n_rows=13,
+    fits=13,
+    sizes=(9, 7),
+    with_bias=True,
+    X=None,
+    is_frozen=False,
+):
     """Return everything that a training pass of a dense layer writes."""
     rng = np.random.default_rng(0)
     n_inputs, n_units = sizes
     f = make()
-    vector = ParameterVector([] if f is None else f.build(n_units), np.dtype(dtype), rng)
+    parameters = [] if f is None else f.build(n_units)
+    for parameter in parameters:
+        parameter.frozen = is_frozen
+    vector = ParameterVector(parameters, np.dtype(dtype), rng)
     vector.allocate()
     if f is not None:
         f.allocate(fits, n_units, dtype, np.random.default_rng(1))
@@ -77,6 +97,14 @@ def assert_same_passes(make, dtype, **how):
 def test_dense_layers(make, dtype):
     assert_same_passes(make, dtype)
     assert_same_passes(make, dtype, n_rows=2)  # too few rows for tiles
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("sizes", [(9, 7), (300, 200)], ids=["small", "with BLAS"])
+@pytest.mark.parametrize("make", [ACTIVATIONS["prelu"], activations.Parametric])
+def test_activations_with_a_number_for_each_unit(make, sizes, dtype):
+    for how in ({}, {"n_rows": 2}, {"fits": 40}, {"with_bias": False}, {"is_frozen": True}):
+        assert_same_passes(make, dtype, sizes=sizes, **{"n_rows": 13, "fits": 13, **how})
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -133,6 +161,23 @@ def test_activations_at_the_ends(name, value):
     np.testing.assert_allclose(*outcomes, rtol=1e-5, atol=1e-30)
 
 
+@pytest.mark.parametrize("make", [ACTIVATIONS["prelu"], activations.Parametric])
+def test_a_gradient_that_is_nan_is_seen(make):
+    """A NaN in one row reaches the gradients of its unit, and no other unit's."""
+    f = make()
+    vector = ParameterVector(f.build(8), np.dtype(np.float32), np.random.default_rng(0))
+    vector.allocate()
+    f.allocate(4, 8, np.float32, None)
+    forward, backward = numba_kernels.bind_activation(f, 8, np.float32)
+    Y, Z = -np.ones((4, 8), np.float32), np.empty((4, 8), np.float32)
+    forward(Y, None, Z, np.empty_like(Y))
+    dA, db = np.ones_like(Y), np.empty(8, np.float32)
+    dA[2, 3] = np.nan
+    backward(dA, Y, Z, np.empty_like(Y), db)
+    for gradient in (vector.grads, db):
+        assert np.flatnonzero(np.isnan(gradient)).tolist() == [3]
+
+
 class Doubled(activations.ReLU):
     """A subclass that does something else than what it inherits a compiled rule for."""
 
@@ -143,6 +188,11 @@ class Doubled(activations.ReLU):
     def backward(self, dA, A, Z, work):
         super().backward(dA, A, Z, work)
         dA *= 2
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_mixture_with_an_activation_that_is_not_compiled(dtype):
+    assert_same_passes(partial(activations.Parametric, Doubled(), initial=0.4), dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

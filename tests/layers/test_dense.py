@@ -11,6 +11,8 @@ from skdeep.constraints import MaxNorm
 from skdeep.initializers import Normal, Uniform
 from skdeep.layers import Activation, Dense
 from skdeep.network import Network
+from skdeep.optimizers import Adam
+from skdeep.parameters import Segment
 from skdeep.regularizers import L1, L2
 
 
@@ -136,12 +138,105 @@ def test_backward_goes_through_the_noisy_weights(rng):
     np.testing.assert_allclose(dX, np.ones((4, 3)) @ noisy.T, rtol=1e-8)
 
 
+# Learning rates of their own ----------------------------------------------------------------------
+
+
+def test_factors_of_the_learning_rate():
+    layer = Dense(3, "prelu", kernel_rate=0.2, bias_rate=5)
+    kernel, bias, slope = network_of(layer).parameters.parameters
+    assert [p.rate for p in (kernel, bias, slope)] == [0.2, 5.0, 1.0]
+    assert kernel.decay == 1.0
+    layer = Dense(3, kernel_rate="fan_in")
+    kernel, bias = network_of(layer, n_inputs=16).parameters.parameters
+    assert (kernel.rate, kernel.decay, bias.rate, bias.decay) == (0.25, 4.0, 1.0, 1.0)
+
+
+def test_segments_have_the_rates_and_the_decay_of_their_parameters():
+    network = network_of(
+        Dense(4, kernel_rate="fan_in", bias_rate=0.5),
+        Dense(4, kernel_rate="fan_in"),
+        Dense(9),
+        Dense(2, kernel_rate="fan_in"),
+    )
+    for p in network.layers[3].parameters_:
+        p.multiplier = 6.0
+    assert network.parameters.segments() == [
+        Segment(0, 32, 0.5, 1.0, 2.0),
+        Segment(32, 68, 1.0, 1.0, 1.0),
+        Segment(68, 86, 2.0, 1.0, 3.0),
+        Segment(86, 90, 0.5, 0.0, 0.0),
+        Segment(90, 103, 1.0, 0.0, 0.0),
+        Segment(103, 105, 6.0, 0.0, 0.0),
+    ]
+
+
+class NTK:
+    """Y = tanh(X V_1 / sqrt(n_1) + b_1) V_2 / sqrt(n_2) + b_2, with Adam and decay of every V."""
+
+    def __init__(self, parameters, multipliers, bias_rate):
+        kernels, biases = parameters[::2], parameters[1::2]
+        self.roots = [np.sqrt(len(W)) for W in kernels]
+        self.V = [W * root for W, root in zip(kernels, self.roots, strict=True)]
+        self.b = [b.copy() for b in biases]
+        self.moments = [[np.zeros_like(p), np.zeros_like(p)] for p in (*self.V, *self.b)]
+        self.rates = [*multipliers, *(m * bias_rate for m in multipliers)]
+        self.decays = [*multipliers, 0, 0]
+        self.t = 0
+
+    def step(self, X, target, lr, decay):
+        (n1, n2), (V1, V2), (b1, b2) = self.roots, self.V, self.b
+        H = np.tanh(X @ V1 / n1 + b1)
+        d = H @ V2 / n2 + b2 - target
+        dH = d @ V2.T / n2 * (1 - H**2)
+        gradients = [X.T @ dH / n1, H.T @ d / n2, dH.sum(axis=0), d.sum(axis=0)]
+        self.t += 1
+        for p, g, moments, rate, own in zip(
+            [V1, V2, b1, b2], gradients, self.moments, self.rates, self.decays, strict=True
+        ):
+            p *= 1 - lr * own * decay
+            moments[0] = 0.9 * moments[0] + 0.1 * g
+            moments[1] = 0.999 * moments[1] + 0.001 * g**2
+            m, v = moments[0] / (1 - 0.9**self.t), moments[1] / (1 - 0.999**self.t)
+            p -= lr * rate * m / np.sqrt(v)
+
+    def parameters(self):
+        return [self.V[0] / self.roots[0], self.b[0], self.V[1] / self.roots[1], self.b[1]]
+
+
+@pytest.mark.parametrize("kernels", ["numpy", "numba"])
+@pytest.mark.parametrize("multipliers", [(1.0, 1.0), (0.3, 2.0)])
+@pytest.mark.parametrize("bias_rate", [1.0, 0.1])
+def test_fan_in_trains_as_the_ntk_parametrization_does(kernels, multipliers, bias_rate, rng):
+    kernels = pytest.importorskip(f"skdeep.kernels.{kernels}_kernels")
+    X, target = rng.standard_normal((30, 6)), rng.standard_normal((30, 2))
+    options = {"kernel_rate": "fan_in", "bias_rate": bias_rate, "bias_initializer": "normal"}
+    network = network_of(Dense(20, "tanh", **options), Dense(2, **options), n_inputs=6)
+    for layer, multiplier in zip(network.layers, multipliers, strict=True):
+        for p in layer.parameters_:
+            p.multiplier = multiplier
+    vector = network.parameters
+    reference = NTK([p.value.copy() for p in vector.parameters], multipliers, bias_rate)
+    network.allocate(30, None, kernels)
+    adam = Adam(epsilon=1e-100)
+    adam.start(vector.n_trainable, np.dtype(float))
+    adam.bind(kernels, vector.segments(), np.dtype(float))
+    for lr in (0.1, 0.1, 0.2, 0.05, 0.1):
+        network.backward(network.forward(X) - target)
+        adam.step(vector.values, vector.grads, lr, 0.0, 0.3)
+        reference.step(X, target, lr, 0.3)
+    for p, expected in zip(vector.parameters, reference.parameters(), strict=True):
+        np.testing.assert_allclose(p.value, expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"units": 0}, "units=0 is not allowed; give an integer >= 1"),
         ({"units": 2.0}, "units=2.0 is not allowed"),
         ({"weight_noise": -1}, "weight_noise=-1 is not allowed"),
+        ({"kernel_rate": -1}, "kernel_rate=-1 is not allowed; give a number >= 0 or 'fan_in'"),
+        ({"kernel_rate": "fan_out"}, "kernel_rate='fan_out' is not allowed"),
+        ({"bias_rate": "fan_in"}, "bias_rate='fan_in' is not allowed; give a number >= 0"),
         ({"activation": "rellu"}, "activation='rellu' is unknown; did you mean 'relu'"),
         ({"activation": Tanh}, r"activation=Tanh is a class; give an instance"),
         ({"activation": LeakyReLU(2)}, "activation__negative_slope=2 is not allowed"),

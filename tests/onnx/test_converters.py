@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor
-from skdeep.activations import ACTIVATIONS, Activation, LeakyReLU, PReLU, Swish
+from skdeep.activations import ACTIVATIONS, Activation, LeakyReLU, Parametric, PReLU, Swish
 from skdeep.layers import BatchNorm, Columns, Concatenate, Dense, Dropout, Layer, Residual
 from skdeep.losses import CLASSIFICATION_LOSSES, OUTPUT_ACTIVATIONS
 
@@ -80,6 +80,7 @@ PARTS = {
     **ACTIVATIONS,
     "leaky_relu 0.3": lambda: LeakyReLU(0.3),
     "prelu 0.4": lambda: PReLU(0.4),
+    "parametric": lambda: Parametric("gelu", initial=0.3),
     "swish 1.7": lambda: Swish(1.7),
 }
 
@@ -93,7 +94,7 @@ def test_activations(activation, batch_norm):
 
 
 def test_there_is_a_counterpart_for_every_activation():
-    assert skdeep.onnx.graph.ACTIVATIONS.keys() == set(ACTIVATIONS.values())
+    assert skdeep.onnx.graph.ACTIVATIONS.keys() == {*ACTIVATIONS.values(), Parametric}
 
 
 @pytest.mark.parametrize("loss", CLASSIFICATION_LOSSES)

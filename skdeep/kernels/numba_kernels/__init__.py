@@ -71,7 +71,7 @@ def _constant_of(part) -> float:
 
 # One function for each rule in a process, as numba keeps the code by the function.
 _passes, _loss = cache(activations.passes), cache(losses.by_element)
-_update = cache(optimizers.update)
+_passes_by_unit, _update = cache(activations.passes_by_unit), cache(optimizers.update)
 
 
 # Layers -------------------------------------------------------------------------------------
@@ -79,43 +79,90 @@ _update = cache(optimizers.update)
 
 def bind_activation(f, n_units: int, dtype):
     """Return (forward, backward) of an activation; see numpy_kernels.bind_activation."""
+    forward, backward, _, _ = _bind_passes(f, n_units, dtype)
+    return forward, backward
+
+
+def _bind_passes(f, n_units: int, dtype):
+    """Return (forward, backward, dense_forward, dense_backward) of an activation.
+
+    The last two do the products of a dense layer too; they are None if there is no rule for them.
+
+    - dense_forward(X, W, b, Y, Z)
+    - dense_backward(X, dA, A, Z, W, W_T, dW, db, dX)
+    """
     name = "identity" if f is None else _rule_of(f)
-    no_bias, no_gradient = np.zeros(n_units, dtype), np.empty(n_units, dtype)
-    no_input = np.empty((0, 0), dtype)
-    if name == "prelu":
-        return _bind_prelu(f, no_bias, no_gradient)
     if name == "rrelu":
-        return _bind_rrelu(f, no_bias, no_gradient)
-    if name is None:
-        return _bind_foreign(f, n_units, dtype)
-    keeps_input = f is not None and f.needs_input
-    run_forward, run_backward, _, _ = _passes(name, keeps_input)
+        return *_bind_rrelu(f, n_units, dtype), None, None
+    if name == "prelu":
+        return _bind_by_unit(f, f.slope_, None, n_units, dtype)
+    if name == "parametric" and _rule_of(f.function_) in activations.RULES:
+        return _bind_by_unit(f, f.share_, f.function_, n_units, dtype)
+    if name in activations.RULES:
+        return _bind_rule(name, f, n_units, dtype)
+    return *_bind_foreign(f, n_units, dtype), None, None
+
+
+def _bind_rule(name, f, n_units: int, dtype):
+    no_bias, no_gradient = np.zeros(n_units, dtype), np.empty(n_units, dtype)
+    nothing = np.empty((0, 0), dtype)
+    run = _passes(name, f is not None and f.needs_input)
+    run_forward, run_backward, run_dense_forward, run_dense_backward = run
     c = 0.0 if f is None else _constant_of(f)
 
     def forward(Y, b, Z, work):
-        run_forward(Y, no_bias if b is None else b, no_input if Z is None else Z, c)
+        run_forward(Y, no_bias if b is None else b, nothing if Z is None else Z, c)
 
     def backward(dA, A, Z, work, db):
-        run_backward(dA, A, no_input if Z is None else Z, c, no_gradient if db is None else db)
+        run_backward(dA, A, nothing if Z is None else Z, c, no_gradient if db is None else db)
 
-    return forward, backward
+    def dense_forward(X, W, b, Y, Z):
+        run_dense_forward(X, W, no_bias if b is None else b, Y, nothing if Z is None else Z, c)
+
+    def dense_backward(X, dA, A, Z, W, W_T, dW, db, dX):
+        Z = nothing if Z is None else Z
+        db = no_gradient if db is None else db
+        run_dense_backward(X, dA, A, Z, c, W, W_T, dW, db, nothing if dX is None else dX)
+
+    return forward, backward, dense_forward, dense_backward
 
 
-def _bind_prelu(f, no_bias, no_gradient):
-    no_slope_gradient = np.empty_like(no_gradient)
+def _bind_by_unit(f, parameter, g, n_units: int, dtype):
+    """Bind an activation with a parameter of one number for each unit, and perhaps a function g."""
+    no_bias, no_gradient = np.zeros(n_units, dtype), np.empty(n_units, dtype)
+    no_own_gradient, nothing = np.empty(n_units, dtype), np.empty((0, 0), dtype)
+    run = _passes_by_unit("prelu" if g is None else _rule_of(g), g is not None and g.needs_input)
+    run_forward, run_backward, run_dense_forward, run_dense_backward = run
+    c = 0.0 if g is None else _constant_of(g)
+
+    def of_g(n_rows):
+        return nothing if g is None else f.of_g(n_rows)
+
+    def own_gradient():
+        return no_own_gradient if parameter.grad is None else parameter.grad
 
     def forward(Y, b, Z, work):
-        activations.prelu_forward(Y, no_bias if b is None else b, Z, f.slope_.value)
+        run_forward(Y, no_bias if b is None else b, Z, of_g(len(Y)), parameter.value, c)
 
     def backward(dA, A, Z, work, db):
-        d_slopes = no_slope_gradient if f.slope_.grad is None else f.slope_.grad
         db = no_gradient if db is None else db
-        activations.prelu_backward(dA, Z, f.slope_.value, d_slopes, db)
+        run_backward(dA, Z, of_g(len(dA)), parameter.value, c, own_gradient(), db)
 
-    return forward, backward
+    def dense_forward(X, W, b, Y, Z):
+        b = no_bias if b is None else b
+        run_dense_forward(X, W, b, Y, Z, of_g(len(Y)), parameter.value, c)
+
+    def dense_backward(X, dA, A, Z, W, W_T, dW, db, dX):
+        p, dp = parameter.value, own_gradient()
+        db, dX = no_gradient if db is None else db, nothing if dX is None else dX
+        run_dense_backward(X, dA, Z, of_g(len(dA)), p, c, dp, W, W_T, dW, db, dX)
+
+    return forward, backward, dense_forward, dense_backward
 
 
-def _bind_rrelu(f, no_bias, no_gradient):
+def _bind_rrelu(f, n_units: int, dtype):
+    no_bias, no_gradient = np.zeros(n_units, dtype), np.empty(n_units, dtype)
+
     def forward(Y, b, Z, work):
         slopes = f.draw(len(Y), fill_uniform)
         activations.rrelu_forward(Y, no_bias if b is None else b, slopes)
@@ -149,8 +196,7 @@ def _bind_foreign(f, n_units: int, dtype):
 
 def bind_dense(f, n_rows: int, n_inputs: int, n_units: int, dtype):
     """Return (forward, backward) of a dense layer; see numpy_kernels.bind_dense."""
-    activate, differentiate = bind_activation(f, n_units, dtype)
-    no_input = np.empty((0, 0), dtype)
+    activate, differentiate, fused_forward, fused_backward = _bind_passes(f, n_units, dtype)
 
     def forward(X, W, b, Y, Z, work):
         if isinstance(X, np.ndarray):
@@ -169,16 +215,10 @@ def bind_dense(f, n_rows: int, n_inputs: int, n_units: int, dtype):
         if dX is not None:
             np.matmul(dA, W.T, out=dX)
 
-    name = "identity" if f is None else _rule_of(f)
-    if name not in activations.RULES or not products.is_small(
+    if fused_forward is None or not products.is_small(
         n_rows, n_inputs, n_units, np.dtype(dtype).itemsize
     ):
         return forward, backward
-
-    keeps_input = f is not None and f.needs_input
-    _, _, fused_forward, fused_backward = _passes(name, keeps_input)
-    c = 0.0 if f is None else _constant_of(f)
-    no_bias, no_gradient = np.zeros(n_units, dtype), np.empty(n_units, dtype)
     W_T = np.empty((n_units, n_inputs), dtype)
     fewest, dtype = products.ROWS, np.dtype(dtype)
 
@@ -187,7 +227,7 @@ def bind_dense(f, n_rows: int, n_inputs: int, n_units: int, dtype):
         if len(Y) < fewest or not isinstance(X, np.ndarray) or X.dtype != dtype:
             forward(X, W, b, Y, Z, work)
             return
-        fused_forward(X, W, no_bias if b is None else b, Y, no_input if Z is None else Z, c)
+        fused_forward(X, W, b, Y, Z)
 
     def small_backward(X, dA, A, Z, work, W, dW, db, dX):
         if (
@@ -200,9 +240,7 @@ def bind_dense(f, n_rows: int, n_inputs: int, n_units: int, dtype):
         ):
             backward(X, dA, A, Z, work, W, dW, db, dX)
             return
-        Z = no_input if Z is None else Z
-        db = no_gradient if db is None else db
-        fused_backward(X, dA, A, Z, c, W, W_T, dW, db, no_input if dX is None else dX)
+        fused_backward(X, dA, A, Z, W, W_T, dW, db, dX)
 
     return small_forward, small_backward
 

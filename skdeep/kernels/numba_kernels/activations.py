@@ -273,28 +273,95 @@ def passes(name: str, keeps_input: bool):
     return forward, backward, dense_forward, dense_backward
 
 
-@compiled
-def prelu_forward(Y, b, Z, slopes):
-    """Z <- Y + b; Y <- max(Z, 0) + slope * min(Z, 0), with a slope for each column."""
+# Activations with a trained number p for each unit. The inner loops are cut in two where they would
+# write to so many arrays that LLVM no longer checks whether these overlap, and so makes no vector
+# code. A row stays in the cache in between.
+
+
+def _prelu_forward(Y, b, Z, G, p, c):
+    n_units = Y.shape[1]
     for i in range(Y.shape[0]):
-        for j in range(Y.shape[1]):
+        for j in range(n_units):
             z = Y[i, j] + b[j]
             Z[i, j] = z
-            Y[i, j] = z * slopes[j] if z < like(z, 0.0) else z
+            Y[i, j] = z * p[j] if z < like(z, 0.0) else z  # NaN stays
 
 
-@compiled
-def prelu_backward(dA, Z, slopes, d_slopes, db):
-    """dA <- dA * f'; fill the gradients of the slopes and of the bias."""
-    for j in range(dA.shape[1]):
-        d_slopes[j] = db[j] = 0
+def _prelu_backward(dA, Z, G, p, c, dp, db):
+    n_units = dA.shape[1]
+    for j in range(n_units):
+        dp[j] = db[j] = 0
     for i in range(dA.shape[0]):
-        for j in range(dA.shape[1]):
-            d, z = dA[i, j], Z[i, j]
-            d_slopes[j] += d * (z if z < like(z, 0.0) else like(z, 0.0))
-            d = d if z > like(z, 0.0) else d * slopes[j]
+        for j in range(n_units):
+            z = Z[i, j]
+            dp[j] += dA[i, j] * (z if z < like(z, 0.0) else like(z, 0.0))
+        for j in range(n_units):
+            d = dA[i, j]
+            d = d if Z[i, j] > like(d, 0.0) else d * p[j]
             dA[i, j] = d
             db[j] += d
+
+
+def _mixed_forward(Y, b, Z, G, p, c):
+    n_units = Y.shape[1]
+    c = like(Y[0, 0], c)
+    for i in range(Y.shape[0]):
+        for j in range(n_units):
+            Z[i, j] = Y[i, j] + b[j]
+        for j in range(n_units):
+            z = Z[i, j]
+            g = rule(z, c)
+            G[i, j] = g
+            Y[i, j] = (like(z, 1.0) - p[j]) * z + p[j] * g
+
+
+def _mixed_backward(dA, Z, G, p, c, dp, db):
+    n_units = dA.shape[1]
+    c, one = like(dA[0, 0], c), like(dA[0, 0], 1.0)
+    for j in range(n_units):
+        dp[j] = db[j] = 0
+    for i in range(dA.shape[0]):
+        for j in range(n_units):
+            dp[j] += dA[i, j] * (G[i, j] - Z[i, j])
+        for j in range(n_units):
+            g = G[i, j]
+            d = dA[i, j] * (one - p[j] + p[j] * slope(Z[i, j] if keeps_input else g, g, c))
+            dA[i, j] = d
+            db[j] += d
+
+
+def _dense_forward_by_unit(X, W, b, Y, Z, G, p, c):
+    multiply_rows(X, W, Y)
+    run_forward(Y, b, Z, G, p, c)
+
+
+def _dense_backward_by_unit(X, dA, Z, G, p, c, dp, W, W_T, dW, db, dX):
+    run_backward(dA, Z, G, p, c, dp, db)
+    multiply_columns(X, dA, dW)
+    if dX.size:
+        transpose(W, W_T)
+        multiply_rows(dA, W_T, dX)
+
+
+def passes_by_unit(name: str, keeps_input: bool):
+    """Return four functions like those of `passes`, for an f with a number p_j for each unit j.
+
+    f is PReLU, or f(z) = (1 - p) z + p g(z) with the rule of this name for g.
+
+    - forward(Y, b, Z, G, p, c): Y <- f(Y + b); Z <- Y + b; G <- g(Z), which PReLU leaves out
+    - backward(dA, Z, G, p, c, dp, db): dA <- dA * f'; dp and db <- the gradients of p and b
+    - dense_forward(X, W, b, Y, Z, G, p, c)
+    - dense_backward(X, dA, Z, G, p, c, dp, W, W_T, dW, db, dX)
+    """
+    if name == "prelu":
+        forward, backward = compiled(_prelu_forward), compiled(_prelu_backward)
+    else:
+        rule, slope = RULES[name]
+        forward = specialized(_mixed_forward, name, rule=rule)
+        backward = specialized(_mixed_backward, name, slope=slope, keeps_input=keeps_input)
+    dense_forward = specialized(_dense_forward_by_unit, name, run_forward=forward)
+    dense_backward = specialized(_dense_backward_by_unit, name, run_backward=backward)
+    return forward, backward, dense_forward, dense_backward
 
 
 @compiled
