@@ -1,0 +1,113 @@
+"""The recipe: from the hyperparameters and an encoded table to a network that is not trained yet.
+
+Networks of different widths train with the learning rates of the recipe, as the rate of a kernel is
+divided by the root of its number of inputs.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from skdeep._component import InvalidParameterError, is_named, unknown_name
+from skdeep.activations import PReLU
+from skdeep.building.checks import check_hidden_layer_sizes
+from skdeep.layers import (
+    Columns,
+    Concatenate,
+    Dense,
+    Dropout,
+    Embedding,
+    Layer,
+    Periodic,
+    PiecewiseLinear,
+    Scale,
+)
+from skdeep.schedules import FlatCosine, Scheduled
+from skdeep.tabular.encoder import TabularEncoder
+
+# Factors of the learning rate.
+BIAS_RATE, ACTIVATION_RATE, SCALE_RATE = 0.1, 0.1, 6.0
+EMBEDDINGS = ("auto", "piecewise_linear", "periodic")
+
+
+def learning_rate(estimator: Any, is_classifier: bool) -> float:
+    """Return the learning rate; "auto" depends on the task."""
+    if is_named(estimator.learning_rate_init, "auto"):
+        return 0.04 if is_classifier else 0.1
+    return estimator.learning_rate_init
+
+
+def layers_for(estimator: Any, encoder: TabularEncoder) -> list[Layer]:
+    """Return the layers up to the output layer: embeddings, a scale, and dense layers."""
+    layers = _input_layers(estimator, encoder)
+    activation = _activation(estimator)
+    for units in check_hidden_layer_sizes(estimator.hidden_layer_sizes):
+        layers.append(
+            Dense(
+                units,
+                activation,
+                initializer="data",
+                bias_initializer="data",
+                kernel_rate="fan_in",
+                bias_rate=BIAS_RATE,
+            )
+        )
+        if estimator.dropout:
+            layers.append(Dropout(_flat_cosine(estimator.dropout)))
+    return layers
+
+
+def _activation(estimator: Any) -> Any:
+    if is_named(estimator.activation, "auto"):
+        return PReLU(0.0, rate=ACTIVATION_RATE)
+    return estimator.activation
+
+
+def _flat_cosine(value: float | Scheduled) -> Scheduled:
+    """Return a number that falls to 0 in the second half of training."""
+    return value if isinstance(value, Scheduled) else Scheduled(value, FlatCosine())
+
+
+def weight_decay(estimator: Any) -> float | Scheduled:
+    """Return the decay of the weights, which falls to 0 in the second half of training."""
+    return _flat_cosine(estimator.weight_decay) if estimator.weight_decay else 0.0
+
+
+def output_rate(estimator: Any) -> float:
+    """Return the factor of the learning rate of the output layer."""
+    sizes = check_hidden_layer_sizes(estimator.hidden_layer_sizes)
+    return 1 / math.sqrt(sizes[-1]) if sizes else 1.0
+
+
+def _input_layers(estimator: Any, encoder: TabularEncoder) -> list[Layer]:
+    """Return the layers between the encoded columns and the first dense layer."""
+    numeric, codes = encoder.blocks_["numeric"], encoder.blocks_["codes"]
+    embedding = numeric_embedding(estimator.numeric_embedding)
+    branches: list[list[Layer]] = []
+    if numeric.stop and embedding is not None:
+        branches.append([Columns(numeric), embedding])
+    first = numeric.stop if branches else 0
+    if codes.start > first:
+        branches.append([Columns(slice(first, codes.start))])
+    if codes.stop > codes.start:
+        branches.append([Columns(codes), Embedding(encoder.n_codes_, estimator.embedding_size)])
+    if len(branches) > 1:
+        layers: list[Layer] = [Concatenate(branches)]
+    else:  # all columns are of one kind
+        layers = branches[0][1:]
+    return [*layers, Scale(rate=SCALE_RATE)]
+
+
+def numeric_embedding(given: Any) -> Layer | None:
+    """Return the layer that embeds columns of numbers, or None."""
+    if given is None or isinstance(given, Layer):
+        return given
+    if not isinstance(given, str):
+        raise InvalidParameterError(
+            f"numeric_embedding={given!r} is not allowed; give None, one of {list(EMBEDDINGS)}, or "
+            "a layer such as skdeep.layers.Periodic()."
+        )
+    if given not in EMBEDDINGS:
+        raise InvalidParameterError(unknown_name(given, EMBEDDINGS, "numeric_embedding"))
+    return PiecewiseLinear(rate=0.1) if given == "piecewise_linear" else Periodic(rate=0.1)
