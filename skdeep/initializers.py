@@ -51,6 +51,25 @@ class Constant(Initializer):
         array.fill(self.value)
 
 
+class EvenlySpaced(Initializer):
+    """w = low + (high - low) * i / (n - 1), for i = 0, ..., n - 1 along the last axis.
+
+    Parameters
+    ----------
+    low : float, default=-1.0
+    high : float, default=1.0
+    """
+
+    _limits = {"low": Limit(-math.inf), "high": Limit(-math.inf)}
+
+    def __init__(self, low: float = -1.0, high: float = 1.0):
+        self.low = low
+        self.high = high
+
+    def fill(self, array, rng):
+        array[...] = np.linspace(self.low, self.high, array.shape[-1])
+
+
 class Normal(Initializer):
     """w ~ N(mean, std^2).
 

@@ -85,6 +85,7 @@ def models() -> Iterator[tuple[str, Callable[[], Any]]]:
     )
     yield "lbfgs", lambda: MLPRegressor((2,), solver="lbfgs", max_iter=3).fit(X, NUMBERS)
     yield "layers", lambda: MLPRegressor(layers=_layers(), **OPTIONS).partial_fit(X, NUMBERS)
+    yield "piecewise-linear", lambda: _with_layers([layers.PiecewiseLinear(2, 4, rate=2.0)])
     yield "options", _many_options
     for average in (EMA(0.9), SWA(start=0)):
         yield (
@@ -113,6 +114,10 @@ def _layers() -> list[layers.Layer]:
         layers.GaussianNoise(0.1),
         layers.Dropout(Scheduled(0.1, "cosine_log")),
     ]
+
+
+def _with_layers(below: list[layers.Layer]) -> Any:
+    return MLPRegressor(layers=[*below, layers.Dense(3, "tanh")], **OPTIONS).partial_fit(X, NUMBERS)
 
 
 def _many_options() -> Any:

@@ -157,8 +157,9 @@ def _places(
             columns = columns[layer.columns_]
         elif any(parameter.kernel for parameter in layer.parameters_):
             columns = None
-        else:  # a batch norm, or a layer of the user's own
-            columns = np.full(layer.n_outputs_, -1)
+        else:  # a batch norm, an embedding, or a layer of the user's own
+            n_others = layer.n_outputs_ - layer.n_passed_on
+            columns = np.append(columns[: layer.n_passed_on], np.full(n_others, -1))
     return columns
 
 

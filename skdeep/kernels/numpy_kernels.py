@@ -6,6 +6,9 @@ import math
 
 import numpy as np
 
+from skdeep.kernels.numpy_embeddings import piecewise_linear_backward as piecewise_linear_backward
+from skdeep.kernels.numpy_embeddings import piecewise_linear_forward as piecewise_linear_forward
+
 # Below the size from which OpenBLAS splits a dot product over threads: the order of summation, and
 # so the last bit of the result, must not depend on the number of threads.
 DOT_BLOCK = 8192

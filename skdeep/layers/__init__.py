@@ -6,6 +6,7 @@ from skdeep.layers.base import Chain, Layer
 from skdeep.layers.batch_norm import BatchNorm
 from skdeep.layers.branches import Columns, Concatenate, Residual
 from skdeep.layers.dense import Dense
+from skdeep.layers.embeddings import PiecewiseLinear
 from skdeep.layers.random import Dropout, GaussianNoise
 from skdeep.parameters import Parameter
 
@@ -21,5 +22,6 @@ __all__ = [
     "GaussianNoise",
     "Layer",
     "Parameter",
+    "PiecewiseLinear",
     "Residual",
 ]

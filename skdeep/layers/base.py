@@ -54,6 +54,8 @@ class Layer(Component):
     uses_batch_statistics = False
     #: Whether `adapt` has something to do.
     adapts = False
+    #: The number of inputs that the layer puts out first, unchanged, before other outputs.
+    n_passed_on = 0
     #: The activation function that the layer applies last; None if it applies none.
     activation_function: Activation | None = None
     #: Name of the attribute that `describe` shows beside the layer's class.

@@ -18,6 +18,7 @@ from skdeep.layers import (
     Dense,
     Dropout,
     GaussianNoise,
+    PiecewiseLinear,
     Residual,
 )
 from skdeep.losses import CLASSIFICATION_LOSSES, OUTPUT_ACTIVATIONS, REGRESSION_LOSSES
@@ -116,6 +117,8 @@ INITIALIZER_CASES = {
     },
     "orthogonal 2": partial(initializers.Orthogonal, 2.0),
     "identity -1": partial(initializers.Identity, -1.0),
+    "evenly spaced": initializers.EvenlySpaced,
+    "evenly spaced 2 0": partial(initializers.EvenlySpaced, 2.0, 0.0),
 }
 
 SCHEDULE_CASES = {
@@ -192,6 +195,9 @@ LAYER_CASES = {
     "Dropout": partial(Dropout, 0.4),
     "Dropout 0": partial(Dropout, 0.0),
     "GaussianNoise": partial(GaussianNoise, 0.3),
+    "PiecewiseLinear": partial(PiecewiseLinear, 2, 5, initializer="normal"),
+    "PiecewiseLinear alone": partial(PiecewiseLinear, 5, 12, False, "normal"),
+    "PiecewiseLinear zeros": PiecewiseLinear,
     "Residual": partial(Residual, [Dense(4, "tanh"), Dense(N_INPUTS)]),
     "Residual, empty": partial(Residual, []),
     "nested": nested,

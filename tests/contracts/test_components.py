@@ -11,7 +11,7 @@ from contract_cases import COMPONENT_CASES
 from contract_tools import each
 from skdeep import activations, constraints, initializers, losses, optimizers, schedules
 from skdeep._component import Component, InvalidParameterError
-from skdeep.layers import BatchNorm, Dense, Dropout, GaussianNoise
+from skdeep.layers import BatchNorm, Dense, Dropout, GaussianNoise, PiecewiseLinear
 from skdeep.regularizers import L1, L1L2, L2
 from skdeep.schedules import Warmup
 
@@ -45,6 +45,7 @@ INTERVALS = {
         "rate": "(0, 1]",
     },
     initializers.Constant: {"value": ANY},
+    initializers.EvenlySpaced: {"low": ANY, "high": ANY},
     initializers.Normal: {"mean": ANY, "std": NOT_NEGATIVE},
     initializers.TruncatedNormal: {"mean": ANY, "std": NOT_NEGATIVE},
     initializers.Uniform: {"low": ANY, "high": ANY},
@@ -84,13 +85,15 @@ INTERVALS = {
     BatchNorm: {"momentum": SHARE, "epsilon": POSITIVE},
     Dropout: {"rate": "[0, 1)"},
     GaussianNoise: {"std": NOT_NEGATIVE},
+    PiecewiseLinear: {"n_outputs": COUNT, "n_knots": "2, 3, ...", "rate": NOT_NEGATIVE},
 }
 
 
 def at_the_edges(interval):
     """Return the outermost numbers of an interval, and those just outside."""
-    if interval == COUNT:
-        return [1, 1000], [0, -1, 1.5]
+    if interval.endswith("..."):
+        least = int(interval[0])
+        return [least, 1000], [least - 1, -1, least + 0.5]
     inside, outside = [], []
     low, high = (float(end) for end in interval[1:-1].split(","))
     for end, is_closed, outwards in (

@@ -36,5 +36,6 @@ class TestInitializers:
         for array, seed in zip(filled, (0, 0, 1), strict=True):
             make().fill(array, np.random.default_rng(seed))
         np.testing.assert_array_equal(filled[0], filled[1])
-        is_fixed = isinstance(make(), (initializers.Constant, initializers.Identity))
+        fixed = initializers.Constant, initializers.Identity, initializers.EvenlySpaced
+        is_fixed = isinstance(make(), fixed)
         assert is_fixed == np.array_equal(filled[0], filled[2])

@@ -15,6 +15,7 @@ from skdeep.layers import (
     Dropout,
     GaussianNoise,
     Layer,
+    PiecewiseLinear,
     Residual,
 )
 from skdeep.layers.folding import folded
@@ -77,6 +78,10 @@ MAKE = {
     "Residual": lambda: [Residual([BatchNorm(), Dense(N_COLUMNS, "elu")])],
     "TiedDense": tied,
 }
+# Their operations have no names, so they can't be written to ONNX.
+UNLISTED = {
+    "PiecewiseLinear": lambda: [PiecewiseLinear(2, 4)],
+}
 
 
 def network_of(layers):
@@ -93,7 +98,20 @@ def X():
 
 def test_every_layer_of_skdeep_is_here():
     layers = {n for n, cls in CLASSES.items() if issubclass(cls, Layer)}
-    assert {name.removeprefix("layers.") for name in layers} == MAKE.keys()
+    assert {name.removeprefix("layers.") for name in layers} == MAKE.keys() | UNLISTED.keys()
+
+
+@pytest.mark.parametrize("kind", UNLISTED)
+def test_a_network_with_other_operations_is_folded_around_them(kind, X):
+    network = network_of([*UNLISTED[kind](), BatchNorm(), Dense(4), BatchNorm(), Dense(3)])
+    assert operations_of(network.layers[0]) is None
+    assert not does_nothing_at_prediction(network.layers[0])
+    expected = network.chain.infer(X)
+    steps = folded(network.layers)
+    assert len(steps) < len(network.layers)
+    for step in steps:
+        X = step.infer(X)
+    np.testing.assert_allclose(X, expected, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("kind", MAKE)

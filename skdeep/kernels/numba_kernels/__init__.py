@@ -15,6 +15,10 @@ from scipy.sparse import csr_matrix
 from skdeep.kernels import numpy_kernels
 from skdeep.kernels.numba_kernels import activations, gathering, losses, optimizers, products
 from skdeep.kernels.numba_kernels.compiling import KEEPS_CODE as KEEPS_CODE
+from skdeep.kernels.numba_kernels.embeddings import (
+    piecewise_linear_backward,
+    piecewise_linear_forward,
+)
 from skdeep.kernels.numba_kernels.gathering import gather_one_hot
 from skdeep.kernels.numba_kernels.normalization import batch_norm_backward, batch_norm_forward
 from skdeep.kernels.numba_kernels.randomness import (
@@ -51,6 +55,8 @@ __all__ = [
     "move_towards",
     "multiply_by",
     "noise_forward",
+    "piecewise_linear_backward",
+    "piecewise_linear_forward",
     "scale",
     "sum_of_squares",
 ]
