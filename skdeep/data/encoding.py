@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
+from skdeep._component import InvalidParameterError, is_named
 from skdeep.training.batches import ClassTargets, DenseTargets
 
 
@@ -101,3 +103,24 @@ class ClassEncoder:
         if len(self.classes) < 2:
             return np.repeat(self.classes, len(Z))
         return self.classes[(Z[:, 0] > 0).astype(int)]
+
+
+def weights_of_classes(class_weight: Any, y: Any, encoder: ClassEncoder) -> np.ndarray | None:
+    """Return one weight for each row by its class, or None if class_weight is None."""
+    if class_weight is None:
+        return None
+    is_list = isinstance(class_weight, list) and all(isinstance(e, dict) for e in class_weight)
+    is_dict = isinstance(class_weight, dict) or (is_list and encoder.kind == "multilabel")
+    if not is_dict and not is_named(class_weight, "balanced"):
+        example = dict.fromkeys(encoder.classes[:2].tolist(), 1.0)
+        raise InvalidParameterError(
+            f"class_weight={class_weight!r} is not allowed; give None, 'balanced', or a dict from "
+            f"label to weight, such as {example}. For multilabel targets give a list with one "
+            "dict for each column."
+        )
+    weights = compute_sample_weight(class_weight, y)
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        raise InvalidParameterError(
+            f"class_weight={class_weight!r} is not allowed; give finite weights >= 0."
+        )
+    return weights

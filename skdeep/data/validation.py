@@ -12,6 +12,7 @@ from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.model_selection import train_test_split
 
 from skdeep._component import InvalidParameterError, is_named, unknown_name, warn_user
+from skdeep.data.calibration import calibrated_loss
 from skdeep.data.training_data import (
     TrainingData,
     checked_weight,
@@ -59,6 +60,15 @@ def make_score(estimator: Any, scoring: Any) -> Callable[[ValidationSet, np.ndar
         return lambda held_out, Z, loss: estimator._score_outputs(held_out.y, Z, held_out.weight)
     if is_named(scoring, "loss"):
         return lambda held_out, Z, loss: -loss
+    if is_named(scoring, "calibrated_loss"):
+        if not getattr(estimator._choose_loss(), "gives_probabilities", False):
+            raise InvalidParameterError(
+                "scoring='calibrated_loss' is for classifiers with a loss that gives "
+                "probabilities, such as 'log_loss'; give 'loss' or the name of a scorer."
+            )
+        return lambda held_out, Z, loss: (
+            -calibrated_loss(estimator._loss, held_out.Y, Z, held_out.weight)
+        )
     if isinstance(scoring, str):
         if scoring not in get_scorer_names():
             raise InvalidParameterError(unknown_name(scoring, get_scorer_names(), "scoring"))

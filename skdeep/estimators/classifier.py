@@ -7,17 +7,15 @@ from typing import Any
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 
 from skdeep._component import (
     InvalidParameterError,
-    is_named,
     named_parameters,
     resolve,
     store_parameters,
 )
-from skdeep.data.encoding import ClassEncoder
+from skdeep.data.encoding import ClassEncoder, weights_of_classes
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.watching import with_callbacks
@@ -601,26 +599,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "does not see all rows; give a dict of weights, computed with "
                 "sklearn.utils.class_weight.compute_class_weight."
             )
-        self._check_class_weight()
-        weights = compute_sample_weight(self.class_weight, y)
-        if not np.isfinite(weights).all() or (weights < 0).any():
-            raise InvalidParameterError(
-                f"class_weight={self.class_weight!r} is not allowed; give finite weights >= 0."
-            )
-        return weights
-
-    def _check_class_weight(self) -> None:
-        given = self.class_weight
-        is_list = isinstance(given, list) and all(isinstance(entry, dict) for entry in given)
-        if isinstance(given, dict) or (is_list and self._encoder.kind == "multilabel"):
-            return
-        if not is_named(given, "balanced"):
-            example = dict.fromkeys(self.classes_[:2].tolist(), 1.0)
-            raise InvalidParameterError(
-                f"class_weight={given!r} is not allowed; give None, 'balanced', or a dict from "
-                f"label to weight, such as {example}. For multilabel targets give a list with one "
-                "dict for each column."
-            )
+        return weights_of_classes(self.class_weight, y, self._encoder)
 
     def _rows_of_targets(self, encoded, weight):
         if self._encoder.kind != "multiclass":

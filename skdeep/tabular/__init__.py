@@ -1,5 +1,7 @@
-"""Tables for networks: numbers, categories and missing values become one matrix of numbers."""
+"""Tables: an encoder of columns, and estimators that take a data frame."""
 
+from skdeep.tabular.classifier import TabularClassifier
 from skdeep.tabular.encoder import TabularEncoder
+from skdeep.tabular.regressor import TabularRegressor
 
-__all__ = ["TabularEncoder"]
+__all__ = ["TabularClassifier", "TabularEncoder", "TabularRegressor"]

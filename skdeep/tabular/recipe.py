@@ -26,6 +26,9 @@ from skdeep.layers import (
 from skdeep.schedules import FlatCosine, Scheduled
 from skdeep.tabular.encoder import TabularEncoder
 
+# Of Adam, and of the schedule.
+BETA_2, CYCLES = 0.95, 4
+N_EPOCHS = 64
 # Factors of the learning rate.
 BIAS_RATE, ACTIVATION_RATE, SCALE_RATE = 0.1, 0.1, 6.0
 EMBEDDINGS = ("auto", "piecewise_linear", "periodic")
@@ -36,6 +39,11 @@ def learning_rate(estimator: Any, is_classifier: bool) -> float:
     if is_named(estimator.learning_rate_init, "auto"):
         return 0.04 if is_classifier else 0.1
     return estimator.learning_rate_init
+
+
+def n_epochs(estimator: Any, n_rows: int) -> int:
+    """Return the number of epochs; "auto" depends on the number of rows."""
+    return N_EPOCHS if is_named(estimator.max_iter, "auto") else estimator.max_iter
 
 
 def layers_for(estimator: Any, encoder: TabularEncoder) -> list[Layer]:

@@ -1,0 +1,255 @@
+"""The base class of the estimators for tables: encode, train members, put them together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skdeep._component import (
+    InvalidParameterError,
+    Limit,
+    check_limits,
+    check_number,
+    is_named,
+)
+from skdeep.building.checks import check_callbacks
+from skdeep.data.training_data import checked_weight
+from skdeep.reports.summary import Summary
+from skdeep.schedules import CosineLog
+from skdeep.tabular import members as training
+from skdeep.tabular import recipe
+from skdeep.tabular.encoder import TabularEncoder
+from skdeep.tabular.members import Job, Rows, Split
+
+_LIMITS = {
+    "batch_size": Limit(1, integer=True),
+    "embedding_size": Limit(1, integer=True),
+    "n_members": Limit(1, integer=True),
+    "max_iter": Limit(1, integer=True, special=("auto",)),
+    "learning_rate_init": Limit(0, closed="(]", special=("auto",)),
+    "validation_fraction": Limit(0, 1, "()"),
+}
+_CHOICES: dict[str, tuple] = {
+    "bagging": ("auto", True, False),
+    "refit": (None, "full"),
+    "dtype": ("float32", "float64"),
+}
+
+
+class BaseTabular(BaseEstimator):
+    """Base class: a subclass names its network, encodes the targets and combines the outputs."""
+
+    _member_class: type
+    _is_classifier: bool
+
+    # Fitting --------------------------------------------------------------------------------------
+
+    def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val):
+        self._check_parameters()
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val belong together; give both, or neither.")
+        if X_val is None and sample_weight_val is not None:
+            raise ValueError("sample_weight_val belongs to X_val and y_val; give all three.")
+        before = dict(vars(self))
+        try:
+            self._fit_checked(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        except BaseException:  # what was learned before is not lost
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+        return self
+
+    def _fit_checked(self, X, y, sample_weight, X_val, y_val, sample_weight_val) -> None:
+        self._forget()
+        rng = check_random_state(self.random_state)
+        rows = self._first_rows(X, y, sample_weight)
+        given = None
+        if X_val is not None:
+            given = self._validation_rows(X_val, y_val, sample_weight_val)
+        self.oof_ = None
+        bags = self._bags(given is not None)
+        split = self._splits(rows, bags, given is not None, rng)
+        classes = self._codes()
+        jobs = []
+        for own in split:
+            member = self._new_member(len(rows.y), int(rng.randint(2**31 - 1)))
+            validation = given
+            if own.validation is not None:
+                validation = rows.take(own.validation)
+            member.set_params(early_stopping=validation is not None)
+            jobs.append(Job(member, rows.take(own.training), validation, classes))
+        n_jobs = 1 if self.callbacks else self.n_jobs
+        tells = self.verbose is not False and self.n_members > 1
+        self.members_ = training.train(jobs, n_jobs, tells)
+        self._learn_from_validation(rows, given, split)
+        if is_named(self.refit, "full"):
+            everything = rows if given is None else _joined(rows, given)
+            self.members_ = training.refitted(self.members_, everything, classes, n_jobs, tells)
+
+    def _forget(self) -> None:
+        """Remove what an earlier fit has learned."""
+        for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
+            delattr(self, name)
+
+    def _first_rows(self, X, y, sample_weight) -> Rows:
+        """Fit the encoder of the columns and that of the targets; return the training rows."""
+        encoder = TabularEncoder(
+            categorical_features=self.categorical_features,
+            max_one_hot=self.max_one_hot,
+            dtype=self.dtype,
+        )
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
+                "is None."
+            )
+        encoder.fit(X, sample_weight=sample_weight)
+        self.encoder_ = encoder
+        self.n_features_in_ = encoder.n_features_in_
+        if hasattr(encoder, "feature_names_in_"):
+            self.feature_names_in_ = encoder.feature_names_in_
+        A = encoder.transform(X)
+        weight = checked_weight(sample_weight, A)
+        return Rows(A, *self._encode_first(y, A.shape[0], weight))
+
+    def _validation_rows(self, X_val, y_val, weight) -> Rows:
+        try:
+            B = self.encoder_.transform(X_val)
+            return Rows(B, *self._encode(y_val, B.shape[0], checked_weight(weight, B)))
+        except ValueError as error:
+            raise ValueError(f"In X_val, y_val or sample_weight_val: {error}") from error
+
+    def _bags(self, has_validation: bool) -> bool:
+        """Whether each member validates on a fold of its own."""
+        if self.bagging is True and (self.n_members < 2 or has_validation):
+            raise InvalidParameterError(
+                "bagging=True needs n_members >= 2 and no X_val: each member validates on a fold "
+                f"of the training rows. n_members={self.n_members}; give bagging='auto' to use "
+                "X_val if it is given."
+            )
+        return self.bagging is not False and self.n_members > 1 and not has_validation
+
+    def _splits(self, rows: Rows, bags: bool, has_validation: bool, rng) -> list[Split]:
+        seed = int(rng.randint(2**31 - 1))
+        if has_validation:
+            return [Split()] * self.n_members
+        return training.splits(
+            len(rows.y),
+            self.n_members,
+            bags=bags,
+            fraction=self.validation_fraction,
+            seed=seed,
+            stratify=self._stratify(rows.y),
+        )
+
+    def _new_member(self, n_rows: int, seed: int):
+        """Return a network that is not trained yet."""
+        layers = recipe.layers_for(self, self.encoder_)
+        return self._member_class(
+            layers=layers,
+            initializer="data",
+            alpha=0.0,
+            solver="adamw",
+            beta_2=recipe.BETA_2,
+            learning_rate=CosineLog(recipe.CYCLES),
+            learning_rate_init=recipe.learning_rate(self, self._is_classifier),
+            learning_rate_multipliers=[1.0] * len(layers) + [recipe.output_rate(self)],
+            weight_decay=recipe.weight_decay(self),
+            batch_size=min(self.batch_size, n_rows),
+            max_iter=recipe.n_epochs(self, n_rows),
+            n_iter_no_change=10**9,
+            tol=0.0,
+            dtype=self.dtype,
+            callbacks=self.callbacks,
+            verbose=self.verbose if self.n_members == 1 else False,
+            random_state=seed,
+            **self._of_member(),
+        )
+
+    def _check_parameters(self) -> None:
+        check_limits(self, _LIMITS)
+        for name, choices in _CHOICES.items():
+            value = getattr(self, name)
+            if not any(value is c or (isinstance(c, str) and is_named(value, c)) for c in choices):
+                raise InvalidParameterError(
+                    f"{name}={value!r} is not allowed; choose from {list(choices)}."
+                )
+        check_number(self.dropout, Limit(0, 1, "[)"), "dropout")
+        check_number(self.weight_decay, Limit(0), "weight_decay")
+        recipe.numeric_embedding(self.numeric_embedding)
+        check_callbacks(self.callbacks)
+
+    # Use of a fitted model ------------------------------------------------------------------------
+
+    def _outputs(self, X) -> list[np.ndarray]:
+        """Return the outputs of every member."""
+        check_is_fitted(self, "members_")
+        A = self.encoder_.transform(X)
+        return [self._output_of(member, A) for member in self.members_]
+
+    def _out_of_fold(self, rows: Rows, split: list[Split]) -> np.ndarray:
+        """Return the output for each row of the member that validated on it."""
+        first = self._output_of(self.members_[0], rows.X[:1])
+        out = np.empty((len(rows.y), *first.shape[1:]))
+        for member, own in zip(self.members_, split, strict=True):
+            out[own.validation] = self._output_of(member, rows.X[own.validation])
+        return out
+
+    @property
+    def n_iter_(self) -> int:
+        """The largest number of epochs of a member."""
+        return max(member.n_iter_ for member in self._fitted_members())
+
+    @property
+    def best_iters_(self) -> list[int | None]:
+        """The best epoch of each member, by its validation rows."""
+        return [member.best_iter_ for member in self._fitted_members()]
+
+    @property
+    def histories_(self) -> list[dict[str, list[float]]]:
+        """The history of each member."""
+        return [member.history_ for member in self._fitted_members()]
+
+    def _fitted_members(self) -> list[Any]:
+        if "members_" not in vars(self):
+            raise AttributeError(f"this {type(self).__name__} is not fitted yet")
+        return self.members_
+
+    def summary(self) -> Summary:
+        """Return the layers of a member, their output shapes and numbers of parameters.
+
+        Returns
+        -------
+        Summary
+            Prints as a table, and renders as HTML in a notebook.
+        """
+        check_is_fitted(self, "members_")
+        return Summary(self.members_[0].network_)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "members_" in vars(self)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags
+
+
+def _joined(rows: Rows, more: Rows) -> Rows:
+    """Return all rows of two sets."""
+    import scipy.sparse as sp
+
+    stack = sp.vstack if sp.issparse(rows.X) else np.concatenate
+    weight = None
+    if rows.weight is not None or more.weight is not None:
+        ones = [np.ones(len(r.y)) if r.weight is None else r.weight for r in (rows, more)]
+        weight = np.concatenate(ones)
+    X = stack([rows.X, more.X])
+    return Rows(X.tocsr() if sp.issparse(X) else X, np.concatenate([rows.y, more.y]), weight)

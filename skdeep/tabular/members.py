@@ -1,0 +1,153 @@
+"""The members of an ensemble: networks with first weights and orders of their own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.base import clone
+from sklearn.model_selection import KFold, StratifiedKFold
+
+from skdeep._component import blas_controller
+from skdeep.callbacks import Callback
+from skdeep.data.training_data import scale_to_mean_one
+from skdeep.data.validation import split_rows
+
+# With fewer rows, there are too few to hold some back.
+FEWEST_ROWS_TO_SPLIT = 20
+
+
+class Rows(NamedTuple):
+    """Encoded rows with their targets and weights; `weight` may be None."""
+
+    X: Any
+    y: np.ndarray
+    weight: np.ndarray | None
+
+    def take(self, positions: np.ndarray | None) -> Rows:
+        """Return the rows at these positions; None stands for all."""
+        if positions is None:
+            return self
+        weight = None if self.weight is None else self.weight[positions]
+        return Rows(self.X[positions], self.y[positions], weight)
+
+
+class Split(NamedTuple):
+    """The positions of the rows that a member trains on and validates on.
+
+    None stands for all rows of the training data. `validation` is None if the member validates on
+    the rows that the user gave, or on none.
+    """
+
+    training: np.ndarray | None = None
+    validation: np.ndarray | None = None
+
+
+def splits(
+    n_rows: int,
+    n_members: int,
+    *,
+    bags: bool,
+    fraction: float,
+    seed: int,
+    stratify: np.ndarray | None,
+) -> list[Split]:
+    """Return the split of each member: a fold of its own, or rows held out from all members."""
+    if n_rows < FEWEST_ROWS_TO_SPLIT:
+        return [Split()] * n_members
+    if bags:
+        rarest = (
+            n_rows if stratify is None else int(np.unique(stratify, return_counts=True)[1].min())
+        )
+        kind = StratifiedKFold if stratify is not None and rarest >= n_members else KFold
+        folds = kind(n_members, shuffle=True, random_state=seed)
+        return [Split(*rows) for rows in folds.split(np.empty((n_rows, 1)), stratify)]
+    training, validation = split_rows(n_rows, fraction, seed, stratify)
+    return [Split(np.sort(training), np.sort(validation))] * n_members
+
+
+class StopAfter(Callback):
+    """Ends training after a number of epochs, without a change of its schedules."""
+
+    def __init__(self, n_epochs: int):
+        self.n_epochs = n_epochs
+
+    def on_epoch_end(self, trainer):
+        if trainer.epoch >= self.n_epochs:
+            trainer.stop_training = True
+
+
+class Job(NamedTuple):
+    """A member to train: an estimator that is not fitted, its rows, and its validation rows."""
+
+    member: Any
+    rows: Rows
+    validation: Rows | None
+    classes: np.ndarray | None
+
+
+def train(jobs: Sequence[Job], n_jobs: int | None, verbose: bool) -> list[Any]:
+    """Return the trained members, in the order of the jobs.
+
+    Every member of several computes its products with one thread, so that the members do not
+    depend on n_jobs.
+    """
+    n_workers = 1 if len(jobs) == 1 else min(len(jobs), effective_n_jobs(n_jobs))
+    alone = len(jobs) == 1
+    with nullcontext() if alone else blas_controller().limit(limits=1, user_api="blas"):
+        if n_workers == 1:
+            return list(_told(map(_trained, jobs), len(jobs), verbose))
+        parallel = Parallel(n_workers, prefer="threads", return_as="generator")
+        return list(_told(parallel(delayed(_trained)(job) for job in jobs), len(jobs), verbose))
+
+
+def _told(members: Iterator[Any], n_members: int, verbose: bool) -> Iterator[Any]:
+    """Yield trained members; tell of each, if verbose."""
+    for i, member in enumerate(members, 1):
+        if verbose:
+            best = member.best_iter_ or member.n_iter_
+            score = member.best_validation_score_
+            shown = "" if score is None or not math.isfinite(score) else f", score {score:.6f}"
+            print(f"Member {i} of {n_members}: best epoch {best} of {member.n_iter_}{shown}")
+        yield member
+
+
+def _trained(job: Job) -> Any:
+    validation = (None, None, None) if job.validation is None else tuple(job.validation)
+    job.member._fit(*job.rows, validation, classes=job.classes)
+    return job.member
+
+
+def effective_n_jobs(n_jobs: int | None) -> int:
+    """Return the number of members to train at a time.
+
+    None stands for the number of threads that matrix products may use. joblib's workers limit it,
+    so that members within a search do not take processors from each other.
+    """
+    if n_jobs is None:
+        counts = [
+            lib["num_threads"] for lib in blas_controller().info() if lib["user_api"] == "blas"
+        ]
+        return max([1, *counts[:1]])
+    return Parallel(n_jobs, prefer="threads")._effective_n_jobs()
+
+
+def refitted(members: Sequence[Any], rows: Rows, classes, n_jobs, verbose: bool) -> list[Any]:
+    """Return members trained on all rows, each for the number of epochs that was best for it."""
+    jobs = []
+    for member in members:
+        twin = clone(member)
+        twin.set_params(
+            early_stopping=False, callbacks=[StopAfter(member.best_iter_ or member.n_iter_)]
+        )
+        jobs.append(Job(twin, rows, None, classes))
+    return train(jobs, n_jobs, verbose)
+
+
+def mean_weight_one(weight: np.ndarray | None) -> np.ndarray | None:
+    """Return weights with mean 1, or None."""
+    return scale_to_mean_one(weight, None, np.dtype(np.float64))

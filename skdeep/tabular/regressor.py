@@ -1,0 +1,238 @@
+"""TabularRegressor: numbers from a table."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+
+from skdeep._component import (
+    InvalidParameterError,
+    Limit,
+    named_parameters,
+    resolve,
+    store_parameters,
+)
+from skdeep.data.training_data import ravel_single_column
+from skdeep.estimators.regressor import MLPRegressor
+from skdeep.losses import REGRESSION_LOSSES, Loss
+from skdeep.tabular.base import BaseTabular
+from skdeep.tabular.intervals import Residuals
+
+_SHARE = Limit(0, 1, "()")
+
+
+class TabularRegressor(RegressorMixin, BaseTabular):
+    """Predict numbers from a table of numbers and categories, with an ensemble of networks.
+
+    The columns are encoded as by `TabularEncoder`, so that X may be a data frame with categories
+    and missing values. Each member of the ensemble embeds the numbers and the categories, and keeps
+    the weights of its best epoch on validation rows. Predictions are averaged.
+
+    Parameters
+    ----------
+
+    Parameters
+    ----------
+    """
+
+    _member_class = MLPRegressor
+    _is_classifier = False
+
+    @named_parameters
+    def __init__(
+        self,
+        *,
+        categorical_features="from_dtype",
+        max_one_hot=8,
+        embedding_size=8,
+        numeric_embedding="auto",
+        hidden_layer_sizes=(256, 256, 256),
+        activation="auto",
+        dropout=0.15,
+        weight_decay=0.02,
+        loss="squared_error",
+        limit_predictions=True,
+        learning_rate_init="auto",
+        batch_size=256,
+        max_iter="auto",
+        validation_fraction=0.2,
+        scoring=None,
+        n_members=4,
+        bagging="auto",
+        refit=None,
+        n_jobs=None,
+        dtype="float32",
+        callbacks=None,
+        random_state=None,
+        verbose=False,
+    ):
+        store_parameters(self, locals())
+
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+        """Train the members.
+
+        Parameters
+        ----------
+        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Numbers.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+        X_val, y_val : DataFrame or array-like, or None, default=None
+            Validation rows. If they are given, all members train on all rows of X.
+        sample_weight_val : array-like or None, default=None
+            The sample weights of the validation rows.
+
+        Returns
+        -------
+        self
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+
+    def predict(self, X):
+        """Predict numbers.
+
+        Parameters
+        ----------
+        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        """
+        return self._shaped(self._combined(self._outputs(X)))
+
+    def predict_quantile(self, X, quantile=0.5):
+        """Predict quantiles: numbers that y is below with a given probability.
+
+        The quantiles are those of the errors on validation rows, around the prediction. They never
+        cross.
+
+        Parameters
+        ----------
+        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        quantile : float or sequence of float, default=0.5
+            Numbers between 0 and 1.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), (n_samples, n_quantiles), (n_samples, n_outputs) or \
+                (n_samples, n_outputs, n_quantiles)
+        """
+        levels = np.atleast_1d(np.asarray(quantile, dtype=object))
+        for level in levels:
+            if not _SHARE.allows(level):
+                raise InvalidParameterError(
+                    f"quantile={quantile!r} is not allowed; give numbers in (0, 1)."
+                )
+        found = self._quantiles(X, [float(level) for level in levels])
+        found = found[:, 0] if self.n_outputs_ == 1 else found
+        return found[..., 0] if np.ndim(quantile) == 0 else found
+
+    def predict_interval(self, X, coverage=0.9):
+        """Predict intervals that hold y with a given probability.
+
+        Parameters
+        ----------
+        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        coverage : float, default=0.9
+            The share of new rows whose y lies in the interval, if new rows are drawn as the
+            training rows were.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, 2) or (n_samples, n_outputs, 2)
+            The lower and the upper end.
+        """
+        if not _SHARE.allows(coverage):
+            raise InvalidParameterError(
+                f"coverage={coverage!r} is not allowed; give a number in (0, 1)."
+            )
+        found = self._quantiles(X, [(1 - coverage) / 2, (1 + coverage) / 2])
+        return found[:, 0] if self.n_outputs_ == 1 else found
+
+    def _quantiles(self, X, levels: list[float]) -> np.ndarray:
+        """Return quantiles, of shape (n_samples, n_outputs, n_levels)."""
+        check_is_fitted(self, "members_")
+        if not self._residuals:
+            raise ValueError(
+                "Intervals need validation rows, and fit had too few rows to hold some back; give "
+                "X_val and y_val to fit."
+            )
+        P = self._combined(self._outputs(X))
+        out = np.empty((*P.shape, len(levels)))
+        for j, residuals in enumerate(self._residuals):
+            for k, level in enumerate(levels):
+                out[:, j, k] = residuals.quantile(P[:, j], level)
+        return out
+
+    # Methods for the base class -------------------------------------------------------------------
+
+    def _encode_first(self, y, n_rows, weight):
+        y = self._checked(y, n_rows)
+        self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
+        self._range = y.min(axis=0), y.max(axis=0)
+        return y, weight
+
+    def _encode(self, y, n_rows, weight):
+        y = self._checked(y, n_rows)
+        n_outputs = 1 if y.ndim == 1 else y.shape[1]
+        if n_outputs != self.n_outputs_:
+            raise ValueError(f"y has {n_outputs} outputs, and that of fit {self.n_outputs_}.")
+        return y, weight
+
+    def _checked(self, y, n_rows: int) -> np.ndarray:
+        y = validate_data(self, y=y, multi_output=True, y_numeric=True)
+        y = ravel_single_column(np.asarray(y, np.float64))
+        check_consistent_length(np.empty(n_rows), y)
+        return y
+
+    def _codes(self):
+        return None
+
+    def _stratify(self, encoded):
+        return None
+
+    @property
+    def _has_identity_link(self) -> bool:
+        return resolve(self.loss, REGRESSION_LOSSES, "loss", Loss).link == "identity"
+
+    def _of_member(self):
+        scoring = "loss" if self.scoring is None else self.scoring
+        return {
+            "scoring": scoring,
+            "loss": self.loss,
+            "standardize_y": self._has_identity_link,
+        }
+
+    def _output_of(self, member, A):
+        return member.predict(A).astype(np.float64).reshape(A.shape[0], -1)
+
+    def _combined(self, outputs: list[np.ndarray]) -> np.ndarray:
+        """Return the members' mean predictions, of shape (n_samples, n_outputs)."""
+        mean = np.mean(outputs, axis=0)
+        if self.limit_predictions:
+            np.clip(mean, *self._range, out=mean)
+        return mean
+
+    def _shaped(self, P: np.ndarray) -> np.ndarray:
+        return P[:, 0] if self.n_outputs_ == 1 else P
+
+    def _learn_from_validation(self, rows, given, split):
+        """Set: oof_, _residuals."""
+        self._residuals = []
+        if split[0].validation is not None and self._bags(given is not None):
+            seen, P = rows, self._out_of_fold(rows, split)
+            self.oof_ = self._shaped(P)
+        elif given is not None or split[0].validation is not None:
+            seen = rows.take(split[0].validation) if given is None else given
+            P = self._combined([self._output_of(member, seen.X) for member in self.members_])
+        else:
+            return
+        y = seen.y.reshape(len(seen.y), -1)
+        self._residuals = [Residuals(P[:, j], y[:, j], seen.weight) for j in range(self.n_outputs_)]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
