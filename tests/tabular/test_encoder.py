@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import enum
 import pickle
 import threading
 
@@ -364,6 +365,19 @@ def test_lists_keep_numbers_and_strings_apart():
     assert encoder.transform([[2, "2"]]).tolist() == [[0, 1]]
 
 
+def test_members_of_an_enum_are_strings():
+    class City(str, enum.Enum):  # noqa: UP042
+        OSLO = "Oslo"
+        ROME = "Rome"
+
+    X = frame(c=pd.Series(list(City), dtype=object))
+    encoder = TabularEncoder().fit(X)
+    assert encoder.get_feature_names_out().tolist() == ["c_Rome"]
+    assert {type(c) for c in encoder.categories_[0]} == {str}
+    for rows in (X, frame(c=["Oslo", "Rome"])):
+        assert encoder.transform(rows).ravel().tolist() == [-1, 1]
+
+
 def test_ten_thousand_categories():
     X = frame(c=[f"v{i % 10_000:05}" for i in range(20_000)])
     assert encode(X).max() == 10_000
@@ -503,6 +517,17 @@ def test_an_unknown_parameter_gets_a_hint():
         TabularEncoder(max_onehot=3)
 
 
+def test_an_encoder_is_as_it_was_after_an_error():
+    encoder = TabularEncoder().fit(X_TWO)
+    before = encoder.transform(X_TWO)
+    for wrong in (frame(q=[1, "a"]), frame(q=[1.0, np.inf]), np.zeros((0, 1))):
+        with pytest.raises(ValueError, match=r"In X|infinity|0 sample"):
+            encoder.fit(wrong)
+    with pytest.raises(ValueError, match="weight"):
+        encoder.fit(X_TWO, sample_weight=[0, 0, 0])
+    np.testing.assert_array_equal(encoder.transform(X_TWO), before)
+
+
 def test_before_fit():
     for method in ("transform", "inverse_transform"):
         with pytest.raises(NotFittedError):
@@ -621,6 +646,12 @@ def test_missing_entries_of_a_sparse_matrix_become_0():
     Z = encoder.fit_transform(X)
     assert encoder.n_features_out_ == 2
     np.testing.assert_allclose(Z.toarray()[:, 0], [0, 1, 2, 3])
+
+
+@pytest.mark.parametrize("number", [5e-324, 1e-200, 1.0, 1.7e308])
+def test_sparse_numbers_of_any_size(number):
+    X = sp.csr_matrix(np.array([[number]] + [[0.0]] * 5))
+    np.testing.assert_allclose(encode(X, clip=None).data, 2)
 
 
 def test_duplicate_entries_count_as_their_sum():
