@@ -153,6 +153,8 @@ def fit_category(
         used = [i for i in present[np.argsort(first)].tolist() if i >= 0]
     categories = [uniques[i] for i in used]
     kind = column.kind if categories else "empty"
+    if kind == "string":  # not members of an Enum, which would be part of the encoder's file
+        categories = [str.__str__(c) for c in categories]
     return CategoryColumn(position, kind, categories, counts[used], max_one_hot)
 
 

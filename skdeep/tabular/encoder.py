@@ -164,25 +164,15 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         Returns
         -------
         TabularEncoder
-            The encoder itself.
+            The encoder itself. After an error it is as it was before.
         """
-        _check_parameters(self)
-        table = read_table(X, self)
-        validate_data(self, table.X, reset=True, skip_check_array=True)
-        weights = Weights(table.shape[0], checked_weight(sample_weight, table.X))
-        self._library = table.library
-        self._names = table.names
-        self._dtype, self._sparse_output = self.dtype, self.sparse_output
-        self._is_fitted_to_sparse = table.is_sparse
-        if table.is_sparse:
-            scales, columns = self._fit_sparse(table, weights), []
-            self.numeric_columns_ = list(range(table.shape[1]))
-        else:
-            scales, columns = self._fit_columns(table, weights)
-        clip = None if self.scale is None or self.clip is None else float(self.clip)
-        self._scaling = Scaling(scales, clip)
-        self._lay_out(columns, weights)
-        self._warn_of_empty_columns(table)
+        before = dict(vars(self))
+        try:
+            self._fit(X, sample_weight)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
         return self
 
     def transform(self, X):
@@ -286,6 +276,26 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         tags.input_tags.categorical = True
         tags.transformer_tags.preserves_dtype = [str(self.dtype)]
         return tags
+
+    def _fit(self, X: Any, sample_weight: Any) -> None:
+        """Do the work of fit."""
+        _check_parameters(self)
+        table = read_table(X, self)
+        validate_data(self, table.X, reset=True, skip_check_array=True)
+        weights = Weights(table.shape[0], checked_weight(sample_weight, table.X))
+        self._library = table.library
+        self._names = table.names
+        self._dtype, self._sparse_output = self.dtype, self.sparse_output
+        self._is_fitted_to_sparse = table.is_sparse
+        if table.is_sparse:
+            scales, columns = self._fit_sparse(table, weights), []
+            self.numeric_columns_ = list(range(table.shape[1]))
+        else:
+            scales, columns = self._fit_columns(table, weights)
+        clip = None if self.scale is None or self.clip is None else float(self.clip)
+        self._scaling = Scaling(scales, clip)
+        self._lay_out(columns, weights)
+        self._warn_of_empty_columns(table)
 
     def _fit_sparse(self, table: Table, weights: Weights) -> list[ColumnScale]:
         """Return the scales of a sparse matrix's columns."""

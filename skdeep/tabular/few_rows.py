@@ -12,7 +12,7 @@ from skdeep.tabular.categories import CategoryColumn
 from skdeep.tabular.scaling import Scaling
 
 #: The number of rows up to which look-ups are faster.
-FEW = 32
+FEW = 200
 
 _PLAIN = frozenset((float, int, bool))
 _ACCEPTED = {

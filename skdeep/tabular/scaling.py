@@ -151,6 +151,8 @@ def scales_of_sparse(X, weights: Weights, how: str | None) -> list[ColumnScale]:
     if len(X.data):
         X_max, X_min = X.max(axis=0).toarray().ravel(), X.min(axis=0).toarray().ravel()
         spread = X_max / 2 - X_min / 2
+        largest = np.maximum(X_max, -X_min)
+        is_plain &= (largest == 0) | ((largest >= _SAFE[0]) & (largest <= _SAFE[1]))
     units = np.ones(n_columns)
     for j in np.flatnonzero(~is_plain):
         entries = slice(X.indptr[j], X.indptr[j + 1])

@@ -145,7 +145,7 @@ class PandasTable(Table):
                 return NumberColumn(series.to_numpy(dtype=f"{kind}{'1' if kind == 'b' else '8'}"))
         try:
             codes, uniques = series.factorize()
-        except (TypeError, NotImplementedError):  # values without a hash; lists of pyarrow
+        except (TypeError, NotImplementedError, OverflowError):  # no hash, nested, huge
             return column_of_values(series.tolist(), label)
         return ValueColumn(codes, uniques.tolist(), label)
 
