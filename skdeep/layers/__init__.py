@@ -7,6 +7,7 @@ from skdeep.layers.batch_norm import BatchNorm
 from skdeep.layers.branches import Columns, Concatenate, Residual
 from skdeep.layers.dense import Dense
 from skdeep.layers.random import Dropout, GaussianNoise
+from skdeep.layers.scale import Scale
 from skdeep.parameters import Parameter
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "Layer",
     "Parameter",
     "Residual",
+    "Scale",
 ]

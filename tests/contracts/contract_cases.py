@@ -19,6 +19,7 @@ from skdeep.layers import (
     Dropout,
     GaussianNoise,
     Residual,
+    Scale,
 )
 from skdeep.losses import CLASSIFICATION_LOSSES, OUTPUT_ACTIVATIONS, REGRESSION_LOSSES
 from skdeep.optimizers import OPTIMIZERS
@@ -194,6 +195,8 @@ LAYER_CASES = {
     "GaussianNoise": partial(GaussianNoise, 0.3),
     "Residual": partial(Residual, [Dense(4, "tanh"), Dense(N_INPUTS)]),
     "Residual, empty": partial(Residual, []),
+    "Scale": Scale,
+    "Scale normal": partial(Scale, "normal", 0.1),
     "nested": nested,
 }
 

@@ -11,7 +11,7 @@ from contract_cases import COMPONENT_CASES
 from contract_tools import each
 from skdeep import activations, constraints, initializers, losses, optimizers, schedules
 from skdeep._component import Component, InvalidParameterError
-from skdeep.layers import BatchNorm, Dense, Dropout, GaussianNoise
+from skdeep.layers import BatchNorm, Dense, Dropout, GaussianNoise, Scale
 from skdeep.regularizers import L1, L1L2, L2
 from skdeep.schedules import Warmup
 
@@ -84,6 +84,7 @@ INTERVALS = {
     BatchNorm: {"momentum": SHARE, "epsilon": POSITIVE},
     Dropout: {"rate": "[0, 1)"},
     GaussianNoise: {"std": NOT_NEGATIVE},
+    Scale: {"rate": NOT_NEGATIVE},
 }
 
 

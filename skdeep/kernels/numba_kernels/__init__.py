@@ -16,7 +16,12 @@ from skdeep.kernels import numpy_kernels
 from skdeep.kernels.numba_kernels import activations, gathering, losses, optimizers, products
 from skdeep.kernels.numba_kernels.compiling import KEEPS_CODE as KEEPS_CODE
 from skdeep.kernels.numba_kernels.gathering import gather_one_hot
-from skdeep.kernels.numba_kernels.normalization import batch_norm_backward, batch_norm_forward
+from skdeep.kernels.numba_kernels.normalization import (
+    batch_norm_backward,
+    batch_norm_forward,
+    scale_columns,
+    scale_columns_backward,
+)
 from skdeep.kernels.numba_kernels.randomness import (
     dropout_forward,
     fill_normal,
@@ -52,6 +57,8 @@ __all__ = [
     "multiply_by",
     "noise_forward",
     "scale",
+    "scale_columns",
+    "scale_columns_backward",
     "sum_of_squares",
 ]
 
