@@ -476,6 +476,7 @@ REFERENCE_INITIALIZERS = {
     "lecun_uniform": uniform(lambda i, o: 1 / i),
     "orthogonal": None,
     "identity": None,
+    "data": lambda i, o: stats.norm(0, 1 / math.sqrt(i)),  # before it meets the data
 }
 REFERENCE_INITIALIZERS_WITH_CONSTANTS = [
     (initializers.Normal(1.0, 0.3), lambda i, o: stats.norm(1.0, 0.3)),

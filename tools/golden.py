@@ -100,6 +100,17 @@ def models() -> Iterator[tuple[str, Callable[[], Any]]]:
             (2, 2), activation=[Parametric("tanh", 0.5, 0.7), PReLU(rate=0.1)], **OPTIONS
         ).fit(X, NUMBERS),
     )
+    data_driven = {"initializer": "data", "bias_initializer": "data"}
+    yield (
+        "scale",
+        lambda: MLPRegressor(
+            layers=[
+                layers.Scale("normal", 2.0),
+                layers.Dense(2, "relu", kernel_rate="fan_in", bias_rate=0.5, **data_driven),
+            ],
+            **OPTIONS,
+        ).fit(X, NUMBERS),
+    )
     yield "autoencoder", lambda: MLPAutoencoder((2,), tied_weights=True, **OPTIONS).fit(X)
     yield "pretrained", _pretrained
     yield "checkpoint", _checkpoint

@@ -39,6 +39,7 @@ from skdeep.layers import (
     GaussianNoise,
     Layer,
     Residual,
+    Scale,
 )
 from skdeep.layers.tied import TiedDense
 from skdeep.network import Network
@@ -151,7 +152,7 @@ def _places(
             for branch in layer.branches_:
                 outs.append((yield from _places(branch.layers, columns)))
             columns = None if any(out is None for out in outs) else np.concatenate(outs)
-        elif columns is None or isinstance(layer, (Dropout, GaussianNoise)):
+        elif columns is None or isinstance(layer, (Dropout, GaussianNoise, Scale)):
             continue
         elif isinstance(layer, Columns):
             columns = columns[layer.columns_]

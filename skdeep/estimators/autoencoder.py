@@ -56,14 +56,17 @@ class MLPAutoencoder(BaseMLP):
         is for all hidden layers, and the output layer then has "auto". "auto" is uniform with
         variance 0.1 / fan_in in the first hidden layer, divided by the standard deviations of the
         columns. In higher hidden layers it is He's initializer for the ReLU family, and Glorot's
-        for other activations. With SELU it is LeCun's normal distribution in all hidden layers. A
-        sequence has one entry for each layer of the encoder, which the decoder mirrors, or one
-        entry for each hidden layer, with or without one more for the output layer.
+        for other activations. With SELU it is LeCun's normal distribution in all hidden layers.
+        "data" fits the weights to a sample of the rows: the weighted sum of each unit begins with
+        variance 1. A sequence has one entry for each layer of the encoder, which the decoder
+        mirrors, or one entry for each hidden layer, with or without one more for the output layer.
     bias_initializer : str or Initializer, default="auto"
         The first values of all biases: a name or an instance from `skdeep.initializers`. "auto" is
         uniform in [-0.3, 0.3] in hidden layers. It is 0 in hidden layers with SELU or with a batch
         normalization after them. The biases of the first hidden layer also make up for the means of
-        the columns. In the output layer, "auto" is the best constant prediction.
+        the columns. In the output layer, "auto" is the best constant prediction. "data" sets the
+        biases so that the weighted sum of each unit is 0 at a random mixture of 5 rows, in the
+        output layer too.
     batch_norm : {None, "before", "after"}, default=None
         Batch normalization in every hidden layer, before or after the activation. With "before",
         the dense layers have no biases, as the normalization has its own.

@@ -208,6 +208,21 @@ def noise_forward(seed: int, scale: float, X, Y: np.ndarray) -> None:
     np.add(Y, X, out=Y)
 
 
+# Scales ---------------------------------------------------------------------------------------
+
+
+def scale_columns(X, s: np.ndarray, Y: np.ndarray) -> None:
+    """Write Y = s * X, with a factor for each column."""
+    np.multiply(X, s, out=Y)
+
+
+def scale_columns_backward(dY, X, s: np.ndarray, ds: np.ndarray, work: np.ndarray) -> None:
+    """Fill ds; dY <- dX."""
+    np.multiply(dY, X, out=work)
+    np.add.reduce(work, axis=0, out=ds)
+    dY *= s
+
+
 # Batch normalization ------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from skdeep.layers.branches import Columns, Concatenate, Residual
 from skdeep.layers.dense import Dense
 from skdeep.layers.embeddings import PiecewiseLinear
 from skdeep.layers.random import Dropout, GaussianNoise
+from skdeep.layers.scale import Scale
 from skdeep.parameters import Parameter
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "Parameter",
     "PiecewiseLinear",
     "Residual",
+    "Scale",
 ]

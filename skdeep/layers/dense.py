@@ -5,17 +5,23 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from sklearn.utils.extmath import row_norms
 
 from skdeep._component import Limit, is_named, resolve
 from skdeep.activations import ACTIVATIONS, Activation, Identity
 from skdeep.constraints import CONSTRAINTS, Constraint
-from skdeep.initializers import INITIALIZERS, Constant, Initializer
+from skdeep.initializers import INITIALIZERS, Constant, DataDriven, Initializer
 from skdeep.kernels import draw_seed, numpy_kernels
 from skdeep.layers.base import Layer, rows
 from skdeep.layers.operations import Affine, Apply
 from skdeep.parameters import Parameter
 from skdeep.regularizers import REGULARIZERS, Regularizer
 from skdeep.schedules import value_of
+
+# The number of inputs in a mixture at which a unit bends, with initializer="data".
+_MIXED = 5
+# Responses that differ by less than this many rounding errors count as equal.
+_ROUNDING = 10
 
 
 class Dense(Layer):
@@ -30,12 +36,12 @@ class Dense(Layer):
     initializer : str or Initializer, default="auto"
         Draws the first W. "auto" depends on the activation: He for the ReLU family, LeCun normal
         for SELU, Glorot otherwise. In an estimator "auto" depends on the layer's position in the
-        network, too.
+        network, too. "data" fits W to a sample of the layer's inputs.
     bias : bool, default=True
         Whether the layer has a bias b.
     bias_initializer : str or Initializer, default="auto"
         Sets the first b. "auto" is zeros; in an estimator it depends on the layer's position in the
-        network, too.
+        network, too. "data" lets the units bend where the layer's inputs are.
     kernel_regularizer, bias_regularizer : str, Regularizer or None, default=None
     kernel_constraint, bias_constraint : str, Constraint or None, default=None
     weight_noise : float or Scheduled, default=0.0
@@ -141,6 +147,26 @@ class Dense(Layer):
         f = resolve(self.activation, ACTIVATIONS, "activation", Activation, optional=True)
         return (f or ACTIVATIONS["identity"]).initializer
 
+    @property
+    def adapts(self):
+        return any(isinstance(p.initializer, DataDriven) for p in self._own_weights())
+
+    def _own_weights(self) -> list[Parameter]:
+        """Return the kernel, if it is the layer's own, and the bias, if there is one."""
+        own = (vars(self).get("kernel_"), vars(self).get("bias_"))
+        return [p for p in own if p is not None]
+
+    def adapt(self, X, rng):
+        if not X.shape[0]:
+            return
+        with np.errstate(all="ignore"):  # a number that is not finite changes nothing
+            responses = np.asarray(X @ self.weights, dtype=np.float64)
+            for p in self._own_weights():  # the kernel comes first
+                if isinstance(p.initializer, DataDriven) and p.kernel:
+                    responses /= _scale_to_variance_1(p.value, responses, X)
+                elif isinstance(p.initializer, DataDriven):
+                    _bend_at_mixtures(p.value, responses, rng)
+
     def allocate(self, n_rows, dtype, rng, needs_dX):
         shape, f = (n_rows, self.units), self.activation_
         self._Y = np.empty(shape, dtype)
@@ -213,3 +239,27 @@ class Dense(Layer):
         super().release()
         if self.activation_ is not None:
             self.activation_.release()
+
+
+def _scale_to_variance_1(W: np.ndarray, responses: np.ndarray, X) -> np.ndarray:
+    """Divide the weights of each unit by the deviation of its responses; return the divisors.
+
+    A unit is left as it is if its responses differ by no more than rounding errors do.
+    """
+    std = responses.std(axis=0)
+    largest = row_norms(X).max() * np.linalg.norm(W, axis=0)
+    scaled = W / std
+    is_scaled = std > _ROUNDING * np.finfo(W.dtype).eps * largest
+    is_scaled &= np.isfinite(scaled).all(axis=0)
+    W[:, is_scaled] = scaled[:, is_scaled]
+    return np.where(is_scaled, std, 1.0)
+
+
+def _bend_at_mixtures(b: np.ndarray, responses: np.ndarray, rng: np.random.Generator) -> None:
+    """Set each bias so that the unit's sum is 0 at a random mixture of _MIXED rows."""
+    shape = _MIXED, b.size
+    shares = rng.standard_exponential(shape)
+    shares /= shares.sum(axis=0)  # uniform over all shares that sum to 1
+    chosen = rng.integers(len(responses), size=shape)
+    first = -(shares * np.take_along_axis(responses, chosen, axis=0)).sum(axis=0).astype(b.dtype)
+    np.copyto(b, first, where=np.isfinite(first))

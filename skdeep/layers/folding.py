@@ -1,8 +1,8 @@
-"""Prediction with batch norm folded into the dense layers beside it.
+"""Prediction with batch norms and scales folded into the dense layers beside them.
 
 At prediction a batch norm multiplies each column by a number and adds a number to it, which the
-weights and the bias of a dense layer can do. Folding copies the weights, so it pays off for many
-rows at a time.
+weights and the bias of a dense layer can do. A scale only multiplies. Folding copies the weights,
+so it pays off for many rows at a time.
 """
 
 from __future__ import annotations
@@ -66,11 +66,17 @@ def folded(layers: Sequence[Layer]) -> list[Layer | FoldedDense]:
         step = _onto(steps[-1], layer) if steps else None
         if step is not None:
             steps[-1] = step
-        elif steps and _foldable_norm(layer) is not None:
+        elif _can_wait(layer, bool(steps)):
             waiting = layer
         else:
             steps.append(layer)
     return steps if waiting is None else [*steps, waiting]
+
+
+def _can_wait(layer: Layer, has_steps_below: bool) -> bool:
+    """Whether the next layer may take up a layer; of the inputs, it takes up factors alone."""
+    norm = _foldable_norm(layer)
+    return norm is not None and (has_steps_below or not norm.mean.any())
 
 
 def _onto(below: Layer | FoldedDense, layer: Layer) -> FoldedDense | None:

@@ -20,6 +20,7 @@ from skdeep.layers import (
     GaussianNoise,
     PiecewiseLinear,
     Residual,
+    Scale,
 )
 from skdeep.losses import CLASSIFICATION_LOSSES, OUTPUT_ACTIVATIONS, REGRESSION_LOSSES
 from skdeep.optimizers import OPTIMIZERS
@@ -200,6 +201,8 @@ LAYER_CASES = {
     "PiecewiseLinear zeros": PiecewiseLinear,
     "Residual": partial(Residual, [Dense(4, "tanh"), Dense(N_INPUTS)]),
     "Residual, empty": partial(Residual, []),
+    "Scale": Scale,
+    "Scale normal": partial(Scale, "normal", 0.1),
     "nested": nested,
 }
 

@@ -12,6 +12,7 @@ from contract_tools import each
 from skdeep import activations, constraints, initializers, losses, optimizers, schedules
 from skdeep._component import Component, InvalidParameterError
 from skdeep.layers import BatchNorm, Dense, Dropout, GaussianNoise, PiecewiseLinear
+from skdeep.layers import BatchNorm, Dense, Dropout, GaussianNoise, Scale
 from skdeep.regularizers import L1, L1L2, L2
 from skdeep.schedules import Warmup
 
@@ -86,6 +87,7 @@ INTERVALS = {
     Dropout: {"rate": "[0, 1)"},
     GaussianNoise: {"std": NOT_NEGATIVE},
     PiecewiseLinear: {"n_outputs": COUNT, "n_knots": "2, 3, ...", "rate": NOT_NEGATIVE},
+    Scale: {"rate": NOT_NEGATIVE},
 }
 
 

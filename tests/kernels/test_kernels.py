@@ -207,6 +207,23 @@ def test_normal_numbers_are_normal(kernels, dtype, rng):
     assert abs(np.corrcoef(halves)[0, 1]) < 5 / math.sqrt(out.size / 2)
 
 
+# Scales ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(1, 1), (6, 4), (50, 33)])
+def test_scales_there_and_back(kernels, dtype, shape, rng):
+    X, dY = rng.standard_normal((2, *shape)).astype(dtype)
+    s = rng.standard_normal(shape[1]).astype(dtype)
+    Y, work, ds = garbage(shape, dtype), garbage(shape, dtype), garbage(shape[1], dtype)
+    kernels.scale_columns(X, s, Y)
+    close(Y, X * s, dtype)
+    dX = dY.copy()
+    kernels.scale_columns_backward(dX, X, s, ds, work)
+    close(dX, dY * s, dtype)
+    close(ds, (dY * X).sum(axis=0), dtype)
+
+
 # Batch normalization --------------------------------------------------------------------------
 
 

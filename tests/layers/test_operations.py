@@ -17,6 +17,7 @@ from skdeep.layers import (
     Layer,
     PiecewiseLinear,
     Residual,
+    Scale,
 )
 from skdeep.layers.folding import folded
 from skdeep.layers.operations import (
@@ -76,6 +77,7 @@ MAKE = {
     "Dropout": lambda: [Dropout(0.9)],
     "GaussianNoise": lambda: [GaussianNoise(3.0)],
     "Residual": lambda: [Residual([BatchNorm(), Dense(N_COLUMNS, "elu")])],
+    "Scale": lambda: [Scale()],
     "TiedDense": tied,
 }
 # Their operations have no names, so they can't be written to ONNX.
@@ -186,6 +188,9 @@ def test_a_layer_of_the_users_own_lists_its_operations(X):
 STACKS = {
     "batch norm before": (lambda: [Dense(5), BatchNorm(), Activation("relu"), Dense(2)], 2),
     "batch norm after": (lambda: [Dense(5, "relu"), BatchNorm(), Dropout(), Dense(2, "tanh")], 2),
+    "scale of the inputs": (lambda: [Scale(), Dense(5, "tanh"), Dense(2)], 2),
+    "scale of hidden units": (lambda: [Dense(5, "relu"), Scale(), Dense(2)], 2),
+    "scale of outputs": (lambda: [Dense(5, "relu"), Dense(2), Scale()], 2),
     "two batch norms": (lambda: [Dense(5, "relu"), BatchNorm(), BatchNorm(), Dense(2)], 3),
     "batch norm of the inputs": (lambda: [BatchNorm(), Dense(5)], 2),
     "batch norm at the end": (lambda: [Dense(5, "tanh"), BatchNorm()], 2),

@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor
 from skdeep.activations import ACTIVATIONS, Activation, LeakyReLU, Parametric, PReLU, Swish
-from skdeep.layers import BatchNorm, Columns, Concatenate, Dense, Dropout, Layer, Residual
+from skdeep.layers import BatchNorm, Columns, Concatenate, Dense, Dropout, Layer, Residual, Scale
 from skdeep.losses import CLASSIFICATION_LOSSES, OUTPUT_ACTIVATIONS
 
 pytest.importorskip("skl2onnx")
@@ -114,6 +114,7 @@ def test_layers():
     layers = [
         Concatenate([[Columns([0, 2])], [Dense(6, "tanh"), BatchNorm()], []]),
         Dropout(0.1),
+        Scale("normal"),
         Dense(5, "gelu", bias=False),
         Residual([Dense(5, "relu"), Residual([Dense(5)])]),
     ]

@@ -73,7 +73,8 @@ NETWORK = (
         '"auto". "auto" is uniform with variance 0.1 / fan_in in the first hidden layer, divided '
         "by the standard deviations of the columns. In higher hidden layers it is He's initializer "
         "for the ReLU family, and Glorot's for other activations. With SELU it is LeCun's normal "
-        "distribution in all hidden layers.",
+        'distribution in all hidden layers. "data" fits the weights to a sample of the rows: the '
+        "weighted sum of each unit begins with variance 1.",
         page="See [the rule](networks.md#initializers).",
         type="str, Initializer or sequence",
         by_layer=ByLayer.AND_OUTPUT,
@@ -86,7 +87,8 @@ NETWORK = (
         '"auto" is uniform in [-0.3, 0.3] in hidden layers. It is 0 in hidden layers with SELU or '
         "with a batch normalization after them. The biases of the first hidden layer also make up "
         'for the means of the columns. In the output layer, "auto" is the best constant '
-        "prediction.",
+        'prediction. "data" sets the biases so that the weighted sum of each unit is 0 at a random '
+        "mixture of 5 rows, in the output layer too.",
         page="See [the rule](networks.md#initializers).",
         type="str or Initializer",
         with_layers=WithLayers.OUTPUT,

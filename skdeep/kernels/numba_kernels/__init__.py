@@ -20,7 +20,12 @@ from skdeep.kernels.numba_kernels.embeddings import (
     piecewise_linear_forward,
 )
 from skdeep.kernels.numba_kernels.gathering import gather_one_hot
-from skdeep.kernels.numba_kernels.normalization import batch_norm_backward, batch_norm_forward
+from skdeep.kernels.numba_kernels.normalization import (
+    batch_norm_backward,
+    batch_norm_forward,
+    scale_columns,
+    scale_columns_backward,
+)
 from skdeep.kernels.numba_kernels.randomness import (
     dropout_forward,
     fill_normal,
@@ -58,6 +63,8 @@ __all__ = [
     "piecewise_linear_backward",
     "piecewise_linear_forward",
     "scale",
+    "scale_columns",
+    "scale_columns_backward",
     "sum_of_squares",
 ]
 

@@ -1,4 +1,4 @@
-"""Batch normalization with the statistics of the batch."""
+"""Batch normalization with the statistics of the batch, and factors of columns."""
 
 from __future__ import annotations
 
@@ -66,3 +66,23 @@ def batch_norm_backward(dY, X_hat, gamma, inverse_std, d_gamma, d_beta, work):
         for j in range(n_columns):
             d = dY[i, j] - share * (X_hat[i, j] * d_gamma[j] + d_beta[j])
             dY[i, j] = d * gamma[j] * inverse_std[j]
+
+
+@compiled
+def scale_columns(X, s, Y):
+    """Write Y = s * X, with a factor for each column."""
+    for i in range(X.shape[0]):
+        for j in range(X.shape[1]):
+            Y[i, j] = X[i, j] * s[j]
+
+
+@compiled
+def scale_columns_backward(dY, X, s, ds, work):
+    """Fill ds; dY <- dX."""
+    for j in range(dY.shape[1]):
+        ds[j] = 0
+    for i in range(dY.shape[0]):
+        for j in range(dY.shape[1]):
+            d = dY[i, j]
+            ds[j] += d * X[i, j]
+            dY[i, j] = d * s[j]
