@@ -8,14 +8,16 @@ from skdeep.conversion import from_sklearn, to_sklearn
 from skdeep.estimators import MLPAutoencoder, MLPClassifier, MLPRegressor
 from skdeep.kernels import set_kernels
 from skdeep.persistence import InvalidFileError, load, save
-from skdeep.tabular import TabularEncoder
+from skdeep.tabular import TabularClassifier, TabularEncoder, TabularRegressor
 
 __all__ = [
     "InvalidFileError",
     "MLPAutoencoder",
     "MLPClassifier",
     "MLPRegressor",
+    "TabularClassifier",
     "TabularEncoder",
+    "TabularRegressor",
     "__version__",
     "from_sklearn",
     "load",

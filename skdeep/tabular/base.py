@@ -76,12 +76,11 @@ class BaseTabular(BaseEstimator):
         classes = self._codes()
         jobs = []
         for own in split:
-            member = self._new_member(len(rows.y), int(rng.randint(2**31 - 1)))
-            validation = given
-            if own.validation is not None:
-                validation = rows.take(own.validation)
+            seen = rows.take(own.training)
+            validation = given if own.validation is None else rows.take(own.validation)
+            member = self._new_member(len(seen.y), int(rng.randint(2**31 - 1)))
             member.set_params(early_stopping=validation is not None)
-            jobs.append(Job(member, rows.take(own.training), validation, classes))
+            jobs.append(Job(member, seen, validation, classes))
         n_jobs = 1 if self.callbacks else self.n_jobs
         tells = self.verbose is not False and self.n_members > 1
         self.members_ = training.train(jobs, n_jobs, tells)
@@ -151,7 +150,6 @@ class BaseTabular(BaseEstimator):
         layers = recipe.layers_for(self, self.encoder_)
         return self._member_class(
             layers=layers,
-            initializer="data",
             alpha=0.0,
             solver="adamw",
             beta_2=recipe.BETA_2,

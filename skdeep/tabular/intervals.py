@@ -1,9 +1,9 @@
 """Intervals around predictions, from the errors on rows that training did not see.
 
-The error of a row is divided by the size of the errors that is typical for its prediction. Quantiles
-of these ratios, times the typical size, are added to a prediction. So the quantiles never cross, and
-an interval holds the share of new rows that was asked for, if these are drawn as the validation rows
-were.
+The error of a row is divided by the size of errors that is typical for its prediction. Quantiles of
+these ratios, times the typical size, are added to a prediction. So the quantiles never cross. An
+interval holds the share of new rows that was asked for, if new rows are drawn as the validation
+rows were.
 """
 
 from __future__ import annotations

@@ -14,7 +14,6 @@ from sklearn.model_selection import KFold, StratifiedKFold
 
 from skdeep._component import blas_controller
 from skdeep.callbacks import Callback
-from skdeep.data.training_data import scale_to_mean_one
 from skdeep.data.validation import split_rows
 
 # With fewer rows, there are too few to hold some back.
@@ -60,10 +59,9 @@ def splits(
     if n_rows < FEWEST_ROWS_TO_SPLIT:
         return [Split()] * n_members
     if bags:
-        rarest = (
-            n_rows if stratify is None else int(np.unique(stratify, return_counts=True)[1].min())
-        )
-        kind = StratifiedKFold if stratify is not None and rarest >= n_members else KFold
+        counts = None if stratify is None else np.unique(stratify, return_counts=True)[1]
+        can_stratify = counts is not None and counts.min() >= n_members
+        kind = StratifiedKFold if can_stratify else KFold
         folds = kind(n_members, shuffle=True, random_state=seed)
         return [Split(*rows) for rows in folds.split(np.empty((n_rows, 1)), stratify)]
     training, validation = split_rows(n_rows, fraction, seed, stratify)
@@ -101,7 +99,7 @@ def train(jobs: Sequence[Job], n_jobs: int | None, verbose: bool) -> list[Any]:
     with nullcontext() if alone else blas_controller().limit(limits=1, user_api="blas"):
         if n_workers == 1:
             return list(_told(map(_trained, jobs), len(jobs), verbose))
-        parallel = Parallel(n_workers, prefer="threads", return_as="generator")
+        parallel = Parallel(n_workers, require="sharedmem", return_as="generator")
         return list(_told(parallel(delayed(_trained)(job) for job in jobs), len(jobs), verbose))
 
 
@@ -129,11 +127,9 @@ def effective_n_jobs(n_jobs: int | None) -> int:
     so that members within a search do not take processors from each other.
     """
     if n_jobs is None:
-        counts = [
-            lib["num_threads"] for lib in blas_controller().info() if lib["user_api"] == "blas"
-        ]
-        return max([1, *counts[:1]])
-    return Parallel(n_jobs, prefer="threads")._effective_n_jobs()
+        libraries = [lib for lib in blas_controller().info() if lib["user_api"] == "blas"]
+        return libraries[0]["num_threads"] if libraries else 1
+    return Parallel(n_jobs, require="sharedmem")._effective_n_jobs()
 
 
 def refitted(members: Sequence[Any], rows: Rows, classes, n_jobs, verbose: bool) -> list[Any]:
@@ -146,8 +142,3 @@ def refitted(members: Sequence[Any], rows: Rows, classes, n_jobs, verbose: bool)
         )
         jobs.append(Job(twin, rows, None, classes))
     return train(jobs, n_jobs, verbose)
-
-
-def mean_weight_one(weight: np.ndarray | None) -> np.ndarray | None:
-    """Return weights with mean 1, or None."""
-    return scale_to_mean_one(weight, None, np.dtype(np.float64))

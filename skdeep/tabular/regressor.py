@@ -31,9 +31,102 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
     Parameters
     ----------
+    categorical_features : "from_dtype", None, or sequence of str, int or bool, \
+            default="from_dtype"
+        The columns that hold categories: see `TabularEncoder`.
+    max_one_hot : int or None, default=8
+        The number of categories up to which a column becomes 0/1 columns. A column with more
+        categories gets an embedding. None stands for no bound.
+    embedding_size : int, default=8
+        The number of numbers that an embedding gives each category.
+    numeric_embedding : {"auto", "piecewise_linear", "periodic"}, None or Layer, default="auto"
+        The layer that turns each column of numbers into several numbers: `PiecewiseLinear`,
+        `Periodic`, or a layer of your choice. None passes the columns on as they are. "auto" is
+        AUTO_EMBEDDING. A sparse X is never embedded.
+    hidden_layer_sizes : int or sequence of int, default=(256, 256, 256)
+        The number of units of each hidden layer.
+    activation : str or Activation, default="auto"
+        The activation of the hidden layers. "auto" is AUTO_ACTIVATION.
+    dropout : float or Scheduled, default=0.15
+        The share of the units of each hidden layer that dropout switches off. A number falls to 0
+        along a cosine in the second half of training.
+    weight_decay : float or Scheduled, default=0.02
+        The decoupled decay of the weights. A number falls to 0 along a cosine in the second half of
+        training.
+    loss : str or Loss, default="squared_error"
+        The loss: see `MLPRegressor`.
+    limit_predictions : bool, default=True
+        Whether predictions stay within the range of the training targets.
+    learning_rate_init : float or "auto", default="auto"
+        The highest learning rate. It is that of a layer with one input: the rate of a layer is
+        divided by the root of its number of inputs. "auto" is AUTO_RATE. The rate follows
+        `skdeep.schedules.CosineLog`.
+    batch_size : int, default=256
+        The number of rows of a batch.
+    max_iter : int or "auto", default="auto"
+        The number of epochs. All are trained: a member keeps the weights of its best epoch. "auto"
+        is AUTO_EPOCHS.
+    validation_fraction : float, default=0.2
+        The share of the rows that is held back for validation, if there is no X_val and no bagging.
+    scoring : str or callable, default=None
+        The score that chooses the best epoch of each member: None, "loss", the name of a scorer, or
+        a callable scoring(estimator, X, y). None is AUTO_SCORING.
+    n_members : int, default=N_MEMBERS
+        The number of networks. Each has first weights and an order of the rows of its own.
+    bagging : {"auto", True, False}, default="auto"
+        Whether each member validates on a fold of its own, and trains on the other folds. "auto" does
+        so if there is no X_val and more than one member. Then `oof_` holds out-of-fold predictions.
+    refit : {None, "full"}, default=None
+        "full" trains each member once more on all rows, those for validation included, for the
+        number of epochs that was best. It takes about twice the time.
+    n_jobs : int or None, default=None
+        The number of members that are trained at a time, each by a thread. None stands for the
+        number of threads that NumPy's matrix products may use. With callbacks, members are trained
+        one after the other.
+    dtype : {"float32", "float64"}, default="float32"
+        The dtype of the networks.
+    callbacks : Callback or list of Callback, default=None
+        Callbacks of each member's training. All members are given the same objects.
+    random_state : int, RandomState instance or None, default=None
+        Determines first weights, the order of rows, dropout, and the validation rows.
+    verbose : bool or "progress", default=False
+        Whether to print a line for each member; for each epoch, or as a progress bar, if there is
+        one member.
 
-    Parameters
+    Attributes
     ----------
+    n_outputs_ : int
+        The number of outputs.
+    encoder_ : TabularEncoder
+        The fitted encoder of the columns.
+    members_ : list of MLPRegressor
+        The fitted networks, which take encoded rows.
+    n_features_in_ : int
+        The number of columns of X.
+    feature_names_in_ : ndarray of str
+        The names of the columns of X, if all are strings.
+    oof_ : ndarray or None
+        With bagging, for each training row the prediction of the member that validated on it.
+    best_iters_ : list of int
+        The best epoch of each member.
+    histories_ : list of dict
+        The history of each member: see `history_` of `MLPRegressor`.
+    n_iter_ : int
+        The largest number of epochs of a member.
+
+    See Also
+    --------
+    MLPRegressor : One network, for arrays that are encoded and scaled.
+    TabularEncoder : The encoder on its own.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skdeep import TabularRegressor
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> model = TabularRegressor(n_members=2, max_iter=20, random_state=0).fit(X, y)
+    >>> model.predict_interval(X[:5], coverage=0.9).shape
+    (5, 2)
     """
 
     _member_class = MLPRegressor
