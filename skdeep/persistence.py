@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 
+from sklearn.utils.validation import check_is_fitted
+
 from skdeep.estimators.base import BaseMLP
 from skdeep.files.container import InvalidFileError, read_file, write_file
 from skdeep.files.plain import InvalidStateError, NotPlainError
+from skdeep.tabular.base import BaseTabular
+from skdeep.tabular.names import PARTS, models
 
 __all__ = ["InvalidFileError", "load", "save"]
 
 
-def save(model: BaseMLP, path: str | os.PathLike) -> None:
+def save(model: BaseMLP | BaseTabular, path: str | os.PathLike) -> None:
     """Write a fitted model to a file.
 
     The file holds the whole model: its parameters, weights and history, and the state that a warm
@@ -20,7 +24,7 @@ def save(model: BaseMLP, path: str | os.PathLike) -> None:
 
     Parameters
     ----------
-    model : MLPClassifier, MLPRegressor or MLPAutoencoder
+    model : MLPClassifier, MLPRegressor, MLPAutoencoder, TabularClassifier or TabularRegressor
     path : str or path-like
 
     Raises
@@ -31,16 +35,16 @@ def save(model: BaseMLP, path: str | os.PathLike) -> None:
     ValueError
         If `load` would refuse the file, because attributes were changed and no longer fit together.
     """
-    models = BaseMLP.models()
-    if type(model) not in models.values():
-        names = sorted(cls.__name__ for cls in models.values())
+    own = models()
+    if type(model) not in own.values():
+        names = sorted(cls.__name__ for cls in own.values())
         raise TypeError(
             f"skdeep.save: {type(model).__name__} is none of {names}; of a Pipeline or a search, "
             "save the step or the best_estimator_, or use joblib.dump."
         )
-    model._check_is_fitted()
+    check_is_fitted(model)
     try:
-        write_file(model, models, path)
+        write_file(model, {**own, **PARTS}, path)
     except NotPlainError as error:
         raise TypeError(
             f"skdeep.save: {error}. A file of skdeep holds no code; leave that part out with "
@@ -53,7 +57,7 @@ def save(model: BaseMLP, path: str | os.PathLike) -> None:
         ) from error
 
 
-def load(path: str | os.PathLike, *, with_writers: bool = False) -> BaseMLP:
+def load(path: str | os.PathLike, *, with_writers: bool = False) -> BaseMLP | BaseTabular:
     """Read a model from a file that `save` wrote.
 
     A file holds no code, so to load a file runs no code from it. A file from an untrusted source
@@ -68,7 +72,7 @@ def load(path: str | os.PathLike, *, with_writers: bool = False) -> BaseMLP:
 
     Returns
     -------
-    MLPClassifier, MLPRegressor or MLPAutoencoder
+    MLPClassifier, MLPRegressor, MLPAutoencoder, TabularClassifier or TabularRegressor
 
     Raises
     ------
@@ -76,4 +80,4 @@ def load(path: str | os.PathLike, *, with_writers: bool = False) -> BaseMLP:
         If the file is not a file of skdeep, was cut off or changed, or was written by a newer
         version. It is a ValueError.
     """
-    return read_file(path, BaseMLP.models(), with_writers)
+    return read_file(path, {**models(), **PARTS}, with_writers)

@@ -47,6 +47,9 @@ def check_model(model: Any, models: Mapping[str, type]) -> None:
     if type(model) not in models.values():
         raise InvalidStateError(f"{type(model).__name__} is no model")
     model.get_params()
+    if hasattr(model, "check_parts"):  # it consists of other models
+        model.check_parts(lambda part: check_model(part, models))
+        return
     check_sizes(model)
     run = model._run
     if not all(np.isfinite(vector).all() for vector in run.vectors()):

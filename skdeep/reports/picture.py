@@ -24,11 +24,16 @@ def html_repr(estimator: Any) -> str:
     diagram = estimator_html_repr(estimator)
     if not hasattr(estimator, "network_"):
         return diagram
-    summary = Summary(estimator.network_)._repr_html_()
+    return diagram + details(estimator, "Network")
+
+
+def details(fitted: Any, title: str) -> str:
+    """Return the network and the training curve of a fitted estimator, under a title."""
+    summary = Summary(fitted.network_)._repr_html_()
     return (
-        f"{diagram}<details open><summary>Network, and {estimator.n_iter_} epochs of training"
+        f"<details open><summary>{title}, and {fitted.n_iter_} epochs of training"
         f'</summary><div style="display: flex; flex-wrap: wrap; gap: 1.5em; align-items: '
-        f'flex-start">{summary}{training_curve(estimator.history_)}</div></details>'
+        f'flex-start">{summary}{training_curve(fitted.history_)}</div></details>'
     )
 
 

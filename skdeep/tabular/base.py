@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, estimator_html_repr
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep._component import (
@@ -18,6 +20,8 @@ from skdeep._component import (
 )
 from skdeep.building.checks import check_callbacks
 from skdeep.data.training_data import checked_weight
+from skdeep.files.plain import InvalidStateError
+from skdeep.reports.picture import details
 from skdeep.reports.summary import Summary
 from skdeep.schedules import CosineLog
 from skdeep.tabular import members as training
@@ -227,6 +231,33 @@ class BaseTabular(BaseEstimator):
         """
         check_is_fitted(self, "members_")
         return Summary(self.members_[0].network_)
+
+    def check_parts(self, check: Callable[[Any], None]) -> None:
+        """Raise if parts that were read from a file do not belong together.
+
+        `check` does this for a member.
+        """
+        if not isinstance(self.encoder_, TabularEncoder) or not self.members_:
+            raise InvalidStateError("there is no encoder, or there are no members")
+        for member in self.members_:
+            if type(member) is not self._member_class:
+                raise InvalidStateError(f"a member is a {type(member).__name__}")
+            check(member)
+        unknown = np.full((1, self.encoder_.n_features_in_), None, object)
+        twin = copy.copy(self.encoder_)
+        vars(twin).pop("feature_names_in_", None)
+        vars(twin).pop("_sklearn_output_config", None)
+        A = twin.transform(unknown)
+        self._combined([self._output_of(member, A) for member in self.members_])
+
+    def _html_repr(self) -> str:
+        diagram = estimator_html_repr(self)
+        if "members_" not in vars(self):
+            return diagram
+        n = len(self.members_)
+        return diagram + details(
+            self.members_[0], f"The first of {n} members" if n > 1 else "Network"
+        )
 
     def __sklearn_is_fitted__(self) -> bool:
         return "members_" in vars(self)

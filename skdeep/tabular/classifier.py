@@ -69,8 +69,9 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     n_members : int, default=N_MEMBERS
         The number of networks. Each has first weights and an order of the rows of its own.
     bagging : {"auto", True, False}, default="auto"
-        Whether each member validates on a fold of its own, and trains on the other folds. "auto" does
-        so if there is no X_val and more than one member. Then `oof_` holds out-of-fold predictions.
+        Whether each member validates on a fold of its own, and trains on the other folds. "auto"
+        does so if there is no X_val and more than one member. Then `oof_` holds out-of-fold
+        predictions.
     refit : {None, "full"}, default=None
         "full" trains each member once more on all rows, those for validation included, for the
         number of epochs that was best. It takes about twice the time.

@@ -357,9 +357,21 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         is_sparse = self._has_many_zeros if self.sparse_output == "auto" else self.sparse_output
         for c in categories:
             c.scale(weights, self.scale, self._scaling.clip, centered=not is_sparse)
+        self._prepare_few_rows()
+
+    def _prepare_few_rows(self) -> None:
+        """Set: _row_encoder, which repeats numbers of other attributes, and is not kept."""
         self._row_encoder = RowEncoder(
-            self._scaling, self.numeric_columns_, self._indicators, categories, self.dtype
+            self._scaling, self.numeric_columns_, self._indicators, self._categories, self._dtype
         )
+
+    def __getstate__(self):
+        return {k: v for k, v in super().__getstate__().items() if k != "_row_encoder"}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "_scaling" in vars(self):
+            self._prepare_few_rows()
 
     def _warn_of_empty_columns(self, table: Table) -> None:
         """Warn of columns in which everything is missing."""
