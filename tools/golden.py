@@ -86,6 +86,8 @@ def models() -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "lbfgs", lambda: MLPRegressor((2,), solver="lbfgs", max_iter=3).fit(X, NUMBERS)
     yield "layers", lambda: MLPRegressor(layers=_layers(), **OPTIONS).partial_fit(X, NUMBERS)
     yield "piecewise-linear", lambda: _with_layers([layers.PiecewiseLinear(2, 4, rate=2.0)])
+    yield "periodic", lambda: _with_layers([layers.Periodic(3, 4)])
+    yield "embedding", lambda: _with_layers([layers.Embedding([2, 3, 2], 2)])
     yield "options", _many_options
     for average in (EMA(0.9), SWA(start=0)):
         yield (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy.sparse import csr_array
 
@@ -56,6 +58,74 @@ def piecewise_linear_backward(dY, X, knots, V, inverse, segment, fraction, dV, d
         low, high = knots[:, 0], knots[:, -1]
         dX[(low > X) | (high < X)] = 0
         dX[:, :n_kept] += dY[:, :n_kept]
+
+
+def periodic_forward(X, frequencies, phases, weights, biases, cosines, sines, Y) -> None:
+    """Combine waves of every column of X.
+
+    Fills cosines and sines (unless it is empty) with those of 2 pi frequency x + phase, and Y with
+    the columns of X, if there is room for them, and weights @ cosines + biases for every column.
+    """
+    angles = cosines
+    np.multiply(X[:, :, None], frequencies, out=angles)
+    angles += phases / (2 * math.pi)
+    angles -= np.rint(angles)  # whole turns
+    angles *= 2 * math.pi
+    if sines.size:
+        np.sin(angles, out=sines)
+    np.cos(angles, out=cosines)
+    numbers = np.matmul(cosines.transpose(1, 0, 2), weights.transpose(0, 2, 1))
+    numbers += biases[:, None, :]
+    n_kept = Y.shape[1] - biases.size
+    Y[:, :n_kept] = X[:, :n_kept]
+    Y[:, n_kept:] = numbers.transpose(1, 0, 2).reshape(len(Y), -1)
+
+
+def periodic_backward(
+    dY,
+    X,
+    frequencies,
+    weights,
+    cosines,
+    sines,
+    d_frequencies,
+    d_phases,
+    d_weights,
+    d_biases,
+    dX,
+) -> None:
+    """Fill all gradients, and dX unless it is empty, from what the forward pass filled."""
+    n_kept = dY.shape[1] - d_biases.size
+    dE = _by_column(dY[:, n_kept:], X.shape[1])
+    np.add.reduce(dE, axis=0, out=d_biases)
+    dE = np.ascontiguousarray(dE.transpose(1, 0, 2))
+    np.matmul(dE.transpose(0, 2, 1), cosines.transpose(1, 0, 2), out=d_weights)
+    d_angles = np.matmul(dE, -weights)
+    d_angles *= sines.transpose(1, 0, 2)
+    np.add.reduce(d_angles, axis=1, out=d_phases)
+    np.matmul(2 * math.pi * X.T[:, None, :], d_angles, out=d_frequencies[:, None, :])
+    if dX.size:
+        slopes = np.matmul(d_angles, 2 * math.pi * frequencies[:, :, None])
+        dX[...] = slopes[:, :, 0].T
+        dX[:, :n_kept] += dY[:, :n_kept]
+
+
+def embedding_forward(X, starts, table, positions, Y) -> None:
+    """Write the row of the table for every code; column j has the rows from starts[j] on.
+
+    Fills positions, with those of the rows. A number that is no code of its column counts as 0.
+    """
+    is_code = (X >= 0) & (np.diff(starts) > X)
+    positions[...] = np.where(is_code, X, 0)
+    positions += starts[:-1]
+    np.take(table, positions, axis=0, out=_by_column(Y, X.shape[1]), mode="clip")
+
+
+def embedding_backward(dY, positions, d_table) -> None:
+    """Fill the gradient of the table from what the forward pass filled."""
+    ends = np.arange(positions.size + 1)
+    shares = np.ones(positions.size, dY.dtype)
+    _add_up(positions.reshape(-1), shares, ends, dY, d_table)
 
 
 def _invert_distances(knots, inverse) -> None:

@@ -6,6 +6,10 @@ import math
 
 import numpy as np
 
+from skdeep.kernels.numpy_embeddings import embedding_backward as embedding_backward
+from skdeep.kernels.numpy_embeddings import embedding_forward as embedding_forward
+from skdeep.kernels.numpy_embeddings import periodic_backward as periodic_backward
+from skdeep.kernels.numpy_embeddings import periodic_forward as periodic_forward
 from skdeep.kernels.numpy_embeddings import piecewise_linear_backward as piecewise_linear_backward
 from skdeep.kernels.numpy_embeddings import piecewise_linear_forward as piecewise_linear_forward
 

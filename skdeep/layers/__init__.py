@@ -6,7 +6,7 @@ from skdeep.layers.base import Chain, Layer
 from skdeep.layers.batch_norm import BatchNorm
 from skdeep.layers.branches import Columns, Concatenate, Residual
 from skdeep.layers.dense import Dense
-from skdeep.layers.embeddings import PiecewiseLinear
+from skdeep.layers.embeddings import Embedding, Periodic, PiecewiseLinear
 from skdeep.layers.random import Dropout, GaussianNoise
 from skdeep.layers.scale import Scale
 from skdeep.parameters import Parameter
@@ -20,9 +20,11 @@ __all__ = [
     "Concatenate",
     "Dense",
     "Dropout",
+    "Embedding",
     "GaussianNoise",
     "Layer",
     "Parameter",
+    "Periodic",
     "PiecewiseLinear",
     "Residual",
     "Scale",

@@ -6,10 +6,12 @@ form that suits them.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from skdeep._component import InvalidParameterError, Limit, resolve
-from skdeep.initializers import INITIALIZERS, EvenlySpaced, Initializer
+from skdeep._component import InvalidParameterError, Limit, is_per_layer, resolve
+from skdeep.initializers import INITIALIZERS, EvenlySpaced, Initializer, Normal, Uniform
 from skdeep.kernels import numpy_kernels
 from skdeep.layers.base import Layer, rows
 from skdeep.parameters import Parameter
@@ -144,6 +146,229 @@ class PiecewiseLinear(_NumberEmbedding):
         return Y
 
 
+class Periodic(_NumberEmbedding):
+    """e(x) = W cos(2 pi w x + b) + c, with trained w, b, W and c for every column.
+
+    w and b hold `n_frequencies` numbers. The outputs are the inputs, if `keep_input`, and then the
+    numbers of the first column, those of the second column, and so on. Columns should be
+    standardized, because the frequencies w are in turns per unit of x.
+
+    Parameters
+    ----------
+    n_outputs : int, default=4
+        The number of numbers for each column, including the input if `keep_input`.
+    n_frequencies : int, default=16
+        The number of waves for each column.
+    scale : float, default=0.1
+        The standard deviation of the first frequencies, which are normal around 0.
+    keep_input : bool, default=True
+        Whether the outputs begin with the inputs.
+    rate : float, default=1.0
+        A factor of the learning rate for all parameters of the layer.
+
+    References
+    ----------
+    Gorishniy et al. (2022), "On embeddings for numerical features in tabular deep learning";
+    Holzmueller et al. (2024), "Better by default: strong pre-tuned MLPs and boosted trees on
+    tabular data", where this form is called PBLD.
+    """
+
+    _limits = {
+        "n_outputs": Limit(1, integer=True),
+        "n_frequencies": Limit(1, integer=True),
+        "scale": Limit(0),
+        "rate": Limit(0),
+    }
+
+    def __init__(
+        self,
+        n_outputs: int = 4,
+        n_frequencies: int = 16,
+        scale: float = 0.1,
+        keep_input: bool = True,
+        rate: float = 1.0,
+    ):
+        self.n_outputs = n_outputs
+        self.n_frequencies = n_frequencies
+        self.scale = scale
+        self.keep_input = keep_input
+        self.rate = rate
+
+    def check(self, what=""):
+        super().check(what)
+        if self.keep_input and self.n_outputs < 2:
+            raise InvalidParameterError(
+                f"{what or type(self).__name__} n_outputs={self.n_outputs!r} is not allowed with "
+                "keep_input=True, because the input is one of the outputs; give an integer >= 2, "
+                "or keep_input=False."
+            )
+
+    def build(self, n_inputs):
+        self.check()
+        n_numbers = self.n_outputs - bool(self.keep_input)
+        waves, bound = (n_inputs, self.n_frequencies), 1 / math.sqrt(self.n_frequencies)
+        around_0 = Uniform(-bound, bound)
+        self.frequencies_, self.phases_, self.weights_, self.biases_ = parameters = [
+            Parameter(name, shape, first, rate=self.rate)
+            for name, shape, first in (
+                ("frequencies", waves, Normal(0.0, self.scale)),
+                ("phases", waves, Uniform(-math.pi, math.pi)),
+                ("weights", (n_inputs, n_numbers, self.n_frequencies), around_0),
+                ("biases", (n_inputs, n_numbers), around_0),
+            )
+        ]
+        return n_inputs * self.n_outputs, parameters
+
+    def describe(self):
+        return f"{type(self).__name__} ({self.n_frequencies} frequencies)"
+
+    def allocate(self, n_rows, dtype, rng, needs_dX):
+        shape = n_rows, self.n_inputs_
+        self._Y = np.empty((n_rows, self.n_outputs_), dtype)
+        self._cosines, self._sines = (np.empty((*shape, self.n_frequencies), dtype) for _ in "cs")
+        self._dX = np.empty(shape if needs_dX else (0, 0), dtype)
+        # A callback may have frozen some of them; the kernels compute all gradients.
+        self._gradients = [
+            np.empty(p.shape, dtype) if p.grad is None else p.grad for p in self.parameters_
+        ]
+        self._combine = self.kernels.periodic_forward
+        self._differentiate = self.kernels.periodic_backward
+
+    def forward(self, X):
+        n_rows = len(X)
+        self._X, Y = X, rows(self._Y, n_rows)
+        waves = rows(self._cosines, n_rows), rows(self._sines, n_rows)
+        self._combine(X, *(p.value for p in self.parameters_), *waves, Y)
+        return Y
+
+    def backward(self, dY):
+        n_rows = len(dY)
+        dX = rows(self._dX, n_rows) if self._dX.size else self._dX
+        waves = rows(self._cosines, n_rows), rows(self._sines, n_rows)
+        w, W = self.frequencies_.value, self.weights_.value
+        self._differentiate(dY, self._X, w, W, *waves, *self._gradients, dX)
+        return dX if dX.size else None
+
+    def infer(self, X):
+        values = [p.value for p in self.parameters_]
+        dtype = values[0].dtype
+        Y = np.empty((len(X), self.n_outputs_), dtype)
+        for some in _blocks(X, self.n_frequencies):
+            cosines, no_sines = np.empty((*X[some].shape, self.n_frequencies), dtype), np.empty(0)
+            numpy_kernels.periodic_forward(X[some], *values, cosines, no_sines, Y[some])
+        return Y
+
+
+class Embedding(Layer):
+    """e(x) = row x of a trained table, for columns of codes 0, 1, 2, ...
+
+    Each column has a table of its own. The outputs are the `n_outputs` numbers of the first column,
+    those of the second column, and so on.
+
+    A number between two codes counts as the lower code. A number that is no code of its column, and
+    NaN, count as 0. So code 0 is the place for unknown values, and known categories should have the
+    codes from 1 on. `OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)` gives
+    such codes if 1 is added to them.
+
+    The time of a lookup does not depend on the number of categories. But in every step the gradient
+    of all tables is set to 0, and the optimizer updates all of them. Both take time in proportion
+    to the number of categories times `n_outputs`.
+
+    Parameters
+    ----------
+    n_categories : int or sequence of int
+        The number of codes of every column, or one number for each column. No more than 2**24.
+    n_outputs : int, default=8
+        The number of numbers for each column.
+    initializer : str or Initializer, default="normal"
+        Draws the tables, an array of shape (sum of `n_categories` over the columns, n_outputs).
+        The name "normal" stands for a standard deviation of 1 here.
+    rate : float, default=1.0
+        A factor of the learning rate for the tables.
+
+    References
+    ----------
+    Guo and Berkhahn (2016), "Entity embeddings of categorical variables".
+    """
+
+    has_units = True
+    _limits = {
+        "n_categories": Limit(1, 2**24, integer=True),  # float32 holds these codes exactly
+        "n_outputs": Limit(1, integer=True),
+        "rate": Limit(0),
+    }
+
+    def __init__(self, n_categories, n_outputs: int = 8, initializer="normal", rate: float = 1.0):
+        self.n_categories = n_categories
+        self.n_outputs = n_outputs
+        self.initializer = initializer
+        self.rate = rate
+
+    def check(self, what=""):
+        counts = self.n_categories
+        if not is_per_layer(counts):
+            super().check(what)
+            return
+        limit, name = self._limits["n_categories"], f"{what or type(self).__name__} n_categories"
+        for i, count in enumerate(counts):
+            if not limit.allows(count):
+                raise InvalidParameterError(f"{name}[{i}]={count!r} is not allowed; give {limit}.")
+        self.n_categories = 1  # the base class checks the other numbers
+        super().check(what)
+        self.n_categories = [int(count) for count in counts]
+
+    def build(self, n_inputs):
+        self.check()
+        first = resolve(
+            self.initializer, INITIALIZERS, "initializer", Initializer, defaults={"std": 1.0}
+        )
+        counts = self.n_categories
+        if is_per_layer(counts) and len(counts) != n_inputs:
+            raise InvalidParameterError(
+                f"Embedding n_categories={counts!r} has {len(counts)} entries for {n_inputs} "
+                "columns; give one integer for all columns, or one entry for each column."
+            )
+        self.starts_ = np.append(0, np.cumsum(np.full(n_inputs, counts, np.int64)))
+        shape = int(self.starts_[-1]), self.n_outputs
+        self.table_ = Parameter("table", shape, first, rate=self.rate)
+        return n_inputs * self.n_outputs, [self.table_]
+
+    def describe(self):
+        return f"{type(self).__name__} ({self.starts_[-1]} categories)"
+
+    def allocate(self, n_rows, dtype, rng, needs_dX):
+        shape = n_rows, self.n_inputs_
+        self._Y = np.empty((n_rows, self.n_outputs_), dtype)
+        self._positions = np.empty(shape, np.intp)
+        self._dX = np.empty(shape, dtype) if needs_dX else None
+        self._look_up = self.kernels.embedding_forward
+        self._add_up = self.kernels.embedding_backward
+
+    def forward(self, X):
+        n_rows = len(X)
+        Y = rows(self._Y, n_rows)
+        self._look_up(X, self.starts_, self.table_.value, rows(self._positions, n_rows), Y)
+        return Y
+
+    def backward(self, dY):
+        n_rows = len(dY)
+        if self.table_.grad is not None:
+            self._add_up(dY, rows(self._positions, n_rows), self.table_.grad)
+        if self._dX is None:
+            return None
+        dX = rows(self._dX, n_rows)
+        dX.fill(0)
+        return dX
+
+    def infer(self, X):
+        table = self.table_.value
+        Y = np.empty((len(X), self.n_outputs_), table.dtype)
+        for some in _blocks(X):
+            positions = np.empty(X[some].shape, np.intp)
+            numpy_kernels.embedding_forward(X[some], self.starts_, table, positions, Y[some])
+        return Y
+
+
 def _knots_of(x: np.ndarray, n_knots: int) -> np.ndarray:
     """Return the different values of a column, or quantiles if there are too many; n in all."""
     most = np.finfo(x.dtype).max / 4  # so that no distance between knots is infinite
@@ -155,8 +380,8 @@ def _knots_of(x: np.ndarray, n_knots: int) -> np.ndarray:
     return np.pad(knots, (0, n_knots - knots.size), mode="edge")
 
 
-def _blocks(X: np.ndarray):
-    """Yield slices of rows whose numbers fit the cache."""
-    n_rows = max(1, numpy_kernels.BLOCK // X.shape[1])
+def _blocks(X: np.ndarray, n_numbers: int = 1):
+    """Yield slices of rows for which arrays with n_numbers for every number of X fit the cache."""
+    n_rows = max(1, numpy_kernels.BLOCK // (X.shape[1] * n_numbers))
     for start in range(0, len(X), n_rows):
         yield slice(start, start + n_rows)

@@ -13,6 +13,15 @@ from skdeep import activations, constraints, initializers, losses, optimizers, s
 from skdeep._component import Component, InvalidParameterError
 from skdeep.layers import BatchNorm, Dense, Dropout, GaussianNoise, PiecewiseLinear
 from skdeep.layers import BatchNorm, Dense, Dropout, GaussianNoise, Scale
+from skdeep.layers import (
+    BatchNorm,
+    Dense,
+    Dropout,
+    Embedding,
+    GaussianNoise,
+    Periodic,
+    PiecewiseLinear,
+)
 from skdeep.regularizers import L1, L1L2, L2
 from skdeep.schedules import Warmup
 
@@ -85,7 +94,14 @@ INTERVALS = {
     },
     BatchNorm: {"momentum": SHARE, "epsilon": POSITIVE},
     Dropout: {"rate": "[0, 1)"},
+    Embedding: {"n_categories": COUNT, "n_outputs": COUNT, "rate": NOT_NEGATIVE},
     GaussianNoise: {"std": NOT_NEGATIVE},
+    Periodic: {
+        "n_outputs": COUNT,
+        "n_frequencies": COUNT,
+        "scale": NOT_NEGATIVE,
+        "rate": NOT_NEGATIVE,
+    },
     PiecewiseLinear: {"n_outputs": COUNT, "n_knots": "2, 3, ...", "rate": NOT_NEGATIVE},
     Scale: {"rate": NOT_NEGATIVE},
 }

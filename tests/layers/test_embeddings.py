@@ -5,11 +5,12 @@ import pickle
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.preprocessing import OrdinalEncoder
 
 from skdeep import MLPClassifier, MLPRegressor, load, save
 from skdeep._component import InvalidParameterError
 from skdeep.kernels import numpy_kernels
-from skdeep.layers import Columns, Concatenate, Dense, PiecewiseLinear
+from skdeep.layers import Columns, Concatenate, Dense, Embedding, Periodic, PiecewiseLinear
 from skdeep.network import Network
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -244,6 +245,212 @@ def test_piecewise_linear_starts_as_if_it_were_not_there(rng):
     np.testing.assert_allclose(model.predict(X), H[:, 0], atol=1e-6)
 
 
+# Periodic -------------------------------------------------------------------------------------
+
+
+def waves(X, w, b, W, c, keep_input):
+    """Return what the layer puts out, column by column."""
+    parts = [X] if keep_input else []
+    for j in range(X.shape[1]):
+        H = np.cos(2 * np.pi * X[:, [j]] * w[j] + b[j])
+        parts.append(H @ W[j].T + c[j])
+    return np.concatenate(parts, axis=1)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("n_outputs", "n_frequencies"), [(2, 1), (4, 16), (7, 5)])
+@pytest.mark.parametrize("keep_input", [True, False])
+def test_periodic_is_a_combination_of_waves(
+    kernels, dtype, n_outputs, n_frequencies, keep_input, rng
+):
+    network = network_of(Periodic(n_outputs, n_frequencies, 0.7, keep_input), dtype=dtype)
+    layer = network.layers[0]
+    values = [p.value.astype(float) for p in layer.parameters_]
+    X = (3 * rng.standard_normal((40, 3))).astype(dtype)
+    X[0] = 0
+    expected = waves(X.astype(float), *values, keep_input)
+    assert expected.shape == (40, 3 * n_outputs)
+    dY = rng.standard_normal(expected.shape).astype(dtype)
+    Y, _, _ = trained_pass(network, X, dY, kernels)
+    for result in (Y, layer.infer(X), network.infer(X)):
+        close(result, expected, dtype)
+
+
+def test_large_numbers_lose_whole_turns_only(kernels, rng):
+    network = network_of(Periodic(2, 3, keep_input=False), n_inputs=1)
+    layer = network.layers[0]
+    layer.frequencies_.value[...] = [[0.25, 1.0, -0.5]]
+    X = rng.integers(-4, 4, (50, 1)) / 16
+    dY = rng.standard_normal((50, 2))
+    near, far = (trained_pass(network, X + shift, dY, kernels)[:2] for shift in (0.0, 2.0**24))
+    for one, other in zip((*near, near[0]), (*far, layer.infer(X + 2.0**24)), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-7, atol=1e-7)
+
+
+def test_first_values_of_periodic():
+    network = network_of(Periodic(4, 400, scale=0.3, rate=2.0), n_inputs=50)
+    layer = network.layers[0]
+    assert [(p.name, p.shape) for p in layer.parameters_] == [
+        ("frequencies", (50, 400)),
+        ("phases", (50, 400)),
+        ("weights", (50, 3, 400)),
+        ("biases", (50, 3)),
+    ]
+    assert {(p.rate, p.kernel, p.trainable) for p in layer.parameters_} == {(2.0, False, True)}
+    w, b, W, c = (p.value for p in layer.parameters_)
+    assert w.mean() == pytest.approx(0, abs=0.01)
+    assert w.std() == pytest.approx(0.3, rel=0.02)
+    assert b.std() == pytest.approx(np.pi / np.sqrt(3), rel=0.02)
+    assert np.abs(b).max() <= np.pi
+    for array in (W, c):
+        assert array.std() == pytest.approx(0.05 / np.sqrt(3), rel=0.15)
+        assert np.abs(array).max() <= 0.05
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"n_outputs": 1},
+            r"n_outputs=1 is not allowed with keep_input=True.*give an integer >= 2",
+        ),
+        ({"n_frequencies": 0}, r"n_frequencies=0 is not allowed"),
+        ({"scale": -1}, r"scale=-1 is not allowed"),
+        ({"rate": None}, r"rate=None is not allowed"),
+        ({"keep_input": 1}, r"keep_input=1 is not allowed; give True or False"),
+    ],
+    ids=str,
+)
+def test_options_of_periodic_are_checked(options, message):
+    with pytest.raises(InvalidParameterError, match=message):
+        network_of(Periodic(**options))
+
+
+# Embedding ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("counts", [6, [6, 1, 300]], ids=str)
+@pytest.mark.parametrize("n_outputs", [1, 4, 9])
+def test_embedding_looks_codes_up(kernels, dtype, counts, n_outputs, rng):
+    network = network_of(Embedding(counts, n_outputs), dtype=dtype)
+    layer, each = network.layers[0], np.broadcast_to(counts, 3)
+    tables = np.split(layer.table_.value, np.cumsum(each)[:-1])
+    codes = np.stack([rng.integers(0, n, 50) for n in each], axis=1)
+    X = codes.astype(dtype)
+    dY = rng.standard_normal((50, 3 * n_outputs)).astype(dtype)
+    Y, dX, gradients = trained_pass(network, X, dY, kernels)
+    expected = np.concatenate([t[codes[:, j]] for j, t in enumerate(tables)], axis=1)
+    for result in (Y, layer.infer(X), network.infer(X)):
+        np.testing.assert_array_equal(result, expected)
+    np.testing.assert_array_equal(dX, 0)
+    sums = [np.zeros_like(t) for t in tables]
+    for i, row in enumerate(codes):
+        for j, code in enumerate(row):
+            sums[j][code] += dY[i, j * n_outputs :][:n_outputs]
+    close(gradients["table"], np.concatenate(sums), dtype)
+
+
+def test_what_is_no_code_counts_as_0(kernels):
+    X = np.array([0, -1, -0.5, 3, 1e30, -np.inf, np.inf, np.nan, 1.9, 2.0])[:, None]
+    codes = [0, 0, 0, 0, 0, 0, 0, 0, 1, 2]
+    network = network_of(Embedding(3, 2), n_inputs=1)
+    Y, _, gradients = trained_pass(network, X, np.ones((10, 2)), kernels)
+    for result in (Y, network.infer(X)):
+        np.testing.assert_array_equal(result, network.layers[0].table_.value[codes])
+    np.testing.assert_array_equal(gradients["table"], [[8, 8], [1, 1], [1, 1]])
+
+
+def test_first_values_of_embedding():
+    network = network_of(Embedding([3, 2, 500], 40, rate=0.5))
+    (table,) = network.layers[0].parameters_
+    assert (table.name, table.shape, table.kernel, table.rate) == ("table", (505, 40), False, 0.5)
+    assert table.value.std() == pytest.approx(1, rel=0.02)
+    assert network.layers[0].describe() == "Embedding (505 categories)"
+    network = network_of(Embedding(9, 4, "ones"))
+    np.testing.assert_array_equal(network.layers[0].table_.value, np.ones((27, 4)))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_categories": 0}, r"n_categories=0 is not allowed; give an integer in \[1, "),
+        ({"n_categories": "many"}, r"n_categories='many' is not allowed"),
+        ({"n_categories": [3, 0, 2]}, r"n_categories\[1\]=0 is not allowed; give an integer"),
+        ({"n_categories": [3, 2.5, 2]}, r"n_categories\[1\]=2.5 is not allowed"),
+        ({"n_categories": [3, 2]}, r"2 entries for 3 columns; give one integer for all columns"),
+        ({"n_categories": []}, r"0 entries for 3 columns"),
+        ({"n_categories": [3, 2, 1], "n_outputs": 0}, r"n_outputs=0 is not allowed"),
+        ({"n_categories": 3, "rate": -1}, r"rate=-1 is not allowed"),
+    ],
+    ids=str,
+)
+def test_options_of_embedding_are_checked(options, message):
+    with pytest.raises(InvalidParameterError, match=message):
+        network_of(Embedding(**options))
+
+
+@pytest.mark.parametrize("counts", [np.array([3, 2, 9]), (np.int64(3), 2, 9), range(3, 6)], ids=str)
+def test_counts_may_be_of_any_kind(counts):
+    if isinstance(counts, range):
+        counts = tuple(counts)
+    layer = network_of(Embedding(counts, np.int64(4))).layers[0]
+    assert [type(count) for count in layer.n_categories] == [int] * 3
+    assert type(layer.n_outputs) is int
+
+
+# Beside another library -----------------------------------------------------------------------
+
+
+def torch_columns(layer, x, torch):
+    """Return the outputs of a layer, written in torch, and its trained arrays as tensors."""
+    tensors = [
+        torch.tensor(p.value, requires_grad=p.trainable, dtype=torch.float64)
+        for p in layer.parameters_
+    ]
+    if isinstance(layer, Embedding):
+        tables = tensors[0].split(np.diff(layer.starts_).tolist())
+        look_up = torch.nn.functional.embedding
+        return [look_up(x[:, j].long(), t) for j, t in enumerate(tables)], tensors
+    if isinstance(layer, Periodic):
+        w, b, W, c = tensors
+        angles = 2 * torch.pi * x[:, :, None] * w + b
+        e = torch.einsum("ijk,jok->ijo", torch.cos(angles), W) + c
+    else:  # rtdl's encoding: the shares of the segments that x has passed, times the changes of V
+        knots, V = tensors
+        passed = (x[:, :, None] - knots[:, :-1]) / (knots[:, 1:] - knots[:, :-1])
+        e = V[:, 0] + torch.einsum("ijk,jko->ijo", passed.clamp(0, 1), V[:, 1:] - V[:, :-1])
+    return [x, *e.unbind(1)], tensors
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: PiecewiseLinear(3, 9, True, "normal"), Periodic, lambda: Embedding([3, 2, 4], 5)],
+    ids=["PiecewiseLinear", "Periodic", "Embedding"],
+)
+def test_torch_finds_the_same_outputs_and_gradients(make, kernels, rng):
+    torch = pytest.importorskip("torch")
+    network = network_of(make())
+    layer = network.layers[0]
+    X = rng.standard_normal((50, 3)) if not isinstance(layer, Embedding) else None
+    X = rng.integers(0, [3, 2, 4], (50, 3)).astype(float) if X is None else X
+    layer.adapt(X[:30], rng)
+    x = torch.tensor(X, requires_grad=True)
+    parts, tensors = torch_columns(layer, x, torch)
+    expected = torch.cat(parts, dim=1)
+    dY = rng.standard_normal(expected.shape)
+    expected.backward(torch.tensor(dY))
+    Y, dX, gradients = trained_pass(network, X, dY, kernels)
+    np.testing.assert_allclose(Y, expected.detach().numpy(), rtol=1e-10, atol=1e-12)
+    trained = [t.grad.numpy() for t in tensors if t.requires_grad]
+    for ours, theirs in zip(gradients.values(), trained, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-11)
+    if x.grad is not None:
+        # at the first and at the last knot the slope is that of one side or the other
+        at_end = np.isin(X, layer.knots_.value) if layer.adapts else np.zeros_like(X, bool)
+        np.testing.assert_allclose(dX[~at_end], x.grad.numpy()[~at_end], rtol=1e-9, atol=1e-11)
+
+
 # In estimators --------------------------------------------------------------------------------
 
 
@@ -256,6 +463,17 @@ def steps(n=400):
 
 STACKS = {
     "PiecewiseLinear": [PiecewiseLinear(3, 8, initializer="normal"), Dense(8, "relu")],
+    "Periodic": [Periodic(3, 8), Dense(8, "relu")],
+    "in branches": [
+        Concatenate(
+            [
+                [Columns([0, 1]), PiecewiseLinear(3, 8)],
+                [Columns([2, 3]), Embedding([3, 4], 2)],
+                [Columns([0]), Periodic()],
+            ]
+        ),
+        Dense(8, "relu"),
+    ],
     "in a branch": [
         Concatenate([[Columns([0, 1]), PiecewiseLinear(3, 8)], [Columns([2, 3])]]),
         Dense(8, "relu"),
@@ -299,7 +517,8 @@ def test_a_network_that_goes_on_keeps_its_knots(layers):
     for layer, kept in zip(embeddings_of(model), knots, strict=True):
         np.testing.assert_array_equal(layer.knots_.value, kept)
     model.set_params(warm_start=False).fit(X * 3 + 1, y)
-    assert not np.array_equal(embeddings_of(model)[0].knots_.value, knots[0])
+    for layer, kept in zip(embeddings_of(model), knots, strict=True):
+        assert not np.array_equal(layer.knots_.value, kept)
 
 
 @each_stack
@@ -352,3 +571,31 @@ def test_the_first_weights_above_an_embedding_suit_the_columns_that_it_passes_on
         if keep:
             b = b + (X.mean(axis=0) / X.std(axis=0)) @ W[:4]
         assert np.abs(b).max() <= 0.3 * (1 + 1e-6)
+
+
+def test_the_first_weights_above_codes_do_not_see_their_scale(rng):
+    X = np.column_stack([rng.standard_normal((500, 2)) * 5 + 20, rng.integers(0, 90, (500, 2))])
+    y = rng.standard_normal(500)
+    branches = [[Columns([0, 1]), Periodic(4)], [Columns([2, 3]), Embedding(90, 3)]]
+    model = MLPRegressor(layers=[Concatenate(branches), Dense(400, "relu")], **START).fit(X, y)
+    W, b = model.coefs_[0], model.intercepts_[0]
+    variances = np.full(14, 0.1 / 14)
+    variances[:2] /= X[:, :2].var(axis=0)
+    np.testing.assert_allclose(W.var(axis=1), variances, rtol=0.3)
+    assert np.abs(b + X[:, :2].mean(axis=0) @ W[:2]).max() <= 0.3 * (1 + 1e-6)
+
+
+def test_categories_are_learned():
+    rng = np.random.default_rng(0)
+    effect = rng.standard_normal(60)
+    codes = rng.integers(0, 60, 3000)
+    names = np.array([f"city {code}" for code in codes])[:, None]
+    y = effect[codes] + 0.1 * rng.standard_normal(3000)
+    encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    X = encoder.fit_transform(names) + 1
+    layers = [Embedding(61, 4), Dense(16, "relu")]
+    model = MLPRegressor(layers=layers, learning_rate_init=0.01, max_iter=30, random_state=0)
+    assert model.fit(X[:2000], y[:2000]).score(X[2000:], y[2000:]) > 0.95
+    unknown = encoder.transform([["no city"]]) + 1
+    np.testing.assert_array_equal(unknown, 0)
+    assert np.isfinite(model.predict(unknown)).all()

@@ -13,8 +13,10 @@ from skdeep.layers import (
     Concatenate,
     Dense,
     Dropout,
+    Embedding,
     GaussianNoise,
     Layer,
+    Periodic,
     PiecewiseLinear,
     Residual,
     Scale,
@@ -82,6 +84,8 @@ MAKE = {
 }
 # Their operations have no names, so they can't be written to ONNX.
 UNLISTED = {
+    "Embedding": lambda: [Embedding(2, 3)],
+    "Periodic": lambda: [Periodic(3, 4)],
     "PiecewiseLinear": lambda: [PiecewiseLinear(2, 4)],
 }
 

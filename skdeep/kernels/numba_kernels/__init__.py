@@ -16,6 +16,10 @@ from skdeep.kernels import numpy_kernels
 from skdeep.kernels.numba_kernels import activations, gathering, losses, optimizers, products
 from skdeep.kernels.numba_kernels.compiling import KEEPS_CODE as KEEPS_CODE
 from skdeep.kernels.numba_kernels.embeddings import (
+    embedding_backward,
+    embedding_forward,
+    periodic_backward,
+    periodic_forward,
     piecewise_linear_backward,
     piecewise_linear_forward,
 )
@@ -54,12 +58,16 @@ __all__ = [
     "bind_update",
     "clip_values",
     "dropout_forward",
+    "embedding_backward",
+    "embedding_forward",
     "fill_normal",
     "fill_uniform",
     "gather_one_hot",
     "move_towards",
     "multiply_by",
     "noise_forward",
+    "periodic_backward",
+    "periodic_forward",
     "piecewise_linear_backward",
     "piecewise_linear_forward",
     "scale",

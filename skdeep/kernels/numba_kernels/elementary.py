@@ -222,14 +222,17 @@ def _normal_cdf(x):
 
 @inlined
 def cos_and_sin_of_turn(u):
-    """Return cos(2 pi u) and sin(2 pi u), for 0 <= u <= 1."""
+    """Return cos(2 pi u) and sin(2 pi u)."""
     quarter = _nearest_integer(u * like(u, 4.0))
     r = (u - quarter * like(u, 0.25)) * like(u, 2 * math.pi)  # |r| <= pi / 4
     c, s = _cos_of_root(r * r), r * _sin_ratio(r * r)
-    # quarters 0 to 4: (c, s), (-s, c), (-c, -s), (s, -c), (c, s)
-    odd = (quarter == like(u, 1.0)) | (quarter == like(u, 3.0))
+    # by quarters: (c, s), (-s, c), (-c, -s), (s, -c)
+    turns = quarter * like(u, 0.25)
+    rest = turns - _nearest_integer(turns)  # in quarters: 0, 1, 2 or -2, -1
+    size = absolute(rest)
+    odd = size == like(u, 0.25)
     x = s if odd else c
     y = c if odd else s
-    x = -x if (quarter == like(u, 1.0)) | (quarter == like(u, 2.0)) else x
-    y = -y if (quarter == like(u, 2.0)) | (quarter == like(u, 3.0)) else y
+    x = -x if (size == like(u, 0.5)) | (rest == like(u, 0.25)) else x
+    y = -y if (size == like(u, 0.5)) | (rest == like(u, -0.25)) else y
     return x, y

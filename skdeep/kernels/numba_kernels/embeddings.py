@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 
 from skdeep.kernels.numba_kernels.compiling import compiled, inlined, like, specialized
+from skdeep.kernels.numba_kernels.elementary import cos_and_sin_of_turn
 
 # The number of rows whose numbers of one column are looked up together.
 ROWS = 256
@@ -133,3 +135,117 @@ def piecewise_linear_backward(dY, X, knots, V, inverse, segment, fraction, dV, d
     _for_count(_scatter, n_numbers)(dY, segment, fraction, dV)
     if dX.size:
         _for_count(_slopes, n_numbers)(dY, X, knots, V, inverse, segment, dX)
+
+
+# Periodic functions -------------------------------------------------------------------------
+
+
+@compiled
+def _waves(X, frequencies, phases, cosines, sines):
+    two_pi = like(X[0, 0], 2 * math.pi)
+    for i in range(X.shape[0]):
+        for j in range(X.shape[1]):
+            x, w, b = X[i, j], frequencies[j], phases[j]
+            c, s = cosines[i, j], sines[i, j]
+            for k in range(w.size):
+                c[k], s[k] = cos_and_sin_of_turn(w[k] * x + b[k] / two_pi)
+
+
+@compiled(reorders=True)
+def _combine_waves(X, weights, biases, cosines, Y):
+    n_columns, n_numbers, n_waves = weights.shape
+    n_kept = Y.shape[1] - n_columns * n_numbers
+    for i in range(X.shape[0]):
+        for j in range(n_kept):
+            Y[i, j] = X[i, j]
+        for j in range(n_columns):
+            c, start = cosines[i, j], n_kept + j * n_numbers
+            for o in range(n_numbers):
+                w, total = weights[j, o], like(X[0, 0], 0.0)
+                for k in range(n_waves):
+                    total += w[k] * c[k]
+                Y[i, start + o] = total + biases[j, o]
+
+
+@compiled(reorders=True)
+def periodic_backward(
+    dY,
+    X,
+    frequencies,
+    weights,
+    cosines,
+    sines,
+    d_frequencies,
+    d_phases,
+    d_weights,
+    d_biases,
+    dX,
+):
+    """Fill all gradients, and dX unless it is empty, from what the forward pass filled."""
+    n_columns, n_numbers, n_waves = weights.shape
+    n_kept = dY.shape[1] - n_columns * n_numbers
+    zero, two_pi = like(dY[0, 0], 0.0), like(dY[0, 0], 2 * math.pi)
+    d_frequencies[:, :] = zero
+    d_phases[:, :] = zero
+    d_weights[:, :, :] = zero
+    d_biases[:, :] = zero
+    dz = np.empty(n_waves, dY.dtype)
+    for i in range(dY.shape[0]):
+        for j in range(n_columns):
+            c, s, start = cosines[i, j], sines[i, j], n_kept + j * n_numbers
+            for k in range(n_waves):
+                dz[k] = zero
+            for o in range(n_numbers):
+                d, w, dw = dY[i, start + o], weights[j, o], d_weights[j, o]
+                d_biases[j, o] += d
+                for k in range(n_waves):
+                    dw[k] += d * c[k]
+                    dz[k] -= d * w[k]
+            turn = two_pi * X[i, j]
+            d_phase, d_frequency = d_phases[j], d_frequencies[j]
+            for k in range(n_waves):
+                dz[k] *= s[k]
+                d_phase[k] += dz[k]
+                d_frequency[k] += turn * dz[k]
+            if dX.size:
+                total, f = zero, frequencies[j]
+                for k in range(n_waves):
+                    total += dz[k] * f[k]
+                dX[i, j] = two_pi * total + (dY[i, j] if n_kept else zero)
+
+
+def periodic_forward(X, frequencies, phases, weights, biases, cosines, sines, Y):
+    """Fill cosines, sines and Y; see numpy_kernels."""
+    _waves(X, frequencies, phases, cosines, sines)
+    _combine_waves(X, weights, biases, cosines, Y)
+
+
+# Codes --------------------------------------------------------------------------------------
+
+
+@compiled
+def embedding_forward(X, starts, table, positions, Y):
+    """Fill positions and Y; see numpy_kernels."""
+    n_numbers = table.shape[1]
+    for i in range(X.shape[0]):
+        for j in range(X.shape[1]):
+            x, position = X[i, j], starts[j]
+            if x >= 0 and x < starts[j + 1] - starts[j]:  # not so for NaN
+                position += np.int64(x)
+            positions[i, j] = position
+            row, start = table[position], j * n_numbers
+            for o in range(n_numbers):
+                Y[i, start + o] = row[o]
+
+
+@compiled
+def embedding_backward(dY, positions, d_table):
+    """Fill the gradient of the table from what the forward pass filled."""
+    flat, n_numbers = d_table.reshape(-1), d_table.shape[1]
+    for i in range(flat.size):
+        flat[i] = 0
+    for i in range(dY.shape[0]):
+        for j in range(positions.shape[1]):
+            row, start = d_table[positions[i, j]], j * n_numbers
+            for o in range(n_numbers):
+                row[o] += dY[i, start + o]
