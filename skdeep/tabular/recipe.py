@@ -17,15 +17,12 @@ from skdeep.layers import (
     Concatenate,
     Dense,
     Dropout,
+    Embedding,
     Layer,
+    Periodic,
     PiecewiseLinear,
     Scale,
 )
-
-try:
-    from skdeep.layers import Embedding, Periodic
-except ImportError:
-    Embedding = Periodic = PiecewiseLinear
 from skdeep.schedules import FlatCosine, Scheduled
 from skdeep.tabular.encoder import TabularEncoder
 

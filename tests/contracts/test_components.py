@@ -11,8 +11,6 @@ from contract_cases import COMPONENT_CASES
 from contract_tools import each
 from skdeep import activations, constraints, initializers, losses, optimizers, schedules
 from skdeep._component import Component, InvalidParameterError
-from skdeep.layers import BatchNorm, Dense, Dropout, GaussianNoise, PiecewiseLinear
-from skdeep.layers import BatchNorm, Dense, Dropout, GaussianNoise, Scale
 from skdeep.layers import (
     BatchNorm,
     Dense,
@@ -21,6 +19,7 @@ from skdeep.layers import (
     GaussianNoise,
     Periodic,
     PiecewiseLinear,
+    Scale,
 )
 from skdeep.regularizers import L1, L1L2, L2
 from skdeep.schedules import Warmup
