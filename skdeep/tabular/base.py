@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state, estimator_html_repr
 from sklearn.utils.validation import check_is_fitted
@@ -19,6 +20,7 @@ from skdeep._component import (
     is_named,
 )
 from skdeep.building.checks import check_callbacks
+from skdeep.callbacks import Callback
 from skdeep.data.training_data import checked_weight
 from skdeep.files.plain import InvalidStateError
 from skdeep.reports.picture import details
@@ -82,8 +84,9 @@ class BaseTabular(BaseEstimator):
         for own in split:
             seen = rows.take(own.training)
             validation = given if own.validation is None else rows.take(own.validation)
-            member = self._new_member(len(seen.y), int(rng.randint(2**31 - 1)))
-            member.set_params(early_stopping=validation is not None)
+            member = self._new_member(seen, int(rng.randint(2**31 - 1)))
+            if validation is not None:
+                member.set_params(early_stopping=True, callbacks=self._callbacks_of(member))
             jobs.append(Job(member, seen, validation, classes))
         n_jobs = 1 if self.callbacks else self.n_jobs
         tells = self.verbose is not False and self.n_members > 1
@@ -149,9 +152,10 @@ class BaseTabular(BaseEstimator):
             stratify=self._stratify(rows.y),
         )
 
-    def _new_member(self, n_rows: int, seed: int):
-        """Return a network that is not trained yet."""
-        layers = recipe.layers_for(self, self.encoder_)
+    def _new_member(self, rows: Rows, seed: int):
+        """Return a network for these rows, which is not trained yet."""
+        layers = recipe.layers_for(self, self.encoder_, sp.issparse(rows.X))
+        n_rows = len(rows.y)
         return self._member_class(
             layers=layers,
             alpha=0.0,
@@ -171,6 +175,11 @@ class BaseTabular(BaseEstimator):
             random_state=seed,
             **self._of_member(),
         )
+
+    def _callbacks_of(self, member) -> list[Callback]:
+        """Return the user's callbacks, and the one that ends training early."""
+        stop = training.StopInValley(recipe.CYCLES, member.max_iter)
+        return [*check_callbacks(self.callbacks), stop]
 
     def _check_parameters(self) -> None:
         check_limits(self, _LIMITS)
@@ -273,8 +282,6 @@ class BaseTabular(BaseEstimator):
 
 def _joined(rows: Rows, more: Rows) -> Rows:
     """Return all rows of two sets."""
-    import scipy.sparse as sp
-
     stack = sp.vstack if sp.issparse(rows.X) else np.concatenate
     weight = None
     if rows.weight is not None or more.weight is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -79,6 +80,25 @@ class StopAfter(Callback):
             trainer.stop_training = True
 
 
+class StopInValley(Callback):
+    """Ends training if a cycle of `CosineLog` has brought no better epoch than the cycles before.
+
+    At the end of a cycle the learning rate is 0, and the validation score at its best. If the data
+    are noisy, a network is at its best after one of the first cycles, which are short.
+    """
+
+    def __init__(self, n_cycles: int, n_epochs: int):
+        # The first epochs of a cycle have rates so small that they belong to the cycle before.
+        ends = [(2**i - 1) / (2**n_cycles - 1) * n_epochs for i in range(1, n_cycles)]
+        self.ends = [math.ceil(end) + round(0.02 * n_epochs) for end in ends]
+
+    def on_epoch_end(self, trainer):
+        best = trainer.monitor.best_epoch
+        for before, end in pairwise(self.ends):
+            if trainer.epoch == end and best is not None and best <= before:
+                trainer.stop_training = True
+
+
 class Job(NamedTuple):
     """A member to train: an estimator that is not fitted, its rows, and its validation rows."""
 
@@ -117,6 +137,7 @@ def _told(members: Iterator[Any], n_members: int, verbose: bool) -> Iterator[Any
 def _trained(job: Job) -> Any:
     validation = (None, None, None) if job.validation is None else tuple(job.validation)
     job.member._fit(*job.rows, validation, classes=job.classes)
+    job.member.callbacks = None  # a model keeps nothing of the run
     return job.member
 
 

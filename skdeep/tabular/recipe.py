@@ -31,6 +31,8 @@ BETA_2, CYCLES = 0.95, 4
 N_EPOCHS = 64
 # Factors of the learning rate.
 BIAS_RATE, ACTIVATION_RATE, SCALE_RATE = 0.1, 0.1, 6.0
+# In wider tables, embeddings cost more than they bring.
+MOST_EMBEDDED = 256
 EMBEDDINGS = ("auto", "piecewise_linear", "periodic")
 
 
@@ -46,9 +48,12 @@ def n_epochs(estimator: Any, n_rows: int) -> int:
     return N_EPOCHS if is_named(estimator.max_iter, "auto") else estimator.max_iter
 
 
-def layers_for(estimator: Any, encoder: TabularEncoder) -> list[Layer]:
-    """Return the layers up to the output layer: embeddings, a scale, and dense layers."""
-    layers = _input_layers(estimator, encoder)
+def layers_for(estimator: Any, encoder: TabularEncoder, is_sparse: bool) -> list[Layer]:
+    """Return the layers up to the output layer: embeddings, a scale, and dense layers.
+
+    Sparse rows go straight to the first dense layer, which keeps them sparse.
+    """
+    layers = [] if is_sparse and not encoder.n_codes_ else _input_layers(estimator, encoder)
     activation = _activation(estimator)
     for units in check_hidden_layer_sizes(estimator.hidden_layer_sizes):
         layers.append(
@@ -93,7 +98,7 @@ def _input_layers(estimator: Any, encoder: TabularEncoder) -> list[Layer]:
     numeric, codes = encoder.blocks_["numeric"], encoder.blocks_["codes"]
     embedding = numeric_embedding(estimator.numeric_embedding)
     branches: list[list[Layer]] = []
-    if numeric.stop and embedding is not None:
+    if 0 < numeric.stop <= MOST_EMBEDDED and embedding is not None:
         branches.append([Columns(numeric), embedding])
     first = numeric.stop if branches else 0
     if codes.start > first:
