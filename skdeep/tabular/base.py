@@ -178,8 +178,10 @@ class BaseTabular(BaseEstimator):
 
     def _callbacks_of(self, member) -> list[Callback]:
         """Return the user's callbacks, and the one that ends training early."""
-        stop = training.StopInValley(recipe.CYCLES, member.max_iter)
-        return [*check_callbacks(self.callbacks), stop]
+        callbacks = check_callbacks(self.callbacks)
+        if member.max_iter >= recipe.FEWEST_EPOCHS_TO_STOP:
+            callbacks.append(training.StopInValley(recipe.CYCLES, member.max_iter))
+        return callbacks
 
     def _check_parameters(self) -> None:
         check_limits(self, _LIMITS)

@@ -29,6 +29,8 @@ from skdeep.tabular.encoder import TabularEncoder
 # Of Adam, and of the schedule.
 BETA_2, CYCLES = 0.95, 4
 N_EPOCHS = 64
+# With fewer, the first cycles are too short to tell anything.
+FEWEST_EPOCHS_TO_STOP = 16
 # Factors of the learning rate.
 BIAS_RATE, ACTIVATION_RATE, SCALE_RATE = 0.1, 0.1, 6.0
 # In wider tables, embeddings cost more than they bring.
