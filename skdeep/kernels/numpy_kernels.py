@@ -16,8 +16,9 @@ from skdeep.kernels.numpy_embeddings import piecewise_linear_forward as piecewis
 # Below the size from which OpenBLAS splits a dot product over threads: the order of summation, and
 # so the last bit of the result, must not depend on the number of threads.
 DOT_BLOCK = 8192
-# Derivatives of the loss below these become 0, by the character of the dtype. A network that is sure
-# of a row would hand on subnormal derivatives, for which processors take a hundred times as long.
+# Derivatives of the loss below these become 0, by the character of the dtype. A network that is
+# sure of a row would hand on subnormal derivatives, for which processors take a hundred times as
+# long.
 NEGLIGIBLE = {"f": 1e-20, "d": 1e-200}
 # The number of elements of which the cache holds a few arrays at once.
 BLOCK = 32768
