@@ -20,6 +20,8 @@ from skdeep.plotting.base import Display
 _RUG_COLOUR, _BAR_COLOUR, _MISSING = "0.45", "0.82", "0.95"
 # The parts of the height that the rug and the bars of counts take.
 _RUG, _BARS = 0.035, 0.13
+# Predictions that differ by less, relative to their size, are shown as equal.
+_ROUNDING = 1e-5
 _MOST_POINTS_WITH_MARKERS = 12
 _LONGEST_LABEL = 20
 
@@ -198,7 +200,10 @@ class ColumnResponseDisplay(Display):
         values = np.concatenate([np.ravel(v) for v in shown])
         values = values[np.isfinite(values)]
         low, high = (values.min(), values.max()) if len(values) else (0.0, 1.0)
-        room = (high - low) or 0.1 * abs(high) or 0.1
+        room, size = high - low, max(abs(low), abs(high))
+        if room <= _ROUNDING * size:
+            room = 0.1 * size or 0.1
+            low, high = low - room / 2, high + room / 2
         has_bars = any(r.is_category for r in self.responses)
         below = (_BARS if has_bars else _RUG) + 0.05
         unit = room / (0.95 - below)
@@ -255,6 +260,8 @@ class ColumnResponseDisplay(Display):
         )  # fmt: skip
         end = high + (0.34 if response.has_missing else 0.05) * span
         axis.set_xlim(low - 0.05 * span, end)
+        if len(grid) == 1:
+            axis.set_xticks(grid, labels=[_text(low)])
         if response.has_missing:
             self._draw_missing(axis, response, high + 0.08 * span, end)
         axis.set_xlabel(_text(response.name))
@@ -277,7 +284,9 @@ class ColumnResponseDisplay(Display):
         axis.axvspan(start, end, color=_MISSING, lw=0, zorder=0)
         self._draw_points(axis, x, 0.5 * (end - start), response, slice(-1, None))
         known = response.grid_values[:-1]
-        axis.set_xticks([t for t in axis.get_xticks() if (known >= t).any() and (known <= t).any()])
+        if len(known) != 1:
+            ticks = axis.get_xticks()
+            axis.set_xticks([t for t in ticks if (known >= t).any() and (known <= t).any()])
         axis.set_xticks(x, labels=["missing"], minor=True)
         pad = rcParams["xtick.major.size"] + rcParams["xtick.major.pad"]
         axis.tick_params(axis="x", which="minor", length=0, pad=pad)

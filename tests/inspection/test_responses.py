@@ -199,7 +199,7 @@ def test_other_estimators():
         responded(IsolationForest(n_estimators=5).fit(X), X, 0)[1].response == "Decision function"
     )
     assert responded(KMeans(2, n_init=1).fit(X), X, 0)[1].response == "Prediction"
-    model = GaussianNB().fit(X, y)
+    model = LogisticRegression(max_iter=1000).fit(X, y)
     assert responded(model, X, 0, response_method="predict")[1] == ([None], "Output", "Prediction")
     sparse = sp.csr_matrix(X)
     dense = response(model, X, 2, target=0)
