@@ -83,9 +83,17 @@ EXPECTED = {
     "truth": ([False, True], True, False),
     "objects": (None, False, True),
 }
+
+
+def as_polars(X):
+    polars = pytest.importorskip("polars")
+    known = X.astype(object).where(X.notna(), None)
+    return polars.DataFrame({name: known[name].tolist() for name in X})
+
+
 CONTAINERS = {
     "pandas": lambda X: X,
-    "polars": lambda X: pytest.importorskip("polars").from_pandas(X),
+    "polars": as_polars,
     "array of objects": lambda X: X.to_numpy(dtype=object),
     "list": lambda X: X.to_numpy(dtype=object).tolist(),
 }

@@ -241,7 +241,8 @@ def test_one_row_and_predictions_that_are_all_equal(regressor):
 
 def test_polars():
     polars = pytest.importorskip("polars")
-    table = polars.from_pandas(X)
+    known = X.astype(object).where(X.notna(), None)
+    table = polars.DataFrame({name: known[name].tolist() for name in X})
     model = TabularRegressor(**OPTIONS).fit(table, y)
     assert ticks(draw(model, table, "truth").ax_) == ["False", "True"]
 

@@ -44,7 +44,9 @@ def frame():
 
 
 def as_polars(X):
-    return pytest.importorskip("polars").from_pandas(X)
+    polars = pytest.importorskip("polars")
+    known = X.astype(object).where(X.notna(), None)
+    return polars.DataFrame({name: known[name].tolist() for name in X})
 
 
 CONTAINERS = {
