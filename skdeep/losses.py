@@ -57,11 +57,12 @@ class Loss(Component):
 
 def _finish(losses: np.ndarray, weight, Z: np.ndarray, divisor: float) -> float:
     """Return the weighted sum of the elements' losses / divisor; scale the gradient in Z alike."""
-    if weight is None:
-        Z /= divisor
-        return float(np.add.reduce(losses, axis=None)) / divisor
-    Z *= weight[:, None]
+    if weight is not None:
+        Z *= weight[:, None]
     Z /= divisor
+    numpy_kernels.settle(Z)
+    if weight is None:
+        return float(np.add.reduce(losses, axis=None)) / divisor
     return float(np.add.reduce(np.add.reduce(losses, axis=1) * weight)) / divisor
 
 
@@ -115,6 +116,7 @@ class LogLoss(ProbabilityLoss):
             n_rows = len(Z)
             value = numpy_kernels.softmax_cross_entropy(Y, Z, weight, work)
             Z /= n_rows
+            numpy_kernels.settle(Z)
             return value / n_rows
         np.logaddexp(0, Z, out=work)
         Zy = Z * Y

@@ -38,6 +38,13 @@ def test_a_rate_of_0_keeps_the_parameter(make, rng):
     assert 0 < 3 * moved[1] < moved[2]
 
 
+def test_lbfgs_says_that_it_ignores_the_rate(rng):
+    X = rng.standard_normal((30, 3))
+    model = MLPRegressor((5,), PReLU(rate=2), solver="lbfgs", max_iter=3)
+    with pytest.warns(UserWarning, match=r"can't honour rate=2.0 of 0.Dense.slope"):
+        model.fit(X, X[:, 0])
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

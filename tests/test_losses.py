@@ -225,3 +225,29 @@ def test_a_subclass_writes_one_method_and_has_every_output_activation(output, rn
     step = 1e-6 * rng.standard_normal(Z.shape)
     above, below = (evaluate(loss, Y, Z + s, weight)[0] for s in (step, -step))
     assert (above - below) / 2 == pytest.approx(np.sum(gradient * step), rel=1e-6)
+
+
+@pytest.mark.parametrize("kernels", ["numpy", "numba"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("multiclass", [True, False])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_derivatives_are_never_subnormal(kernels, dtype, multiclass, weighted):
+    # Processors take a hundred times as long for subnormal numbers.
+    if kernels == "numba":
+        kernels = pytest.importorskip("skdeep.kernels.numba_kernels")
+    else:
+        from skdeep.kernels import numpy_kernels as kernels
+    Z = np.linspace(-800, 800, 5000, dtype=dtype).reshape(-1, 2)
+    if multiclass:
+        Z = np.stack([Z[:, 0], np.zeros(len(Z), dtype)], axis=1)
+        Y = np.eye(2, dtype=dtype)[(Z[:, 0] < 0).astype(int)]
+    else:
+        Y = (Z > 0).astype(dtype)
+    loss = LogLoss()
+    loss.multiclass = multiclass
+    weight = np.full(len(Z), 0.5, dtype) if weighted else None
+    with np.errstate(under="ignore"):
+        kernels.bind_loss(loss, np.dtype(dtype))(Y, Z, weight, np.empty_like(Z))
+    sizes = np.abs(Z[Z != 0])
+    assert sizes.size
+    assert sizes.min() >= (1e-20 if dtype == "float32" else 1e-200)

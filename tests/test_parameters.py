@@ -6,8 +6,9 @@ import pickle
 import numpy as np
 import pytest
 
+from skdeep._component import InvalidParameterError
 from skdeep.initializers import Constant, Normal
-from skdeep.parameters import Parameter, ParameterVector
+from skdeep.parameters import Parameter, ParameterVector, Segment
 
 DTYPES = [np.float32, np.float64]
 
@@ -154,3 +155,25 @@ def test_parameter_says_what_it_is():
     assert repr(p) == "Parameter('kernel', shape=(4, 3), trainable=False)"
     assert p.size == 12
     assert Parameter("scalar", (), Normal()).size == 1
+
+
+def test_the_decay_is_for_kernels_alone():
+    both = {"rate": 0.5, "decay": 2.0}
+    vector = ParameterVector(
+        [
+            Parameter("kernel", (2, 3), Normal(), kernel=True, **both),
+            Parameter("kernel 2", (2, 3), Normal(), kernel=True, rate=0.5),
+            Parameter("bias", (3,), Normal(), **both),
+            Parameter("bias 2", (3,), Normal(), rate=0.5),
+        ],
+        np.dtype(float),
+        np.random.default_rng(0),
+    )
+    assert vector.segments() == [
+        Segment(0, 6, 0.5, 1.0, 2.0),
+        Segment(6, 12, 0.5, 1.0, 1.0),
+        Segment(12, 18, 0.5, 0.0, 0.0),
+    ]
+    for wrong in (-1, "fan_in", np.nan):
+        with pytest.raises(InvalidParameterError, match=r"decay=.* of the parameter 'kernel'"):
+            Parameter("kernel", (2, 3), Normal(), decay=wrong)

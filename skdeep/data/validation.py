@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
 from numbers import Real
 from typing import Any
@@ -11,7 +12,14 @@ import numpy as np
 from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.model_selection import train_test_split
 
-from skdeep._component import InvalidParameterError, is_named, unknown_name, warn_user
+from skdeep._component import (
+    Component,
+    InvalidParameterError,
+    Limit,
+    is_named,
+    unknown_name,
+    warn_user,
+)
 from skdeep.data.calibration import calibrated_loss
 from skdeep.data.training_data import (
     TrainingData,
@@ -21,6 +29,25 @@ from skdeep.data.training_data import (
 )
 from skdeep.losses import Loss
 from skdeep.network import Network
+
+
+class Smoothed(Component):
+    """A score that is averaged over the last epochs, so that chance chooses the best epoch less.
+
+    Until there are that many epochs, the score is -inf.
+
+    Parameters
+    ----------
+    scoring : str, callable or None
+        The score of an epoch, as in `scoring` of the estimators.
+    n_epochs : int, default=3
+    """
+
+    _limits = {"n_epochs": Limit(1, integer=True)}
+
+    def __init__(self, scoring=None, n_epochs: int = 3):
+        self.scoring = scoring
+        self.n_epochs = n_epochs
 
 
 class ValidationSet:
@@ -56,6 +83,8 @@ class ValidationSet:
 
 def make_score(estimator: Any, scoring: Any) -> Callable[[ValidationSet, np.ndarray, float], float]:
     """Return the score as a function of the validation set, the raw outputs and the loss."""
+    if isinstance(scoring, Smoothed):
+        return _smoothed(make_score(estimator, scoring.scoring), scoring.n_epochs)
     if scoring is None:
         return lambda held_out, Z, loss: estimator._score_outputs(held_out.y, Z, held_out.weight)
     if is_named(scoring, "loss"):
@@ -99,6 +128,17 @@ def make_score(estimator: Any, scoring: Any) -> Callable[[ValidationSet, np.ndar
         return value
 
     return score
+
+
+def _smoothed(score: Callable, n_epochs: int) -> Callable:
+    """Return the mean of a score over the last epochs."""
+    last: deque[float] = deque(maxlen=n_epochs)
+
+    def mean(held_out: ValidationSet, Z: np.ndarray, loss: float) -> float:
+        last.append(score(held_out, Z, loss))
+        return sum(last) / n_epochs if len(last) == n_epochs else -math.inf
+
+    return mean
 
 
 def split_rows(

@@ -21,6 +21,7 @@ from skdeep import (
     schedules,
 )
 from skdeep.data.encoding import ClassEncoder
+from skdeep.data.validation import Smoothed
 from skdeep.layers.base import Chain
 from skdeep.layers.tied import TiedDense
 from skdeep.network import Network
@@ -65,6 +66,7 @@ CLASSES: Mapping[str, type] = {
     "constraints.NonNeg": constraints.NonNeg,
     "constraints.UnitNorm": constraints.UnitNorm,
     "data.ClassEncoder": ClassEncoder,
+    "data.Smoothed": Smoothed,
     "initializers.Constant": initializers.Constant,
     "initializers.EvenlySpaced": initializers.EvenlySpaced,
     "initializers.DataDriven": initializers.DataDriven,

@@ -16,6 +16,10 @@ from skdeep.kernels.numpy_embeddings import piecewise_linear_forward as piecewis
 # Below the size from which OpenBLAS splits a dot product over threads: the order of summation, and
 # so the last bit of the result, must not depend on the number of threads.
 DOT_BLOCK = 8192
+# Derivatives of the loss below these become 0, by the character of the dtype. A network that is
+# sure of a row would hand on subnormal derivatives, for which processors take a hundred times as
+# long.
+NEGLIGIBLE = {"f": 1e-20, "d": 1e-200}
 # The number of elements of which the cache holds a few arrays at once.
 BLOCK = 32768
 
@@ -97,6 +101,11 @@ def log_softmax(Z: np.ndarray, work: np.ndarray) -> None:
     Z -= np.maximum.reduce(Z, axis=1, keepdims=True)
     np.exp(Z, out=work)
     Z -= np.log(np.add.reduce(work, axis=1, keepdims=True))
+
+
+def settle(Z: np.ndarray) -> None:
+    """Set negligible derivatives of the loss to 0; NaN stays."""
+    Z *= np.abs(Z) >= NEGLIGIBLE[Z.dtype.char]
 
 
 def softmax_cross_entropy(Y, Z: np.ndarray, weight, work: np.ndarray) -> float:

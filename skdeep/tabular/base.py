@@ -22,6 +22,7 @@ from skdeep._component import (
 from skdeep.building.checks import check_callbacks
 from skdeep.callbacks import Callback
 from skdeep.data.training_data import checked_weight
+from skdeep.data.validation import Smoothed
 from skdeep.files.plain import InvalidStateError
 from skdeep.reports.picture import details
 from skdeep.reports.summary import Summary
@@ -51,6 +52,7 @@ class BaseTabular(BaseEstimator):
 
     _member_class: type
     _is_classifier: bool
+    _default_scoring: str
 
     # Fitting --------------------------------------------------------------------------------------
 
@@ -154,8 +156,10 @@ class BaseTabular(BaseEstimator):
 
     def _new_member(self, rows: Rows, seed: int):
         """Return a network for these rows, which is not trained yet."""
-        layers = recipe.layers_for(self, self.encoder_, sp.issparse(rows.X))
+        layers = recipe.layers_for(self, self.encoder_, self._is_classifier, sp.issparse(rows.X))
         n_rows = len(rows.y)
+        n_epochs = recipe.n_epochs(self, n_rows)
+        scoring = self._default_scoring if self.scoring is None else self.scoring
         return self._member_class(
             layers=layers,
             alpha=0.0,
@@ -166,13 +170,14 @@ class BaseTabular(BaseEstimator):
             learning_rate_multipliers=[1.0] * len(layers) + [recipe.output_rate(self)],
             weight_decay=recipe.weight_decay(self),
             batch_size=min(self.batch_size, n_rows),
-            max_iter=recipe.n_epochs(self, n_rows),
+            max_iter=n_epochs,
             n_iter_no_change=10**9,
             tol=0.0,
             dtype=self.dtype,
             callbacks=self.callbacks,
             verbose=self.verbose if self.n_members == 1 else False,
             random_state=seed,
+            scoring=Smoothed(scoring, recipe.SMOOTHED_EPOCHS if n_epochs > 3 else 1),
             **self._of_member(),
         )
 

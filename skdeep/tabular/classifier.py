@@ -132,6 +132,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
 
     _member_class = MLPClassifier
     _is_classifier = True
+    _default_scoring = "calibrated_loss"
 
     @named_parameters
     def __init__(
@@ -285,8 +286,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         return self._labels.kind == "multilabel"
 
     def _of_member(self):
-        scoring = "calibrated_loss" if self.scoring is None else self.scoring
-        return {"scoring": scoring, "label_smoothing": self.label_smoothing}
+        return {"label_smoothing": self.label_smoothing}
 
     def _output_of(self, member, A):
         return member.predict_log_proba(A).astype(np.float64)

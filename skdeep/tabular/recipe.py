@@ -28,7 +28,10 @@ from skdeep.tabular.encoder import TabularEncoder
 
 # Of Adam, and of the schedule.
 BETA_2, CYCLES = 0.95, 4
-N_EPOCHS = 64
+# With few rows an epoch has few steps, and takes little time.
+FEWEST_EPOCHS, MOST_EPOCHS, ROWS_TO_SEE = 64, 128, 192_000
+# The validation score is averaged over this number of epochs.
+SMOOTHED_EPOCHS = 3
 # With fewer, the first cycles are too short to tell anything.
 FEWEST_EPOCHS_TO_STOP = 16
 # Factors of the learning rate.
@@ -47,16 +50,20 @@ def learning_rate(estimator: Any, is_classifier: bool) -> float:
 
 def n_epochs(estimator: Any, n_rows: int) -> int:
     """Return the number of epochs; "auto" depends on the number of rows."""
-    return N_EPOCHS if is_named(estimator.max_iter, "auto") else estimator.max_iter
+    if not is_named(estimator.max_iter, "auto"):
+        return estimator.max_iter
+    return min(max(FEWEST_EPOCHS, ROWS_TO_SEE // n_rows), MOST_EPOCHS)
 
 
-def layers_for(estimator: Any, encoder: TabularEncoder, is_sparse: bool) -> list[Layer]:
+def layers_for(
+    estimator: Any, encoder: TabularEncoder, is_classifier: bool, is_sparse: bool
+) -> list[Layer]:
     """Return the layers up to the output layer: embeddings, a scale, and dense layers.
 
     Sparse rows go straight to the first dense layer, which keeps them sparse.
     """
     layers = [] if is_sparse and not encoder.n_codes_ else _input_layers(estimator, encoder)
-    activation = _activation(estimator)
+    activation = _activation(estimator, is_classifier)
     for units in check_hidden_layer_sizes(estimator.hidden_layer_sizes):
         layers.append(
             Dense(
@@ -73,9 +80,9 @@ def layers_for(estimator: Any, encoder: TabularEncoder, is_sparse: bool) -> list
     return layers
 
 
-def _activation(estimator: Any) -> Any:
+def _activation(estimator: Any, is_classifier: bool) -> Any:
     if is_named(estimator.activation, "auto"):
-        return PReLU(0.0, rate=ACTIVATION_RATE)
+        return PReLU(0.0, rate=ACTIVATION_RATE) if is_classifier else "mish"
     return estimator.activation
 
 

@@ -132,6 +132,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
     _member_class = MLPRegressor
     _is_classifier = False
+    _default_scoring = "loss"
 
     @named_parameters
     def __init__(
@@ -292,12 +293,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         return resolve(self.loss, REGRESSION_LOSSES, "loss", Loss).link == "identity"
 
     def _of_member(self):
-        scoring = "loss" if self.scoring is None else self.scoring
-        return {
-            "scoring": scoring,
-            "loss": self.loss,
-            "standardize_y": self._has_identity_link,
-        }
+        return {"loss": self.loss, "standardize_y": self._has_identity_link}
 
     def _output_of(self, member, A):
         return member.predict(A).astype(np.float64).reshape(A.shape[0], -1)

@@ -273,18 +273,18 @@ def passes(name: str, keeps_input: bool):
     return forward, backward, dense_forward, dense_backward
 
 
-# Activations with a trained number p for each unit. The inner loops are cut in two where they would
-# write to so many arrays that LLVM no longer checks whether these overlap, and so makes no vector
-# code. A row stays in the cache in between.
+# Activations with a trained number p for each unit. The inner loops of the forward passes are cut:
+# a loop that writes to two arrays takes nearly twice as long as two loops over a row in the cache.
 
 
 def _prelu_forward(Y, b, Z, G, p, c):
     n_units = Y.shape[1]
     for i in range(Y.shape[0]):
         for j in range(n_units):
-            z = Y[i, j] + b[j]
-            Z[i, j] = z
-            Y[i, j] = z * p[j] if z < like(z, 0.0) else z  # NaN stays
+            Z[i, j] = Y[i, j] + b[j]
+        for j in range(n_units):
+            z = Z[i, j]
+            Y[i, j] = z * p[j] if z < like(z, 0.0) else z  # this order keeps NaN
 
 
 def _prelu_backward(dA, Z, G, p, c, dp, db):
@@ -293,11 +293,9 @@ def _prelu_backward(dA, Z, G, p, c, dp, db):
         dp[j] = db[j] = 0
     for i in range(dA.shape[0]):
         for j in range(n_units):
-            z = Z[i, j]
-            dp[j] += dA[i, j] * (z if z < like(z, 0.0) else like(z, 0.0))
-        for j in range(n_units):
-            d = dA[i, j]
-            d = d if Z[i, j] > like(d, 0.0) else d * p[j]
+            d, z = dA[i, j], Z[i, j]
+            dp[j] += d * (z if z < like(z, 0.0) else like(z, 0.0))
+            d = d if z > like(z, 0.0) else d * p[j]
             dA[i, j] = d
             db[j] += d
 
@@ -309,10 +307,10 @@ def _mixed_forward(Y, b, Z, G, p, c):
         for j in range(n_units):
             Z[i, j] = Y[i, j] + b[j]
         for j in range(n_units):
+            G[i, j] = rule(Z[i, j], c)
+        for j in range(n_units):
             z = Z[i, j]
-            g = rule(z, c)
-            G[i, j] = g
-            Y[i, j] = (like(z, 1.0) - p[j]) * z + p[j] * g
+            Y[i, j] = (like(z, 1.0) - p[j]) * z + p[j] * G[i, j]
 
 
 def _mixed_backward(dA, Z, G, p, c, dp, db):
@@ -322,10 +320,9 @@ def _mixed_backward(dA, Z, G, p, c, dp, db):
         dp[j] = db[j] = 0
     for i in range(dA.shape[0]):
         for j in range(n_units):
-            dp[j] += dA[i, j] * (G[i, j] - Z[i, j])
-        for j in range(n_units):
-            g = G[i, j]
-            d = dA[i, j] * (one - p[j] + p[j] * slope(Z[i, j] if keeps_input else g, g, c))
+            d, g = dA[i, j], G[i, j]
+            dp[j] += d * (g - Z[i, j])
+            d *= one - p[j] + p[j] * slope(Z[i, j] if keeps_input else g, g, c)
             dA[i, j] = d
             db[j] += d
 

@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from skdeep.kernels import numpy_kernels
 from skdeep.kernels.numba_kernels.activations import RULES
 from skdeep.kernels.numba_kernels.compiling import compiled, inlined, like, specialized
 from skdeep.kernels.numba_kernels.elementary import (
@@ -18,6 +19,7 @@ from skdeep.kernels.numba_kernels.elementary import (
     exp,
     expm1_nonpositive,
     log1p_unit,
+    polynomial,
     sigmoid,
     softplus,
     tanh,
@@ -32,6 +34,14 @@ def _total(x):
     return total
 
 
+_negligible = polynomial([numpy_kernels.NEGLIGIBLE["f"]], [numpy_kernels.NEGLIGIBLE["d"]])
+
+
+@inlined
+def _settled(x):
+    return like(x, 0.0) if absolute(x) < _negligible(x) else x
+
+
 @compiled
 def finish(losses, Z, weight, divisor):
     """Scale the gradient in Z; return the weighted sum of losses. Both are divided by divisor."""
@@ -40,14 +50,14 @@ def finish(losses, Z, weight, divisor):
     if weight.size == 0:
         flat = Z.reshape(-1)
         for i in range(flat.size):
-            flat[i] *= scale
+            flat[i] = _settled(flat[i] * scale)
         elements = losses.reshape(-1)
         for start in range(0, elements.size, 4096):
             value += _total(elements[start : start + 4096])
         return value / divisor
     for i in range(Z.shape[0]):
         for j in range(Z.shape[1]):
-            Z[i, j] *= weight[i] * scale
+            Z[i, j] = _settled(Z[i, j] * (weight[i] * scale))
         value += weight[i] * _total(losses[i])
     return value / divisor
 
@@ -262,7 +272,7 @@ def _multiclass_log_loss(Y, Z, weight, work, divisor, c):
         for j in range(Z.shape[1]):
             y = Y[i, j]
             right += y * Z[i, j]
-            Z[i, j] = (work[i, j] / total - y) * factor
+            Z[i, j] = _settled((work[i, j] / total - y) * factor)
         value += (math.log(total) - right) * factor
     return value
 
