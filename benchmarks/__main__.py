@@ -1,6 +1,7 @@
 """The command line: python -m benchmarks [--cases NAME ...] [--rounds N] [--quick] [--write].
 
-All cases measure time and memory, except "defaults", which measures the quality of models.
+All cases measure time and memory, except "defaults" and "tabular", which also measure the quality
+of models.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ import time
 from functools import partial
 from pathlib import Path
 
-from benchmarks import defaults, report
+from benchmarks import defaults, report, tabular
 from benchmarks.cases import CASES
 from benchmarks.contenders import CONTENDERS
+from benchmarks.models import MODELS
 from benchmarks.runner import Workers, run_case
 from benchmarks.table import render
 
-DEFAULTS = "defaults"
-NAMES = (*CASES, DEFAULTS)
+DEFAULTS, TABULAR = "defaults", "tabular"
+NAMES = (*CASES, DEFAULTS, TABULAR)
+#: MODELS run in the case "tabular", and the others in the cases that measure time and memory.
+ALL_CONTENDERS = {**CONTENDERS, **MODELS}
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -27,7 +31,7 @@ def parse_arguments() -> argparse.Namespace:
         prog="python -m benchmarks",
         description="Measure skdeep and its peers side by side, and print ratios.",
     )
-    for option, known in (("--cases", NAMES), ("--contenders", CONTENDERS)):
+    for option, known in (("--cases", NAMES), ("--contenders", ALL_CONTENDERS)):
         parser.add_argument(
             option, nargs="+", metavar="NAME", default=list(known), help="of " + ", ".join(known)
         )
@@ -41,7 +45,14 @@ def parse_arguments() -> argparse.Namespace:
         "--tables",
         type=Path,
         metavar="FOLDER",
-        help=f'more data for "{DEFAULTS}": .npz files in the format of benchmarks/defaults.py',
+        help=f'.npz files in the format of benchmarks/{TABULAR}.py: more data for "{DEFAULTS}", '
+        f'and the data of "{TABULAR}"',
+    )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help=f'the threads of each model in "{TABULAR}"; by default those of NumPy\'s products',
     )
     parser.add_argument(
         "--write",
@@ -52,7 +63,7 @@ def parse_arguments() -> argparse.Namespace:
         help="write the tables of this run to benchmarks/RESULTS.md, or to another file",
     )
     args = parser.parse_args()
-    for option, known in (("cases", NAMES), ("contenders", CONTENDERS)):
+    for option, known in (("cases", NAMES), ("contenders", ALL_CONTENDERS)):
         unknown = [name for name in getattr(args, option) if name not in known]
         if unknown:
             names = ", ".join(map(repr, unknown))
@@ -61,6 +72,10 @@ def parse_arguments() -> argparse.Namespace:
         args.rounds = 1 if args.quick else 5
     if args.rounds < 1:
         parser.error(f"--rounds: {args.rounds} is not allowed; give 1 or more")
+    if args.threads is None:
+        args.threads = tabular.default_threads()
+    if args.threads < 1:
+        parser.error(f"--threads: {args.threads} is not allowed; give 1 or more")
     if args.tables is not None and not any(args.tables.glob("*.npz")):
         parser.error(f"--tables: there is no .npz file in {args.tables}")
     return args
@@ -84,7 +99,8 @@ def main() -> None:
     timed = [name for name in args.cases if name in CASES]
     installed = []
     for name in args.contenders:
-        missing = CONTENDERS[name].missing() if timed else ()
+        runs = timed if name in CONTENDERS else TABULAR in args.cases
+        missing = ALL_CONTENDERS[name].missing() if runs else ()
         if missing:
             show(f"Skipped {name}: not installed: {', '.join(missing)}.")
         else:
@@ -106,6 +122,11 @@ def main() -> None:
     if DEFAULTS in args.cases:
         pairs = defaults.measure(args.rounds, args.quick, args.tables, partial(progress, DEFAULTS))
         show_table(defaults.TITLE, defaults.render(list(pairs)))
+    if TABULAR in args.cases:
+        models = [name for name in installed if name in MODELS]
+        settings = args.rounds, args.quick, args.tables, args.threads
+        results = tabular.measure(models, *settings, partial(progress, TABULAR))
+        show_table(tabular.TITLE, tabular.render(list(results), args.threads))
     if args.write is not None:
         report.write(args.write, sections)
 

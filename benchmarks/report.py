@@ -19,7 +19,10 @@ from benchmarks.worker import ROOT
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
 START, END = "<!-- notes -->", "<!-- end notes -->"
 NO_NOTES = f"{START}\n{END}"
-PACKAGES = ("scikit-deep", "numpy", "scipy", "scikit-learn", "numba", "torch", "keras", "jax")
+PACKAGES = (
+    *("scikit-deep", "numpy", "scipy", "scikit-learn", "numba", "torch", "keras", "jax"),
+    *("pytabkit", "catboost", "lightgbm"),
+)
 
 HOW_TO_READ = """\
 Written by `python -m benchmarks --write`, which keeps the notes. Every contender has a process of

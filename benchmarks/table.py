@@ -74,7 +74,7 @@ def _table(result: Result) -> str:
     unit, size = choose_unit(case.measure, [statistics.median(v) for v in values.values()])
     header = ["", f"median, {unit}", "min", "max"]
     rows = [
-        [f"{name}{label and f', {label}'}", *(_digits(value / size) for value in spread(v))]
+        [f"{name}{label and f', {label}'}", *(digits(value / size) for value in spread(v))]
         for (name, label), v in values.items()
     ]
     for title, column in _ratio_columns(result).items():
@@ -137,10 +137,10 @@ def _growth_table(result: Result) -> str:
 
 def _ratio_cell(values: Sequence[float]) -> str:
     median, low, high = spread(values)
-    return f"{_digits(median)} [{_digits(low)}, {_digits(high)}]"
+    return f"{digits(median)} [{digits(low)}, {digits(high)}]"
 
 
-def _digits(value: float) -> str:
+def digits(value: float) -> str:
     """Return three significant digits, with thousands separated and without an exponent."""
     if not value:
         return "0"

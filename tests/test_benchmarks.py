@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 from sklearn import neural_network
 from sklearn.datasets import load_iris
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks import defaults, report, table
-from benchmarks.__main__ import NAMES, main
+from benchmarks import defaults, report, table, tabular
+from benchmarks.__main__ import ALL_CONTENDERS, NAMES, main
 from benchmarks.cases import CASES, Case, Task
 from benchmarks.contenders import CONTENDERS
+from benchmarks.models import MODELS, Model, Setting
 from benchmarks.runner import Result
 from benchmarks.worker import Worker, WorkerError
 
@@ -129,6 +132,127 @@ def test_tables_of_a_folder(tmp_path, monkeypatch, capsys):
     assert "there is no .npz file in" in capsys.readouterr().err
 
 
+# Models for tables --------------------------------------------------------------------------------
+
+
+def test_rows_of_tables_are_parted_by_class():
+    pytest.importorskip("pandas")
+    y = np.repeat([0, 1, 2], [600, 300, 100])
+    digits = tabular.Table(np.zeros((1000, 1)), y, "multiclass")
+    training, validation, test = tabular.split(digits, 0)
+    assert sorted(np.concatenate([training, validation, test])) == list(range(1000))
+    for rows, n_rows in ((training, 640), (validation, 160), (test, 200)):
+        shares = np.bincount(y[rows]) / n_rows
+        np.testing.assert_allclose(shares, [0.6, 0.3, 0.1], atol=0.01)
+    assert not np.array_equal(tabular.split(digits, 1)[2], test)
+    many = tabular.Table(np.zeros((20_000, 1)), np.arange(20_000.0), "regression")
+    assert [len(rows) for rows in tabular.split(many, 0)] == [10_000, 2_500, 4_000]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder with a table of numbers and categories, of which some are missing."""
+    rng = np.random.default_rng(0)
+    num = rng.normal(size=(90, 2))
+    num[3, 0] = np.nan
+    cat = np.c_[rng.integers(0, 2, 90), rng.integers(-1, 3, 90)]
+    np.savez(
+        tmp_path / "own.npz",
+        task="binary",
+        num=num,
+        num_columns=["a", "b"],
+        cat=cat,
+        cat_columns=["c", "d"],
+        cats_0=["no", "yes"],
+        cats_1=["x", "y", "z"],
+        columns=["c", "a", "d", "b"],
+        y=(num[:, 1] > 0).astype(int),
+    )
+    return tmp_path
+
+
+def test_a_file_becomes_a_frame(folder):
+    pytest.importorskip("pandas")
+    own = tabular.read_table(folder / "own.npz")
+    assert own.task == "binary"
+    assert list(own.X) == ["c", "a", "d", "b"]
+    assert own.X["c"].cat.categories.tolist() == ["no", "yes"]
+    with np.load(folder / "own.npz") as file:
+        np.testing.assert_array_equal(own.X[["a", "b"]], file["num"])
+        np.testing.assert_array_equal(own.X["d"].cat.codes, file["cat"][:, 1])
+
+
+def test_models_get_the_rows_in_the_form_that_they_take(folder):
+    pytest.importorskip("pandas")
+    X = tabular.read_table(folder / "own.npz").X
+    X, X_val = X[:60], X[60:]
+    filled, _ = MODELS["RealMLP-TD"].prepare([X, X_val])
+    assert filled["a"].notna().all()
+    assert filled["a"][3] == X["a"].median()
+    assert filled["d"].isna().sum() == X["d"].isna().sum() > 0
+    texts, _ = MODELS["CatBoost"].prepare([X, X_val])
+    assert set(texts["d"]) == {"x", "y", "z", "<missing>"}
+    assert MODELS["CatBoost"].fit_arguments(texts) == {"cat_features": ["c", "d"]}
+    assert list(MODELS["LightGBM"].prepare([X, X_val])[1]) == ["f0", "f1", "f2", "f3"]
+
+
+def test_a_model_is_judged_by_its_test_rows(folder):
+    pytest.importorskip("pandas")
+    own = tabular.read_table(folder / "own.npz")
+    outcome = tabular.compare("own", own, "HistGradientBoosting", Setting(True, 0, 1))
+    training, _, test = tabular.split(own, 0)
+    model = HistGradientBoostingClassifier(random_state=0)
+    model.fit(own.X.iloc[training], own.y[training])
+    X_test, y_test = own.X.iloc[test], own.y[test]
+    assert outcome.error == pytest.approx(1 - model.score(X_test, y_test))
+    assert outcome.log_loss == pytest.approx(log_loss(y_test, model.predict_proba(X_test)))
+    assert min(outcome.fit_seconds, outcome.predict_seconds) > 0
+    certain = np.eye(2)[1 - y_test]  # all wrong
+    assert tabular.judge(certain, own, test)[1] == pytest.approx(-np.log(1e-15), rel=1e-3)
+    with pytest.raises(ValueError, match="probabilities of shape"):
+        tabular.judge(certain[:, :1], own, test)
+
+
+def test_the_report_of_known_results():
+    results = [
+        tabular.Outcome(*row)
+        for row in (
+            ("iris", "multiclass", "one", 0.1, 0.3, 1.0, 0.1),
+            ("iris", "multiclass", "one", 0.3, 0.5, 3.0, 0.1),
+            ("iris", "multiclass", "two", 0.1, 0.2, 2.0, 0.1),
+            ("iris", "multiclass", "two", 0.1, 0.2, 2.0, 0.1),
+            ("diabetes", "regression", "one", 0.5, np.nan, 4.0, 0.1),
+            ("diabetes", "regression", "one", 0.5, np.nan, 4.0, 0.1),
+            ("diabetes", "regression", "two", 0.5, np.nan, 5.0, 0.1),
+            ("diabetes", "regression", "two", 0.5, np.nan, 5.0, 0.1),
+            ("wine", "multiclass", "one", 0.1, 0.1, 1.0, 0.1),
+            ("wine", "multiclass", "one", 0.1, 0.1, 1.0, 0.1),
+            ("wine", "multiclass", "two", 0.1, 0.1, 1.0, 0.1),
+        )
+    ]
+    failure = "two (wine, round 2) failed: ValueError: no"
+    text = tabular.render([*results, failure], 2)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    # wine is left out, as one model failed in a round
+    assert "1 of classes and 1 of numbers" in text
+    assert ["one", "1.75", "2.00", "0.2000", "0.5000", "0.4000", "3.00", "6.00"] in rows
+    assert ["two", "1.25", "1.00", "0.1000", "0.5000", "0.2000", "3.50", "7.00"] in rows
+    assert ["wine", "0.1000", "-"] in rows
+    assert text.endswith(f"\n\n- {failure}")
+    assert "Threads of each: 2." in text
+    assert tabular.shifted_geometric_mean([0.09, 0.39]) == pytest.approx(0.19)
+    assert tabular.render([failure], 2) == f"There is no result.\n\n- {failure}"
+
+
+def test_a_model_that_fails_is_named(folder, monkeypatch):
+    pytest.importorskip("pandas")
+    (folder / "worse.npz").write_bytes(b"")
+    monkeypatch.setitem(MODELS, "broken", Model(lambda setting: 1 / 0))
+    results = list(tabular.measure(["broken"], 1, True, folder, 1, lambda text: None))
+    assert results[0] == "broken (own, round 1) failed: ZeroDivisionError: division by zero"
+    assert results[1].startswith("worse could not be read: EOFError")
+
+
 # The table of cases -----------------------------------------------------------------------------
 
 
@@ -193,7 +317,7 @@ def test_an_unknown_name_is_an_error_that_lists_the_names(option, monkeypatch, c
     monkeypatch.setattr(sys, "argv", ["benchmarks", option, "fashion-33"])
     with pytest.raises(SystemExit, match="2"):
         main()
-    known = NAMES if option == "--cases" else CONTENDERS
+    known = NAMES if option == "--cases" else ALL_CONTENDERS
     assert f"there is no 'fashion-33'; choose from {', '.join(known)}" in capsys.readouterr().err
 
 
@@ -242,3 +366,29 @@ def test_quick_run_of_defaults():
     for name in ("iris", "diabetes"):
         assert re.search(rf"\n\| {name} +\|( +\d\.\d+ \|){{4}}", done.stdout)
     assert "quick, so the figures mean nothing" in done.stdout
+
+
+def test_quick_run_of_tables(folder, monkeypatch, capsys):
+    pytest.importorskip("pandas")
+    monkeypatch.setitem(MODELS, "elsewhere", Model(int, ("no_such_library",)))
+    monkeypatch.setitem(ALL_CONTENDERS, "elsewhere", MODELS["elsewhere"])
+    names = ["skdeep", "skdeep, one member", "HistGradientBoosting", "scikit-learn MLP"]
+    options = ["--quick", "--cases", "tabular", "--tables", str(folder), "--threads", "1"]
+    contenders = ["--contenders", *names, "elsewhere"]
+    monkeypatch.setattr(sys, "argv", ["benchmarks", *options, *contenders])
+    main()
+    out = capsys.readouterr().out
+    assert "Skipped elsewhere: not installed: no_such_library." in out
+    assert "failed" not in out
+    for name in names:
+        assert re.search(rf"\n\| {name} +\|( +[\d.]+ \|){{6}}", out)
+    assert len(re.findall(rf"\n\| own +\|(?: +[\d.]+ \|){{{len(names)}}}", out)) == 4
+    assert "Threads of each: 1." in out
+
+
+def test_tables_of_scikit_learn():
+    pytest.importorskip("pandas")
+    tables = {name: load() for name, load in tabular.SHIPPED.items()}
+    assert {own.task for own in tables.values()} == {"binary", "multiclass", "regression"}
+    assert tables["diabetes"].X["sex"].dtype == "category"
+    assert all(len(own.X) == len(own.y) for own in tables.values())

@@ -103,6 +103,16 @@ def test_the_data_frame(capsys):
     assert network > linear + 0.2
 
 
+@pytest.mark.slow
+def test_the_tables(capsys):
+    pytest.importorskip("pandas")
+    example = runpy.run_path(str(ROOT / "examples" / "tables.py"))
+    example["main"](n_seeds=2)  # it checks its claims
+    out = capsys.readouterr().out
+    assert re.search(r"within their 90% interval: \d\d\.\d%", out)
+    assert out.count(", between ") == 2
+
+
 def test_the_look_inside(capsys, tmp_path):
     pytest.importorskip("matplotlib").use("Agg")
     example = runpy.run_path(str(ROOT / "examples" / "look_inside.py"))

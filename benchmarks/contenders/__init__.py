@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -61,11 +62,16 @@ class Entry:
 
     def missing(self) -> list[str]:
         """Return the names of the modules that are not installed."""
-        return [name for name in self.needs if importlib.util.find_spec(name) is None]
+        return not_installed(self.needs)
 
     def load(self) -> type[Contender]:
         """Import the contender, and return its class."""
         return getattr(importlib.import_module(f"benchmarks.contenders.{self.module}"), self.cls)
+
+
+def not_installed(modules: Iterable[str]) -> list[str]:
+    """Return the names of those modules that are not installed."""
+    return [name for name in modules if importlib.util.find_spec(name) is None]
 
 
 CONTENDERS: dict[str, Entry] = {
