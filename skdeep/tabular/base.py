@@ -84,10 +84,10 @@ class BaseTabular(BaseEstimator):
         split = self._splits(rows, bags, given is not None, rng)
         classes = self._codes()
         jobs = []
-        for own in split:
+        for i, own in enumerate(split):
             seen = rows.take(own.training)
             validation = given if own.validation is None else rows.take(own.validation)
-            member = self._new_member(seen, int(rng.randint(2**31 - 1)))
+            member = self._new_member(i, seen, int(rng.randint(2**31 - 1)))
             if validation is not None:
                 member.set_params(early_stopping=True, callbacks=self._callbacks_of(member))
             jobs.append(Job(member, seen, validation, classes))
@@ -155,9 +155,9 @@ class BaseTabular(BaseEstimator):
             stratify=self._stratify(rows.y),
         )
 
-    def _new_member(self, rows: Rows, seed: int):
-        """Return a network for these rows, which is not trained yet."""
-        layers = recipe.layers_for(self, self.encoder_, self._is_classifier, sp.issparse(rows.X))
+    def _new_member(self, i: int, rows: Rows, seed: int):
+        """Return member i, a network for these rows that is not trained yet."""
+        layers = recipe.layers_for(self, self.encoder_, i, self._is_classifier, sp.issparse(rows.X))
         n_rows = len(rows.y)
         n_epochs = recipe.n_epochs(self, n_rows)
         scoring = self._default_scoring if self.scoring is None else self.scoring

@@ -56,13 +56,13 @@ def n_epochs(estimator: Any, n_rows: int) -> int:
 
 
 def layers_for(
-    estimator: Any, encoder: TabularEncoder, is_classifier: bool, is_sparse: bool
+    estimator: Any, encoder: TabularEncoder, i: int, is_classifier: bool, is_sparse: bool
 ) -> list[Layer]:
     """Return the layers up to the output layer: embeddings, a scale, and dense layers.
 
     Sparse rows go straight to the first dense layer, which keeps them sparse.
     """
-    layers = [] if is_sparse and not encoder.n_codes_ else _input_layers(estimator, encoder)
+    layers = [] if is_sparse and not encoder.n_codes_ else _input_layers(estimator, encoder, i)
     activation = _activation(estimator, is_classifier)
     for units in check_hidden_layer_sizes(estimator.hidden_layer_sizes):
         layers.append(
@@ -102,10 +102,10 @@ def output_rate(estimator: Any) -> float:
     return 1 / math.sqrt(sizes[-1]) if sizes else 1.0
 
 
-def _input_layers(estimator: Any, encoder: TabularEncoder) -> list[Layer]:
+def _input_layers(estimator: Any, encoder: TabularEncoder, i: int) -> list[Layer]:
     """Return the layers between the encoded columns and the first dense layer."""
     numeric, codes = encoder.blocks_["numeric"], encoder.blocks_["codes"]
-    embedding = numeric_embedding(estimator.numeric_embedding)
+    embedding = numeric_embedding(estimator.numeric_embedding, i)
     branches: list[list[Layer]] = []
     if 0 < numeric.stop <= MOST_EMBEDDED and embedding is not None:
         branches.append([Columns(numeric), embedding])
@@ -121,8 +121,8 @@ def _input_layers(estimator: Any, encoder: TabularEncoder) -> list[Layer]:
     return [*layers, Scale(rate=SCALE_RATE)]
 
 
-def numeric_embedding(given: Any) -> Layer | None:
-    """Return the layer that embeds columns of numbers, or None."""
+def numeric_embedding(given: Any, i: int = 0) -> Layer | None:
+    """Return the layer that embeds columns of numbers in member i, or None."""
     if given is None or isinstance(given, Layer):
         return given
     if not isinstance(given, str):
@@ -132,4 +132,6 @@ def numeric_embedding(given: Any) -> Layer | None:
         )
     if given not in EMBEDDINGS:
         raise InvalidParameterError(unknown_name(given, EMBEDDINGS, "numeric_embedding"))
-    return PiecewiseLinear(rate=0.1) if given == "piecewise_linear" else Periodic(rate=0.1)
+    if given == "piecewise_linear" or (given == "auto" and i % 2):
+        return PiecewiseLinear(rate=0.1)
+    return Periodic(rate=0.1)
