@@ -116,7 +116,7 @@ class ResponseSettings:
             )
         share = Limit(0, 1)
         ends = self.percentiles
-        is_pair = isinstance(ends, Sequence) and len(ends) == 2 and all(map(share.allows, ends))
+        is_pair = hasattr(ends, "__len__") and len(ends) == 2 and all(map(share.allows, ends))
         if not is_pair or not ends[0] < ends[1]:
             raise InvalidParameterError(
                 f"percentiles={ends!r} is not allowed; give two numbers in [0, 1], the lower first."
@@ -191,7 +191,8 @@ def _position(column: Any, table: Table) -> int:
             f"columns holds {column}, which is no position of a column; X has {n_columns} columns, "
             f"whose positions are 0 to {n_columns - 1}."
         )
-    if table.names is not None and column in table.names:
+    is_label = not hasattr(column, "__array__")  # an array has no single answer to ==
+    if table.names is not None and is_label and column in table.names:
         return table.names.index(column)
     if isinstance(column, str) and table.names is None:
         raise InvalidParameterError(

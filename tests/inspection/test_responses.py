@@ -246,6 +246,30 @@ def test_numbers_in_every_dtype(dtype):
     np.testing.assert_allclose(found.average[0], found.grid_values, rtol=0.02, atol=0.1)
 
 
+def test_columns_and_percentiles_in_other_containers():
+    X, model = frame()[0], fitted()
+    expected, _ = responded(model, X, ["number", "text"])
+    for columns in (
+        X.columns[[0, 3]],
+        np.array([0, 3]),
+        ("number", "text"),
+        np.array(["number", "text"]),
+    ):
+        found, _ = responded(model, X, columns, percentiles=np.array([0.05, 0.95]))
+        assert [f.name for f in found] == ["number", "text"]
+        np.testing.assert_array_equal(found[0].average, expected[0].average)
+    intervals = pd.DataFrame({"a": pd.cut(np.arange(40.0), 4), "b": np.arange(40) % 2})
+    model = TabularRegressor(**OPTIONS).fit(intervals, intervals["b"])
+    assert response(model, intervals, "a").grid_values.tolist() == list(
+        intervals["a"].cat.categories
+    )
+    two = pd.DataFrame(
+        np.arange(40.0).reshape(20, 2), columns=pd.MultiIndex.from_product([["a"], [1, 2]])
+    )
+    model = TabularRegressor(**OPTIONS).fit(two, np.arange(20))
+    assert response(model, two, [("a", 2)]).name == "('a', 2)"
+
+
 def test_columns_of_numbers_that_stand_for_categories():
     X, y = frame()
     model = TabularRegressor(categorical_features=["integer"], **OPTIONS).fit(
@@ -366,6 +390,7 @@ REFUSED = {
     "columns=True": ({"columns": [True]}, "columns holds True"),
     "columns=pair": ({"columns": [("number", "text")]}, "names or positions of single columns"),
     "columns=list": ({"columns": [["number"]]}, "names or positions of single columns"),
+    "columns=array": ({"columns": np.zeros((1, 2))}, "names or positions of single columns"),
     "columns=[]": ({"columns": []}, "columns is empty; give names or positions"),
     "kind": ({"kind": "all"}, "kind='all' is not allowed; choose from"),
     "grid_resolution": ({"grid_resolution": 1}, "grid_resolution=1 is not allowed; give an int"),
