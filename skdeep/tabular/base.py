@@ -28,7 +28,7 @@ from skdeep.reports.picture import details
 from skdeep.reports.summary import Summary
 from skdeep.schedules import CosineLog
 from skdeep.tabular import members as training
-from skdeep.tabular import recipe
+from skdeep.tabular import recipe, weights
 from skdeep.tabular.encoder import TabularEncoder
 from skdeep.tabular.importance import column_importance
 from skdeep.tabular.members import Job, Rows, Split
@@ -94,6 +94,7 @@ class BaseTabular(BaseEstimator):
         n_jobs = 1 if self.callbacks else self.n_jobs
         tells = self.verbose is not False and self.n_members > 1
         self.members_ = training.train(jobs, n_jobs, tells)
+        self.weights_ = np.full(len(jobs), 1 / len(jobs))
         self._learn_from_validation(rows, given, split)
         if is_named(self.refit, "full"):
             everything = rows if given is None else _joined(rows, given)
@@ -209,6 +210,24 @@ class BaseTabular(BaseEstimator):
         check_is_fitted(self, "members_")
         A = self.encoder_.transform(X)
         return [self._output_of(member, A) for member in self.members_]
+
+    def _validated(self, rows: Rows, given: Rows | None, split: list[Split]) -> Rows | None:
+        """Return the rows on which all members were validated; None if there are none."""
+        if given is not None:
+            return given
+        return None if split[0].validation is None else rows.take(split[0].validation)
+
+    def _weigh_by_folds(self, split: list[Split], errors: np.ndarray) -> np.ndarray:
+        """Return the weight of the member of each row, given the squared error of the rows.
+
+        Sets: weights_.
+        """
+        of_members = np.array([errors[own.validation].mean() for own in split])
+        self.weights_ = weights.for_folds(of_members, recipe.kinds(self, len(split)))
+        of_rows = np.empty(len(errors))
+        for share, own in zip(self.weights_, split, strict=True):
+            of_rows[own.validation] = share * len(split)
+        return of_rows
 
     def _out_of_fold(self, rows: Rows, split: list[Split]) -> np.ndarray:
         """Return the output for each row of the member that validated on it."""

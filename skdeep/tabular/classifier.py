@@ -13,6 +13,7 @@ from skdeep.data.encoding import ClassEncoder, weights_of_classes
 from skdeep.data.training_data import combine_weights, ravel_single_column
 from skdeep.estimators.classifier import MLPClassifier
 from skdeep.losses import LogLoss
+from skdeep.tabular import weights
 from skdeep.tabular.base import BaseTabular
 from skdeep.tabular.members import Rows
 
@@ -37,7 +38,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     numeric_embedding : {"auto", "piecewise_linear", "periodic"}, None or Layer, default="auto"
         The layer that turns each column of numbers into several numbers: `PiecewiseLinear`,
         `Periodic`, or a layer of your choice. None passes the columns on as they are. "auto" is
-        "periodic". Neither a sparse X nor more than 256 columns of numbers are embedded.
+        "periodic" for the first member, "piecewise_linear" for the second, and so on in turns. Neither a sparse X nor more than 256 columns of numbers are embedded.
     hidden_layer_sizes : int or sequence of int, default=(256, 256, 256)
         The number of units of each hidden layer.
     activation : str or Activation, default="auto"
@@ -102,6 +103,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         The fitted encoder of the columns.
     members_ : list of MLPClassifier
         The fitted networks, which take encoded rows.
+    weights_ : ndarray of shape (n_members,)
+        The weights of the members in the mean, which are best on the validation rows.
     n_features_in_ : int
         The number of columns of X.
     feature_names_in_ : ndarray of str
@@ -294,32 +297,51 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         return member.predict_log_proba(A).astype(np.float64)
 
     def _learn_from_validation(self, rows, given, split):
-        """Set: oof_, temperature_."""
-        self.temperature_ = 1.0
-        self._tempers_members = split[0].validation is not None and self._bags(given is not None)
-        if self._tempers_members:
+        """Set: weights_, oof_, temperature_."""
+        self.temperature_, self._tempers_members = 1.0, False
+        seen = self._validated(rows, given, split)
+        if seen is None:
+            return
+        if self._bags(given is not None):
+            self._tempers_members = True  # as no row was seen by all members
             L, seen = self._out_of_fold(rows, split), rows
             self.oof_ = np.exp(L)
-        elif given is not None or split[0].validation is not None:
-            seen = rows.take(split[0].validation) if given is None else given
-            L = self._combined([self._output_of(member, seen.X) for member in self.members_])
+            brier = ((self.oof_ - self._indicators(rows.y)) ** 2).sum(axis=1)
+            of_rows = self._weigh_by_folds(split, brier)
+            weight = of_rows if rows.weight is None else of_rows * rows.weight
         else:
-            return
+            outputs = [self._output_of(member, seen.X) for member in self.members_]
+            weight, of_targets = seen.weight, self._of_targets(np.stack(outputs), seen.y)
+            self.weights_ = weights.for_probabilities(of_targets, weight)
+            L = self._combined(outputs)
         if self.calibrate and len(self.classes_) > 1:
-            self.temperature_ = self._temperature(L, seen)
+            self.temperature_ = self._temperature(L, seen._replace(weight=weight))
+
+    def _indicators(self, y: np.ndarray) -> np.ndarray:
+        """Return 1 for the classes or labels of each row, and 0 for the others."""
+        return y.astype(np.float64) if self._is_multilabel else np.eye(len(self.classes_))[y]
+
+    def _of_targets(self, outputs: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return the log-probability that each member gives to the target of each row."""
+        if not self._is_multilabel:
+            return outputs[:, np.arange(len(y)), y]
+        other = np.log(-np.expm1(np.minimum(outputs, -1e-16)))
+        return np.where(y, outputs, other).mean(axis=2)
 
     def _temperature(self, L: np.ndarray, rows: Rows) -> float:
         """Return the temperature that suits these log-probabilities best."""
         loss = LogLoss()
         loss.multiclass = not self._is_multilabel
-        Y = np.eye(L.shape[1])[rows.y] if loss.multiclass else rows.y.astype(np.float64)
-        return temperature(loss, Y, L if loss.multiclass else _log_odds(L), rows.weight)
+        Z = L if loss.multiclass else _log_odds(L)
+        return temperature(loss, self._indicators(rows.y), Z, rows.weight)
 
     def _combined(self, outputs: list[np.ndarray]) -> np.ndarray:
-        """Return the logarithms of the members' mean probabilities, calibrated."""
+        """Return the logarithms of the members' weighted mean probabilities, calibrated."""
         if self._tempers_members:
             outputs = [self._tempered(L) for L in outputs]
-        mean = np.logaddexp.reduce(outputs) - np.log(len(outputs))
+        with np.errstate(divide="ignore"):  # a weight may be 0
+            log_weights = np.log(self.weights_).reshape(-1, 1, 1)
+        mean = np.logaddexp.reduce(log_weights + np.stack(outputs))
         return mean if self._tempers_members else self._tempered(mean)
 
     def _tempered(self, L: np.ndarray) -> np.ndarray:

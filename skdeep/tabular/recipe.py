@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from skdeep._component import InvalidParameterError, is_named, unknown_name
 from skdeep.activations import PReLU
 from skdeep.building.checks import check_hidden_layer_sizes
@@ -121,6 +123,11 @@ def _input_layers(estimator: Any, encoder: TabularEncoder, i: int) -> list[Layer
     return [*layers, Scale(rate=SCALE_RATE)]
 
 
+def kinds(estimator: Any, n_members: int) -> np.ndarray:
+    """Return for each member the kind of its embedding: with "auto", the kinds take turns."""
+    return np.arange(n_members) % 2 * is_named(estimator.numeric_embedding, "auto")
+
+
 def numeric_embedding(given: Any, i: int = 0) -> Layer | None:
     """Return the layer that embeds columns of numbers in member i, or None."""
     if given is None or isinstance(given, Layer):
@@ -132,6 +139,6 @@ def numeric_embedding(given: Any, i: int = 0) -> Layer | None:
         )
     if given not in EMBEDDINGS:
         raise InvalidParameterError(unknown_name(given, EMBEDDINGS, "numeric_embedding"))
-    if given == "piecewise_linear" or (given == "auto" and i % 2):
+    if given == "piecewise_linear" or (given == "auto" and i % 2 == 1):
         return PiecewiseLinear(rate=0.1)
     return Periodic(rate=0.1)

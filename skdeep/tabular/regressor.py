@@ -16,6 +16,7 @@ from skdeep._component import (
 from skdeep.data.training_data import ravel_single_column
 from skdeep.estimators.regressor import MLPRegressor
 from skdeep.losses import REGRESSION_LOSSES, Loss
+from skdeep.tabular import weights
 from skdeep.tabular.base import BaseTabular
 from skdeep.tabular.intervals import Residuals
 
@@ -27,7 +28,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
     The columns are encoded as by `TabularEncoder`, so that X may be a data frame with categories
     and missing values. Each member of the ensemble embeds the numbers and the categories, and keeps
-    the weights of its best epoch on validation rows. Predictions are averaged.
+    the weights of its best epoch on validation rows. Their predictions are
+    averaged, with weights.
 
     Parameters
     ----------
@@ -42,7 +44,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     numeric_embedding : {"auto", "piecewise_linear", "periodic"}, None or Layer, default="auto"
         The layer that turns each column of numbers into several numbers: `PiecewiseLinear`,
         `Periodic`, or a layer of your choice. None passes the columns on as they are. "auto" is
-        "periodic". Neither a sparse X nor more than 256 columns of numbers are embedded.
+        "periodic" for the first member, "piecewise_linear" for the second, and so on in turns. Neither a sparse X nor more than 256 columns of numbers are embedded.
     hidden_layer_sizes : int or sequence of int, default=(256, 256, 256)
         The number of units of each hidden layer.
     activation : str or Activation, default="auto"
@@ -103,6 +105,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         The fitted encoder of the columns.
     members_ : list of MLPRegressor
         The fitted networks, which take encoded rows.
+    weights_ : ndarray of shape (n_members,)
+        The weights of the members in the mean, which are best on the validation rows.
     n_features_in_ : int
         The number of columns of X.
     feature_names_in_ : ndarray of str
@@ -300,8 +304,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         return member.predict(A).astype(np.float64).reshape(A.shape[0], -1)
 
     def _combined(self, outputs: list[np.ndarray]) -> np.ndarray:
-        """Return the members' mean predictions, of shape (n_samples, n_outputs)."""
-        mean = np.mean(outputs, axis=0)
+        """Return the members' weighted mean predictions, of shape (n_samples, n_outputs)."""
+        mean = np.tensordot(self.weights_, outputs, 1)
         if self.limit_predictions:
             np.clip(mean, *self._range, out=mean)
         return mean
@@ -310,20 +314,30 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         return P[:, 0] if self.n_outputs_ == 1 else P
 
     def _learn_from_validation(self, rows, given, split):
-        """Set: oof_, _residuals."""
+        """Set: weights_, oof_, _residuals."""
         self._residuals = []
-        if split[0].validation is not None and self._bags(given is not None):
-            seen, P = rows, self._out_of_fold(rows, split)
-            self.oof_ = self._shaped(P)
-        elif given is not None or split[0].validation is not None:
-            seen = rows.take(split[0].validation) if given is None else given
-            P = self._combined([self._output_of(member, seen.X) for member in self.members_])
-        else:
+        seen = self._validated(rows, given, split)
+        if seen is None:
             return
-        y = seen.y.reshape(len(seen.y), -1)
-        self._residuals = [Residuals(P[:, j], y[:, j], seen.weight) for j in range(self.n_outputs_)]
+        if self._bags(given is not None):
+            P, seen = self._out_of_fold(rows, split), rows
+            self.oof_ = self._shaped(P)
+            errors = (P - _columns(rows.y)) / np.maximum(_columns(rows.y).std(axis=0), 1e-300)
+            of_rows = self._weigh_by_folds(split, (errors**2).mean(axis=1))
+            weight = of_rows if rows.weight is None else of_rows * rows.weight
+        else:
+            outputs = [self._output_of(member, seen.X) for member in self.members_]
+            weight = seen.weight
+            self.weights_ = weights.for_numbers(np.stack(outputs), _columns(seen.y), weight)
+            P = self._combined(outputs)
+        y = _columns(seen.y)
+        self._residuals = [Residuals(P[:, j], y[:, j], weight) for j in range(self.n_outputs_)]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _columns(y: np.ndarray) -> np.ndarray:
+    return y.reshape(len(y), -1)
