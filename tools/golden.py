@@ -20,7 +20,17 @@ from typing import Any
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
-from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor, callbacks, layers, load, save
+from skdeep import (
+    MLPAutoencoder,
+    MLPClassifier,
+    MLPRegressor,
+    TabularClassifier,
+    TabularRegressor,
+    callbacks,
+    layers,
+    load,
+    save,
+)
 from skdeep.activations import ACTIVATIONS, Parametric, PReLU
 from skdeep.averages import EMA, SWA
 from skdeep.constraints import CONSTRAINTS
@@ -35,6 +45,9 @@ ROOT = Path(__file__).parents[1] / "tests" / "files" / "golden"
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((24, 3))
 CLASSES = np.array(["low", "middle", "high"])[np.digitize(X[:, 0], [-0.5, 0.5])]
+TABLE = np.column_stack(
+    [X.astype(object), np.where(X[:, 0] > 1, None, CLASSES), np.where(X[:, 1] > 0, "a", "b")]
+)
 NUMBERS = np.exp(X[:, :2] / 3)
 OPTIONS: dict[str, Any] = {"max_iter": 3, "batch_size": 12, "random_state": 0}
 
@@ -113,6 +126,8 @@ def models() -> Iterator[tuple[str, Callable[[], Any]]]:
             **OPTIONS,
         ).fit(X, NUMBERS),
     )
+    yield "tabular-classifier", lambda: _tabular(TabularClassifier, CLASSES)
+    yield "tabular-regressor", lambda: _tabular(TabularRegressor, NUMBERS)
     yield "autoencoder", lambda: MLPAutoencoder((2,), tied_weights=True, **OPTIONS).fit(X)
     yield "pretrained", _pretrained
     yield "checkpoint", _checkpoint
@@ -131,6 +146,11 @@ def _layers() -> list[layers.Layer]:
 
 def _with_layers(below: list[layers.Layer]) -> Any:
     return MLPRegressor(layers=[*below, layers.Dense(3, "tanh")], **OPTIONS).partial_fit(X, NUMBERS)
+
+
+def _tabular(cls: type, y: np.ndarray) -> Any:
+    options = {"hidden_layer_sizes": (2,), "n_members": 2, "max_iter": 4, "random_state": 0}
+    return cls(max_one_hot=2, bagging=True, **options).fit(TABLE, y)
 
 
 def _many_options() -> Any:
@@ -178,7 +198,11 @@ def _checkpoint() -> Any:
 
 
 def said_by(model: Any) -> list[list[float]]:
-    """Return the raw outputs of a model for the data."""
+    """Return the raw outputs of a model for the data, or its predictions for the table."""
+    if hasattr(model, "members_"):
+        is_classifier = hasattr(model, "classes_")
+        P = model.predict_proba(TABLE) if is_classifier else model.predict(TABLE)
+        return np.round(P, 9).tolist()
     Z = model.network_.infer(X.astype(model.network_.dtype))
     return np.round(Z.astype(float), 9).tolist()
 

@@ -223,7 +223,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     scoring : str, callable or None, default=None
         The validation score. None is the score of the estimator itself, and the validation loss
         then counts too. "loss" is the negative validation loss. Other values are the name of a
-        scorer or a callable `scoring(estimator, X, y)`.
+        scorer or a callable `scoring(estimator, X, y)`. "calibrated_loss" is the negative log-loss
+        that is left if the probabilities are calibrated by one factor of the logits.
     warm_start : bool or "transfer", default=False
         Whether `fit` starts from the weights of the previous fit. "transfer" keeps the weights of
         the hidden layers, and makes a new output layer. The classes may differ from those of the

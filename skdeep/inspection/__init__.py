@@ -5,9 +5,11 @@ from skdeep.inspection.errors import BiasVarianceReport, bias_variance_report
 from skdeep.inspection.gradients import GradientCheck, check_gradients
 from skdeep.inspection.rates import RangeTest, learning_rate_range_test
 from skdeep.inspection.statistics import LayerReport, layer_statistics
+from skdeep.tabular.importance import ColumnImportances, column_importance
 
 __all__ = [
     "BiasVarianceReport",
+    "ColumnImportances",
     "Finding",
     "GradientCheck",
     "LayerReport",
@@ -15,6 +17,7 @@ __all__ = [
     "Report",
     "bias_variance_report",
     "check_gradients",
+    "column_importance",
     "diagnose",
     "layer_statistics",
     "learning_rate_range_test",

@@ -1,5 +1,6 @@
 """Pictures of training and of networks, as Displays in the style of scikit-learn."""
 
+from skdeep.plotting.columns import ColumnResponseDisplay
 from skdeep.plotting.curves import (
     GradientFlowDisplay,
     LearningRateRangeDisplay,
@@ -11,6 +12,7 @@ from skdeep.plotting.network import NetworkDisplay
 
 __all__ = [
     "ActivationDisplay",
+    "ColumnResponseDisplay",
     "FirstLayerDisplay",
     "GradientFlowDisplay",
     "LearningRateRangeDisplay",

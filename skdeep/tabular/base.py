@@ -30,6 +30,7 @@ from skdeep.schedules import CosineLog
 from skdeep.tabular import members as training
 from skdeep.tabular import recipe
 from skdeep.tabular.encoder import TabularEncoder
+from skdeep.tabular.importance import column_importance
 from skdeep.tabular.members import Job, Rows, Split
 
 _LIMITS = {
@@ -236,6 +237,61 @@ class BaseTabular(BaseEstimator):
         if "members_" not in vars(self):
             raise AttributeError(f"this {type(self).__name__} is not fitted yet")
         return self.members_
+
+    def explain(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        scoring: Any = None,
+        n_repeats: int = 5,
+        sample_weight: Any = None,
+        max_samples: int | float = 1.0,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+    ) -> Any:
+        """Return the importance of the columns: how far the score falls if one is permuted.
+
+        It is `skdeep.inspection.column_importance` of this estimator, which describes the
+        parameters in detail.
+
+        Parameters
+        ----------
+        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+            Training rows, or rows that the estimator has not seen.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets.
+        scoring : str, callable, list, tuple, dict or None, default=None
+            The score or the scores. None is `score`.
+        n_repeats : int, default=5
+            The number of permutations of each column.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            The weights of the rows in the score.
+        max_samples : int or float, default=1.0
+            The number of rows to draw, or their share.
+        n_jobs : int or None, default=None
+            The number of columns that are permuted at a time.
+        random_state : int, RandomState instance or None, default=None
+            Determines the permutations, and the rows that are drawn.
+
+        Returns
+        -------
+        ColumnImportances, or dict of ColumnImportances
+            Prints as a table that begins with the most important column. A dict by the names of
+            the scores if there are several scores.
+        """
+        check_is_fitted(self, "members_")
+        return column_importance(
+            self,
+            X,
+            y,
+            scoring=scoring,
+            n_repeats=n_repeats,
+            sample_weight=sample_weight,
+            max_samples=max_samples,
+            n_jobs=n_jobs,
+            random_state=random_state,
+        )
 
     def summary(self) -> Summary:
         """Return the layers of a member, their output shapes and numbers of parameters.

@@ -42,11 +42,11 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     numeric_embedding : {"auto", "piecewise_linear", "periodic"}, None or Layer, default="auto"
         The layer that turns each column of numbers into several numbers: `PiecewiseLinear`,
         `Periodic`, or a layer of your choice. None passes the columns on as they are. "auto" is
-        AUTO_EMBEDDING. A sparse X is never embedded.
+        "periodic". Neither a sparse X nor more than 256 columns of numbers are embedded.
     hidden_layer_sizes : int or sequence of int, default=(256, 256, 256)
         The number of units of each hidden layer.
     activation : str or Activation, default="auto"
-        The activation of the hidden layers. "auto" is AUTO_ACTIVATION.
+        The activation of the hidden layers. "auto" is "mish".
     dropout : float or Scheduled, default=0.15
         The share of the units of each hidden layer that dropout switches off. A number falls to 0
         along a cosine in the second half of training.
@@ -59,19 +59,20 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         Whether predictions stay within the range of the training targets.
     learning_rate_init : float or "auto", default="auto"
         The highest learning rate. It is that of a layer with one input: the rate of a layer is
-        divided by the root of its number of inputs. "auto" is AUTO_RATE. The rate follows
+        divided by the root of its number of inputs. "auto" is 0.1. The rate follows
         `skdeep.schedules.CosineLog`.
     batch_size : int, default=256
         The number of rows of a batch.
     max_iter : int or "auto", default="auto"
-        The number of epochs. All are trained: a member keeps the weights of its best epoch. "auto"
-        is AUTO_EPOCHS.
+        The largest number of epochs, for which the learning rate is laid out. A member keeps the
+        weights of its best epoch. If a cycle of the learning rate brings no better epoch, training
+        ends with it. "auto" is 192,000 / n_samples, but at least 64 and at most 128.
     validation_fraction : float, default=0.2
         The share of the rows that is held back for validation, if there is no X_val and no bagging.
     scoring : str or callable, default=None
-        The score that chooses the best epoch of each member: None, "loss", the name of a scorer, or
-        a callable scoring(estimator, X, y). None is AUTO_SCORING.
-    n_members : int, default=N_MEMBERS
+        The score that chooses the best epoch of each member, averaged over three epochs: the name
+        of a scorer, a callable scoring(estimator, X, y), "loss" or None. None is "loss".
+    n_members : int, default=4
         The number of networks. Each has first weights and an order of the rows of its own.
     bagging : {"auto", True, False}, default="auto"
         Whether each member validates on a fold of its own, and trains on the other folds. "auto"

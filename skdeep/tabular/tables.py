@@ -1,11 +1,12 @@
 """Tables in their containers: pandas and polars frames, arrays, lists and sparse matrices.
 
-A table gives its columns one at a time, and never copies the whole. pandas and polars are not
-imported: a frame comes with its module.
+A table gives its columns one at a time. It copies the whole only if it is asked for other rows or
+for another column. pandas and polars are not imported: a frame comes with its module.
 """
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -67,6 +68,31 @@ class Table:
         """Return the rows as sequences of Python values; None if that is not cheap."""
         return None
 
+    def take(self, rows: np.ndarray) -> Table:
+        """Return the table of these rows, in the same kind of container."""
+        table = copy.copy(self)
+        table.X = self._rows_of_X(rows)
+        table.shape = table.X.shape
+        return table
+
+    def _rows_of_X(self, rows: np.ndarray) -> Any:
+        return self.X[rows]
+
+    def cells(self, j: int, rows: np.ndarray) -> Any:
+        """Return a column at these rows, as the container stores it."""
+        return self.X[rows, j]
+
+    def number_cells(self, j: int, numbers: np.ndarray) -> Any:
+        """Return other numbers for a column of numbers, as the container would store them."""
+        dtype = self.X.dtype
+        return numbers.astype(dtype if dtype.kind == "f" else np.float64)
+
+    def replaced(self, j: int, cells: Any) -> Any:
+        """Return a copy of X in which a column has other cells."""
+        X = self.X.astype(np.result_type(self.X, cells))
+        X[:, j] = cells
+        return X
+
     def numbers(self, j: int) -> np.ndarray:
         """Return a column that held numbers in fit."""
         column = self.column(j)
@@ -98,6 +124,15 @@ class NumberTable(Table):
             return NumberColumn(self.X[:, [j]].toarray().ravel())
         return NumberColumn(self.X[:, j])
 
+    def cells(self, j: int, rows: np.ndarray) -> np.ndarray:
+        return self.column(j).numbers()[rows]
+
+    def replaced(self, j: int, cells: Any) -> Any:
+        if not self.is_sparse:
+            return super().replaced(j, cells)
+        parts = [self.X[:, :j], sp.csr_matrix(cells[:, None]), self.X[:, j + 1 :]]
+        return type(self.X)(sp.hstack(parts, format="csr"))
+
     def rows(self) -> Sequence[Sequence] | None:
         return None if self.is_sparse else self.X.tolist()
 
@@ -117,6 +152,9 @@ class ObjectTable(Table):
 
     def column(self, j: int) -> Column:
         return column_of_values(self.X[:, j].tolist(), self.label(j))
+
+    def number_cells(self, j: int, numbers: np.ndarray) -> np.ndarray:
+        return numbers.astype(object)
 
     def rows(self) -> Sequence[Sequence] | None:
         return self.X.tolist()
@@ -149,6 +187,23 @@ class PandasTable(Table):
             return column_of_values(series.tolist(), label)
         return ValueColumn(codes, uniques.tolist(), label)
 
+    def _rows_of_X(self, rows):
+        return self.X.iloc[rows]
+
+    def cells(self, j, rows):
+        return self.X.iloc[:, j].array[rows]
+
+    def number_cells(self, j, numbers):
+        dtype = self.X.dtypes.iloc[j]
+        if not isinstance(dtype, np.dtype):  # with a mark of its own for missing values
+            return sys.modules["pandas"].array(numbers, dtype="Float64")
+        return numbers.astype(dtype if dtype.kind in "fO" else np.float64)
+
+    def replaced(self, j, cells):
+        X = self.X.copy(deep=False)
+        X.isetitem(j, cells)
+        return X
+
     def rows(self) -> Sequence[Sequence] | None:
         return self.X.to_numpy(dtype=object).tolist()
 
@@ -165,6 +220,17 @@ class PolarsTable(Table):
         if name in ("Float32", "Float64") or (is_integer and not series.null_count()):
             return NumberColumn(series.to_numpy())
         return column_of_values(series.to_list(), self.label(j))
+
+    def cells(self, j, rows):
+        return self.X.to_series(j).gather(rows)
+
+    def number_cells(self, j, numbers):
+        series = self.X.to_series(j)
+        dtype = np.float32 if str(series.dtype) == "Float32" else np.float64
+        return type(series)(series.name, numbers.astype(dtype))
+
+    def replaced(self, j, cells):
+        return self.X.with_columns(cells)
 
     def rows(self) -> Sequence[Sequence] | None:
         return self.X.rows()

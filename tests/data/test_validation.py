@@ -14,7 +14,9 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from skdeep import MLPClassifier, MLPRegressor
 from skdeep.callbacks import Callback
-from skdeep.data.validation import split_rows, warn_if_untransformed
+from skdeep.data.calibration import calibrated_loss, loss_of_scaled, temperature
+from skdeep.data.validation import Smoothed, split_rows, warn_if_untransformed
+from skdeep.losses import LogLoss
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -228,3 +230,42 @@ def test_targets_of_a_transformed_target_regressor_are_noticed(dtype):
         mlp.set_params(standardize_y=True).fit(X, y, X_val=X_val, y_val=y_val)
         mlp.set_params(standardize_y=False).fit(X, y, X_val=X_val, y_val=y_val)
         mlp.fit(X, np.c_[y, -y], X_val=X_val, y_val=np.c_[y_val, -y_val])
+
+
+def test_calibrated_loss_does_not_depend_on_the_scale_of_the_logits():
+    rng = np.random.default_rng(0)
+    Z = rng.normal(size=(200, 3))
+    Y = np.eye(3)[(Z + rng.normal(size=(200, 3))).argmax(axis=1)]
+    loss = LogLoss()
+    loss.multiclass = True
+    losses = [calibrated_loss(loss, Y, factor * Z, None) for factor in (0.5, 1.0, 3.0)]
+    np.testing.assert_allclose(losses, losses[0], rtol=1e-4)
+    found = temperature(loss, Y, 3 * Z, None)
+    around = [loss_of_scaled(loss, Y, 3 * Z, None, found * f) for f in (0.9, 1.0, 1.1)]
+    assert around[1] == min(around)
+
+
+def test_scoring_by_the_calibrated_loss_is_for_probabilities():
+    X, y = np.random.default_rng(0).normal(size=(60, 2)), np.arange(60) % 2
+    options = {"early_stopping": True, "max_iter": 3, "scoring": "calibrated_loss"}
+    model = MLPClassifier((4,), random_state=0, **options).fit(X, y)
+    assert all(
+        -score <= loss + 1e-9
+        for score, loss in zip(model.history_["val_score"], model.history_["val_loss"], strict=True)
+    )
+    for wrong in (MLPClassifier(loss="hinge", **options), MLPRegressor(**options)):
+        with pytest.raises(ValueError, match="scoring='calibrated_loss' is for classifiers"):
+            wrong.fit(X, y)
+
+
+def test_smoothed_scores_are_means_over_epochs():
+    X, y = np.random.default_rng(0).normal(size=(60, 2)), np.arange(60) % 2
+    histories = []
+    for scoring in ("loss", Smoothed("loss", 3)):
+        model = MLPClassifier(
+            (4,), early_stopping=True, max_iter=6, scoring=scoring, random_state=0
+        )
+        histories.append(model.fit(X, y).history_["val_score"])
+    plain, smooth = histories
+    assert smooth[:2] == [-np.inf, -np.inf]
+    np.testing.assert_allclose(smooth[2:], [np.mean(plain[i : i + 3]) for i in range(4)])

@@ -50,6 +50,10 @@ STOPPING = (
         'loss then counts too. "loss" is the negative validation loss. Other values are the name '
         "of a scorer or a callable `scoring(estimator, X, y)`.",
         type="str, callable or None",
+        also={
+            CLASSIFIER: '"calibrated_loss" is the negative log-loss that is left if the '
+            "probabilities are calibrated by one factor of the logits.",
+        },
     ),
 )
 
