@@ -37,8 +37,9 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         The number of numbers that an embedding gives each category.
     numeric_embedding : {"auto", "piecewise_linear", "periodic"}, None or Layer, default="auto"
         The layer that turns each column of numbers into several numbers: `PiecewiseLinear`,
-        `Periodic`, or a layer of your choice. None passes the columns on as they are. "auto" is
-        "periodic" for the first member, "piecewise_linear" for the second, and so on in turns. Neither a sparse X nor more than 256 columns of numbers are embedded.
+        `Periodic`, or a layer of your choice. None passes the columns on as they are. With "auto",
+        the members take turns: the first has "periodic", the second "piecewise_linear". Neither a
+        sparse X nor more than 256 columns of numbers are embedded.
     hidden_layer_sizes : int or sequence of int, default=(256, 256, 256)
         The number of units of each hidden layer.
     activation : str or Activation, default="auto"
