@@ -70,7 +70,12 @@ def splits(
 
 
 class StopAfter(Callback):
-    """Ends training after a number of epochs, without a change of its schedules."""
+    """Ends training after a number of epochs, without a change of its schedules.
+
+    Parameters
+    ----------
+    n_epochs : int
+    """
 
     def __init__(self, n_epochs: int):
         self.n_epochs = n_epochs
@@ -85,6 +90,13 @@ class StopInValley(Callback):
 
     At the end of a cycle the learning rate is 0, and the validation score at its best. If the data
     are noisy, a network is at its best after one of the first cycles, which are short.
+
+    Parameters
+    ----------
+    n_cycles : int
+        The number of cycles of the learning rate.
+    n_epochs : int
+        The number of epochs that it is laid out for.
     """
 
     def __init__(self, n_cycles: int, n_epochs: int):
