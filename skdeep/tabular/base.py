@@ -85,12 +85,12 @@ class BaseTabular(BaseEstimator):
         classes = self._codes()
         jobs = []
         for i, own in enumerate(split):
-            seen = rows.take(own.training)
-            validation = given if own.validation is None else rows.take(own.validation)
-            member = self._new_member(i, seen, int(rng.randint(2**31 - 1)))
-            if validation is not None:
+            n_rows = len(rows.y) if own.training is None else len(own.training)
+            seed = int(rng.randint(2**31 - 1))
+            member = self._new_member(i, n_rows, sp.issparse(rows.X), seed)
+            if given is not None or own.validation is not None:
                 member.set_params(early_stopping=True, callbacks=self._callbacks_of(member))
-            jobs.append(Job(member, seen, validation, classes))
+            jobs.append(Job(member, rows, own, given, classes))
         n_jobs = 1 if self.callbacks else self.n_jobs
         tells = self.verbose is not False and self.n_members > 1
         self.members_ = training.train(jobs, n_jobs, tells)
@@ -156,10 +156,9 @@ class BaseTabular(BaseEstimator):
             stratify=self._stratify(rows.y),
         )
 
-    def _new_member(self, i: int, rows: Rows, seed: int):
-        """Return member i, a network for these rows that is not trained yet."""
-        layers = recipe.layers_for(self, self.encoder_, i, self._is_classifier, sp.issparse(rows.X))
-        n_rows = len(rows.y)
+    def _new_member(self, i: int, n_rows: int, is_sparse: bool, seed: int):
+        """Return member i, a network for a number of rows that is not trained yet."""
+        layers = recipe.layers_for(self, self.encoder_, i, self._is_classifier, is_sparse)
         n_epochs = recipe.n_epochs(self, n_rows)
         scoring = self._default_scoring if self.scoring is None else self.scoring
         return self._member_class(

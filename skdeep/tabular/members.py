@@ -112,10 +112,15 @@ class StopInValley(Callback):
 
 
 class Job(NamedTuple):
-    """A member to train: an estimator that is not fitted, its rows, and its validation rows."""
+    """A member to train: an estimator that is not fitted, the rows of all members, and its split.
+
+    `validation` are the rows that the user gave. The rows of a split are copied when training
+    begins, so that there are as many copies as members that train at a time.
+    """
 
     member: Any
     rows: Rows
+    split: Split
     validation: Rows | None
     classes: np.ndarray | None
 
@@ -147,8 +152,11 @@ def _told(members: Iterator[Any], n_members: int, verbose: bool) -> Iterator[Any
 
 
 def _trained(job: Job) -> Any:
-    validation = (None, None, None) if job.validation is None else tuple(job.validation)
-    job.member._fit(*job.rows, validation, classes=job.classes)
+    validation = job.validation
+    if job.split.validation is not None:
+        validation = job.rows.take(job.split.validation)
+    rows = job.rows.take(job.split.training)
+    job.member._fit(*rows, validation or (None, None, None), classes=job.classes)
     job.member.callbacks = None  # a model keeps nothing of the run
     return job.member
 
@@ -173,5 +181,5 @@ def refitted(members: Sequence[Any], rows: Rows, classes, n_jobs, verbose: bool)
         twin.set_params(
             early_stopping=False, callbacks=[StopAfter(member.best_iter_ or member.n_iter_)]
         )
-        jobs.append(Job(twin, rows, None, classes))
+        jobs.append(Job(twin, rows, Split(), None, classes))
     return train(jobs, n_jobs, verbose)
