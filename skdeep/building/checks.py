@@ -52,7 +52,7 @@ def check_options(estimator: Any) -> None:
         if hasattr(estimator, name):
             _check_option(option, getattr(estimator, name))
     _check_warm_start(estimator.warm_start)
-    _check_verbose(estimator.verbose)
+    check_verbose(estimator.verbose)
     check_callbacks(estimator.callbacks)
 
 
@@ -89,7 +89,8 @@ def _check_warm_start(value: Any) -> None:
         )
 
 
-def _check_verbose(value: Any) -> None:
+def check_verbose(value: Any) -> None:
+    """Raise if `verbose` is not allowed."""
     is_name = is_named(value, "progress")
     is_level = isinstance(value, (bool, np.bool_, int, np.integer)) and value >= 0
     if not is_name and not is_level:

@@ -31,8 +31,10 @@ class ClassEncoder:
     """
 
     def __init__(self, y: Any, classes: Any = None):
-        check_classification_targets(y)
         kind = type_of_target(y)
+        if kind == "unknown":
+            raise ValueError(_about_objects(y))
+        check_classification_targets(y)
         if kind == "multiclass-multioutput":
             raise ValueError(
                 "Multioutput target data with more than two classes per column is not supported; "
@@ -103,6 +105,14 @@ class ClassEncoder:
         if len(self.classes) < 2:
             return np.repeat(self.classes, len(Z))
         return self.classes[(Z[:, 0] > 0).astype(int)]
+
+
+def _about_objects(y: Any) -> str:
+    types = sorted({type(label).__name__ for label in np.ravel(y)})
+    return (
+        f"Unknown label type: unknown. y holds Python objects of type {', '.join(types)}; give "
+        "labels of one NumPy dtype, for example by y.astype(int) or y.astype(str)."
+    )
 
 
 def weights_of_classes(class_weight: Any, y: Any, encoder: ClassEncoder) -> np.ndarray | None:

@@ -7,6 +7,9 @@ from sklearn.utils.validation import column_or_1d
 
 from skdeep._component import check_sample_weight
 
+# Sums and squares of weights are to be finite, and greater than 0.
+_SMALLEST, _LARGEST = 1e-100, 1e100
+
 
 class TrainingData:
     """The data of a run of training.
@@ -96,6 +99,11 @@ def checked_weight(sample_weight, X) -> np.ndarray | None:
     weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     if not weight.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
+    if not _SMALLEST <= weight.max() <= _LARGEST:
+        raise ValueError(
+            f"The largest sample weight is {weight.max():.3g}, which is not between "
+            f"{_SMALLEST:.0e} and {_LARGEST:.0e}; multiply all weights by a number."
+        )
     return weight
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state, estimator_html_repr
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdeep._component import (
     InvalidParameterError,
@@ -19,7 +19,7 @@ from skdeep._component import (
     check_number,
     is_named,
 )
-from skdeep.building.checks import check_callbacks
+from skdeep.building.checks import check_callbacks, check_verbose
 from skdeep.callbacks import Callback
 from skdeep.data.training_data import checked_weight
 from skdeep.data.validation import Smoothed
@@ -92,7 +92,7 @@ class BaseTabular(BaseEstimator):
                 member.set_params(early_stopping=True, callbacks=self._callbacks_of(member))
             jobs.append(Job(member, rows, own, given, classes))
         n_jobs = 1 if self.callbacks else self.n_jobs
-        tells = self.verbose is not False and self.n_members > 1
+        tells = bool(self.verbose) and self.n_members > 1
         self.members_ = training.train(jobs, n_jobs, tells)
         self.weights_ = np.full(len(jobs), 1 / len(jobs))
         self._learn_from_validation(rows, given, split)
@@ -126,6 +126,18 @@ class BaseTabular(BaseEstimator):
         weight = checked_weight(sample_weight, A)
         return Rows(A, *self._encode_first(y, A.shape[0], weight))
 
+    def _checked_targets(self, y: Any, **options: Any) -> Any:
+        """Return y as an array or a sparse matrix, by scikit-learn's checks."""
+        try:
+            return validate_data(self, y=y, multi_output=True, **options)
+        except TypeError as error:
+            if "NA is ambiguous" not in str(error):
+                raise
+            raise ValueError(
+                "Input y contains NA. Remove the rows without a target. A missing class may be a "
+                "class of its own: y.fillna('missing')."
+            ) from error
+
     def _validation_rows(self, X_val, y_val, weight) -> Rows:
         try:
             B = self.encoder_.transform(X_val)
@@ -154,6 +166,7 @@ class BaseTabular(BaseEstimator):
             fraction=self.validation_fraction,
             seed=seed,
             stratify=self._stratify(rows.y),
+            weight=rows.weight,
         )
 
     def _new_member(self, i: int, n_rows: int, is_sparse: bool, seed: int):
@@ -197,6 +210,12 @@ class BaseTabular(BaseEstimator):
                 raise InvalidParameterError(
                     f"{name}={value!r} is not allowed; choose from {list(choices)}."
                 )
+        for name in ("calibrate", "limit_predictions"):
+            if not isinstance(getattr(self, name, True), (bool, np.bool_)):
+                raise InvalidParameterError(
+                    f"{name}={getattr(self, name)!r} is not allowed; give True or False."
+                )
+        check_verbose(self.verbose)
         check_number(self.dropout, Limit(0, 1, "[)"), "dropout")
         check_number(self.weight_decay, Limit(0), "weight_decay")
         recipe.numeric_embedding(self.numeric_embedding)
@@ -216,17 +235,19 @@ class BaseTabular(BaseEstimator):
             return given
         return None if split[0].validation is None else rows.take(split[0].validation)
 
-    def _weigh_by_folds(self, split: list[Split], errors: np.ndarray) -> np.ndarray:
-        """Return the weight of the member of each row, given the squared error of the rows.
+    def _weigh_by_folds(self, rows: Rows, split: list[Split], errors: np.ndarray) -> np.ndarray:
+        """Return the weight of each row times that of its member, given the squared errors.
 
         Sets: weights_.
         """
-        of_members = np.array([errors[own.validation].mean() for own in split])
-        self.weights_ = weights.for_folds(of_members, recipe.kinds(self, len(split)))
+        weight = np.ones(len(errors)) if rows.weight is None else rows.weight
+        of_members = [np.average(errors[s.validation], weights=weight[s.validation]) for s in split]
+        kinds = recipe.kinds(self, len(split), sp.issparse(rows.X))
+        self.weights_ = weights.for_folds(np.array(of_members), kinds)
         of_rows = np.empty(len(errors))
         for share, own in zip(self.weights_, split, strict=True):
             of_rows[own.validation] = share * len(split)
-        return of_rows
+        return of_rows * weight
 
     def _out_of_fold(self, rows: Rows, split: list[Split]) -> np.ndarray:
         """Return the output for each row of the member that validated on it."""

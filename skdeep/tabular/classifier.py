@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import log_expit, log_softmax
 from sklearn.base import ClassifierMixin
-from sklearn.utils.validation import check_consistent_length, validate_data
+from sklearn.utils.validation import check_consistent_length
 
 from skdeep._component import named_parameters, store_parameters
 from skdeep.data.calibration import temperature
@@ -265,11 +265,11 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         y = self._checked(y, n_rows)
         unseen = self._labels.unseen(y)
         if len(unseen):
-            raise ValueError(f"y has classes {list(unseen)}, which are not among those of fit.")
+            raise ValueError(f"y has classes {unseen.tolist()}, which are not among those of fit.")
         return self._encoded(y, weight)
 
     def _checked(self, y, n_rows: int):
-        y = ravel_single_column(validate_data(self, y=y, multi_output=True))
+        y = ravel_single_column(self._checked_targets(y))
         check_consistent_length(np.empty(n_rows), y)
         return y
 
@@ -308,8 +308,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
             L, seen = self._out_of_fold(rows, split), rows
             self.oof_ = np.exp(L)
             brier = ((self.oof_ - self._indicators(rows.y)) ** 2).sum(axis=1)
-            of_rows = self._weigh_by_folds(split, brier)
-            weight = of_rows if rows.weight is None else of_rows * rows.weight
+            weight = self._weigh_by_folds(rows, split, brier)
         else:
             outputs = [self._output_of(member, seen.X) for member in self.members_]
             weight, of_targets = seen.weight, self._of_targets(np.stack(outputs), seen.y)

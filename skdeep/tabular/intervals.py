@@ -34,6 +34,7 @@ class Residuals:
         errors = y - prediction
         weight = np.ones(len(y)) if weight is None else weight
         prediction, errors, weight = (a[weight > 0] for a in (prediction, errors, weight))
+        weight = weight / weight.mean()
         self.centers, self.sizes = _typical_sizes(prediction, np.abs(errors), weight)
         ratios = errors / self.size_at(prediction)
         order = np.argsort(ratios, kind="stable")

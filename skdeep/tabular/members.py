@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -13,7 +12,8 @@ from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.model_selection import KFold, StratifiedKFold
 
-from skdeep._component import blas_controller
+from skdeep._component import InvalidParameterError, blas_controller
+from skdeep.building.checks import check_callbacks
 from skdeep.callbacks import Callback
 from skdeep.data.validation import split_rows
 
@@ -55,18 +55,40 @@ def splits(
     fraction: float,
     seed: int,
     stratify: np.ndarray | None,
+    weight: np.ndarray | None = None,
 ) -> list[Split]:
-    """Return the split of each member: a fold of its own, or rows held out from all members."""
-    if n_rows < FEWEST_ROWS_TO_SPLIT:
+    """Return the split of each member: a fold of its own, or rows held out from all members.
+
+    Rows of weight 0 do not count. With bagging they are in the folds, as each row has a fold.
+    """
+    counts = np.ones(n_rows, bool) if weight is None else weight > 0
+    rows, others = np.flatnonzero(counts), np.flatnonzero(~counts)
+    stratify = None if stratify is None else stratify[rows]
+    if len(rows) < FEWEST_ROWS_TO_SPLIT:
         return [Split()] * n_members
     if bags:
-        counts = None if stratify is None else np.unique(stratify, return_counts=True)[1]
-        can_stratify = counts is not None and counts.min() >= n_members
-        kind = StratifiedKFold if can_stratify else KFold
-        folds = kind(n_members, shuffle=True, random_state=seed)
-        return [Split(*rows) for rows in folds.split(np.empty((n_rows, 1)), stratify)]
-    training, validation = split_rows(n_rows, fraction, seed, stratify)
-    return [Split(np.sort(training), np.sort(validation))] * n_members
+        folds = _folds(len(rows), n_members, seed, stratify)
+        return [
+            Split(rows[training], np.sort(np.concatenate([rows[own], others[i::n_members]])))
+            for i, (training, own) in enumerate(folds)
+        ]
+    if stratify is not None and np.unique(stratify, return_counts=True)[1].max() < 2:
+        stratify = None  # each row has a class of its own
+    training, validation = split_rows(len(rows), fraction, seed, stratify)
+    return [Split(rows[np.sort(training)], rows[np.sort(validation)])] * n_members
+
+
+def _folds(n_rows: int, n_folds: int, seed: int, stratify: np.ndarray | None) -> Iterator:
+    """Yield the positions of the training rows and of the validation rows of each fold."""
+    if n_folds > n_rows:
+        raise InvalidParameterError(
+            f"n_members={n_folds} is too large for {n_rows} rows: with bagging, each member "
+            "validates on rows of its own. Give fewer members, or bagging=False."
+        )
+    counts = None if stratify is None else np.unique(stratify, return_counts=True)[1]
+    kind = StratifiedKFold if counts is not None and counts.min() >= n_folds else KFold
+    folds = kind(n_folds, shuffle=True, random_state=seed)
+    return folds.split(np.empty((n_rows, 1)), stratify)
 
 
 class StopAfter(Callback):
@@ -111,6 +133,20 @@ class StopInValley(Callback):
                 trainer.stop_training = True
 
 
+class StopTogether(Callback):
+    """Ends the training of all members if one of them was interrupted, or has failed."""
+
+    def __init__(self):
+        self.interrupted = self.stopped = False
+
+    def on_epoch_end(self, trainer):
+        if self.stopped:
+            trainer.stop_training = True
+
+    def on_train_end(self, trainer):
+        self.interrupted |= trainer.interrupted
+
+
 class Job(NamedTuple):
     """A member to train: an estimator that is not fitted, the rows of all members, and its split.
 
@@ -129,15 +165,22 @@ def train(jobs: Sequence[Job], n_jobs: int | None, verbose: bool) -> list[Any]:
     """Return the trained members, in the order of the jobs.
 
     Every member of several computes its products with one thread, so that the members do not
-    depend on n_jobs.
+    depend on n_jobs. If one of several is interrupted, all are, with KeyboardInterrupt.
     """
-    n_workers = 1 if len(jobs) == 1 else min(len(jobs), effective_n_jobs(n_jobs))
-    alone = len(jobs) == 1
-    with nullcontext() if alone else blas_controller().limit(limits=1, user_api="blas"):
-        if n_workers == 1:
-            return list(_told(map(_trained, jobs), len(jobs), verbose))
-        parallel = Parallel(n_workers, require="sharedmem", return_as="generator")
-        return list(_told(parallel(delayed(_trained)(job) for job in jobs), len(jobs), verbose))
+    if len(jobs) == 1:
+        return [_trained(jobs[0])]
+    n_workers = min(len(jobs), effective_n_jobs(n_jobs))
+    together = StopTogether()
+    with blas_controller().limit(limits=1, user_api="blas"):
+        try:
+            if n_workers == 1:
+                members: Iterator[Any] = (_trained(job, together) for job in jobs)
+            else:
+                parallel = Parallel(n_workers, require="sharedmem", return_as="generator")
+                members = parallel(delayed(_trained)(job, together) for job in jobs)
+            return list(_told(members, len(jobs), verbose))
+        finally:
+            together.stopped = True  # threads may still be at work
 
 
 def _told(members: Iterator[Any], n_members: int, verbose: bool) -> Iterator[Any]:
@@ -157,6 +200,13 @@ def _trained(job: Job) -> Any:
         validation = job.rows.take(job.split.validation)
     rows = job.rows.take(job.split.training)
     job.member._fit(*rows, validation or (None, None, None), classes=job.classes)
+def _trained(job: Job, together: StopTogether | None = None) -> Any:
+    validation = (None, None, None) if job.validation is None else tuple(job.validation)
+    if together is not None:
+        job.member.callbacks = [*check_callbacks(job.member.callbacks), together]
+    job.member._fit(*job.rows, validation, classes=job.classes)
+    if together is not None and together.interrupted:
+        raise KeyboardInterrupt
     job.member.callbacks = None  # a model keeps nothing of the run
     return job.member
 

@@ -109,7 +109,7 @@ def _input_layers(estimator: Any, encoder: TabularEncoder, i: int) -> list[Layer
     numeric, codes = encoder.blocks_["numeric"], encoder.blocks_["codes"]
     embedding = numeric_embedding(estimator.numeric_embedding, i)
     branches: list[list[Layer]] = []
-    if 0 < numeric.stop <= MOST_EMBEDDED and embedding is not None:
+    if embeds_numbers(encoder) and embedding is not None:
         branches.append([Columns(numeric), embedding])
     first = numeric.stop if branches else 0
     if codes.start > first:
@@ -123,9 +123,16 @@ def _input_layers(estimator: Any, encoder: TabularEncoder, i: int) -> list[Layer
     return [*layers, Scale(rate=SCALE_RATE)]
 
 
-def kinds(estimator: Any, n_members: int) -> np.ndarray:
+def kinds(estimator: Any, n_members: int, is_sparse: bool) -> np.ndarray:
     """Return for each member the kind of its embedding: with "auto", the kinds take turns."""
-    return np.arange(n_members) % 2 * is_named(estimator.numeric_embedding, "auto")
+    is_auto = is_named(estimator.numeric_embedding, "auto")
+    alternate = is_auto and not is_sparse and embeds_numbers(estimator.encoder_)
+    return np.arange(n_members) % 2 * alternate
+
+
+def embeds_numbers(encoder: TabularEncoder) -> bool:
+    """Whether there are columns of numbers to embed, and not too many."""
+    return 0 < encoder.blocks_["numeric"].stop <= MOST_EMBEDDED
 
 
 def numeric_embedding(given: Any, i: int = 0) -> Layer | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import RegressorMixin
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skdeep._component import (
     InvalidParameterError,
@@ -21,6 +22,8 @@ from skdeep.tabular.base import BaseTabular
 from skdeep.tabular.intervals import Residuals
 
 _SHARE = Limit(0, 1, "()")
+# The largest target by dtype: predictions, and squares of errors, are to be finite.
+_LARGEST = {"float32": 1e35, "float64": 1e140}
 
 
 class TabularRegressor(RegressorMixin, BaseTabular):
@@ -283,9 +286,17 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         return y, weight
 
     def _checked(self, y, n_rows: int) -> np.ndarray:
-        y = validate_data(self, y=y, multi_output=True, y_numeric=True)
+        y = self._checked_targets(y, y_numeric=True)
+        if sp.issparse(y):
+            raise ValueError("y is a sparse matrix, which is not allowed; give y.toarray().")
         y = ravel_single_column(np.asarray(y, np.float64))
         check_consistent_length(np.empty(n_rows), y)
+        largest = np.abs(y).max(initial=0.0)
+        if largest > _LARGEST[self.dtype]:
+            raise ValueError(
+                f"y holds numbers up to {largest:.3g}, and with dtype={self.dtype!r} at most "
+                f"{_LARGEST[self.dtype]:.0e} is allowed; divide y by a number."
+            )
         return y
 
     def _codes(self):
@@ -323,9 +334,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         if self._bags(given is not None):
             P, seen = self._out_of_fold(rows, split), rows
             self.oof_ = self._shaped(P)
-            errors = (P - _columns(rows.y)) / np.maximum(_columns(rows.y).std(axis=0), 1e-300)
-            of_rows = self._weigh_by_folds(split, (errors**2).mean(axis=1))
-            weight = of_rows if rows.weight is None else of_rows * rows.weight
+            errors = (P - _columns(rows.y)) / weights.spread(_columns(rows.y))
+            weight = self._weigh_by_folds(rows, split, (errors**2).mean(axis=1))
         else:
             outputs = [self._output_of(member, seen.X) for member in self.members_]
             weight = seen.weight

@@ -17,14 +17,19 @@ N_STEPS = 200
 CORRELATION = 0.8
 
 
+def spread(y: np.ndarray) -> np.ndarray:
+    """Return the standard deviation of each column, and 1 for a constant column."""
+    std = y.std(axis=0)
+    return np.where((y.max(axis=0) > y.min(axis=0)) & (std > 0), std, 1.0)
+
+
 def for_numbers(P: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
     """Return the weights >= 0, with sum 1, for which the weighted mean of members errs least.
 
     P has shape (n_members, n_rows, n_outputs) and y (n_rows, n_outputs). All outputs count alike.
     """
     n_members = len(P)
-    spread = y.std(axis=0)
-    errors = (P - y) / np.where(spread > 0, spread, 1.0)
+    errors = (P - y) / spread(y)
     if weight is not None:
         errors = errors * np.sqrt(weight / weight.mean())[:, None]
     size = np.sqrt(np.mean(errors**2))
