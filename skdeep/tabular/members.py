@@ -194,17 +194,14 @@ def _told(members: Iterator[Any], n_members: int, verbose: bool) -> Iterator[Any
         yield member
 
 
-def _trained(job: Job) -> Any:
+def _trained(job: Job, together: StopTogether | None = None) -> Any:
     validation = job.validation
     if job.split.validation is not None:
         validation = job.rows.take(job.split.validation)
-    rows = job.rows.take(job.split.training)
-    job.member._fit(*rows, validation or (None, None, None), classes=job.classes)
-def _trained(job: Job, together: StopTogether | None = None) -> Any:
-    validation = (None, None, None) if job.validation is None else tuple(job.validation)
     if together is not None:
         job.member.callbacks = [*check_callbacks(job.member.callbacks), together]
-    job.member._fit(*job.rows, validation, classes=job.classes)
+    rows = job.rows.take(job.split.training)
+    job.member._fit(*rows, validation or (None, None, None), classes=job.classes)
     if together is not None and together.interrupted:
         raise KeyboardInterrupt
     job.member.callbacks = None  # a model keeps nothing of the run
