@@ -122,6 +122,8 @@ class StopInValley(Callback):
     """
 
     def __init__(self, n_cycles: int, n_epochs: int):
+        self.n_cycles = n_cycles
+        self.n_epochs = n_epochs
         # The first epochs of a cycle have rates so small that they belong to the cycle before.
         ends = [(2**i - 1) / (2**n_cycles - 1) * n_epochs for i in range(1, n_cycles)]
         self.ends = [math.ceil(end) + round(0.02 * n_epochs) for end in ends]

@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse as sp
 
 from skdeep import TabularClassifier, TabularRegressor
-from skdeep.callbacks import Callback
+from skdeep.callbacks import Callback, LambdaCallback, ModelCheckpoint
 from skdeep.tabular.intervals import Residuals
 from skdeep.tabular.members import splits
 
@@ -167,17 +167,18 @@ def test_members_of_one_kind_count_alike(table, cls, columns):
 
 
 class Interrupt(Callback):
-    """Raises in the second epoch of a member."""
+    """Raises in an epoch of a member."""
 
-    def __init__(self, member):
+    def __init__(self, member, epoch=2):
         self.member = member
+        self.epoch = epoch
         self.begun = -1
 
     def on_train_begin(self, trainer):
         self.begun += 1
 
     def on_epoch_end(self, trainer):
-        if self.begun == self.member and trainer.epoch == 2:
+        if self.begun == self.member and trainer.epoch == self.epoch:
             raise KeyboardInterrupt
 
 
@@ -226,3 +227,22 @@ class TestInterruption:
         seen = len(epochs)
         time.sleep(0.2)
         assert len(epochs) == seen
+
+
+@BOTH
+@pytest.mark.filterwarnings("ignore:Training interrupted")
+def test_resumes_from_checkpoints(table, cls, tmp_path):
+    X, z = table
+    y = target(cls, z)
+    expected = quick(cls, max_iter=16).fit(X, y).predict(X)
+
+    def model(*callbacks):
+        checkpoint = ModelCheckpoint(tmp_path / "{run}.skdeep", resume=True)
+        return quick(cls, max_iter=16, callbacks=[checkpoint, *callbacks])
+
+    with pytest.raises(KeyboardInterrupt):
+        model(Interrupt(1, epoch=9)).fit(X, y)
+    epochs = []
+    count = LambdaCallback(on_epoch_end=lambda trainer: epochs.append(trainer.epoch))
+    np.testing.assert_array_equal(model(count).fit(X, y).predict(X), expected)
+    assert 0 < len(epochs) < 10  # the first member was finished, and the second one in part
