@@ -14,11 +14,11 @@ from sklearn.utils import check_random_state
 
 from skdeep._component import InvalidParameterError, Limit
 from skdeep.data.training_data import checked_weight
-from skdeep.tabular.categories import Selection
-from skdeep.tabular.columns import Column
-from skdeep.tabular.encoder import TabularEncoder
+from skdeep.tabular.encoding.categories import Selection
+from skdeep.tabular.encoding.columns import Column
+from skdeep.tabular.encoding.encoder import TabularEncoder
+from skdeep.tabular.encoding.tables import Table, read_table
 from skdeep.tabular.importance import column_names
-from skdeep.tabular.tables import Table, read_table
 
 KINDS = ("average", "individual", "both")
 METHODS = ("predict_proba", "decision_function", "predict")

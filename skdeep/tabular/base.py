@@ -29,7 +29,7 @@ from skdeep.reports.summary import Summary
 from skdeep.schedules import CosineLog
 from skdeep.tabular import members as training
 from skdeep.tabular import recipe, weights
-from skdeep.tabular.encoder import TabularEncoder
+from skdeep.tabular.encoding.encoder import TabularEncoder
 from skdeep.tabular.importance import column_importance
 from skdeep.tabular.members import Job, Rows, Split
 

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_consistent_length
 from skdeep._component import InvalidParameterError, Limit
 from skdeep.data.training_data import checked_weight
 from skdeep.reports import table as reports
-from skdeep.tabular import tables
+from skdeep.tabular.encoding import tables
 
 _SHARE, _COUNT = Limit(0, 1, "(]"), Limit(1, integer=True)
 #: The number of columns that a report prints.

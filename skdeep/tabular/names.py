@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from skdeep.estimators.base import BaseMLP
-from skdeep.tabular.categories import CategoryColumn
 from skdeep.tabular.classifier import TabularClassifier
-from skdeep.tabular.encoder import TabularEncoder
+from skdeep.tabular.encoding.categories import CategoryColumn
+from skdeep.tabular.encoding.encoder import TabularEncoder
+from skdeep.tabular.encoding.scaling import Scaling
 from skdeep.tabular.intervals import Residuals
 from skdeep.tabular.regressor import TabularRegressor
-from skdeep.tabular.scaling import Scaling
 
 #: The estimators that `skdeep.save` takes, by name.
 ESTIMATORS: Mapping[str, type] = {

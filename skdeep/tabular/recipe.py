@@ -26,7 +26,7 @@ from skdeep.layers import (
     Scale,
 )
 from skdeep.schedules import FlatCosine, Scheduled
-from skdeep.tabular.encoder import TabularEncoder
+from skdeep.tabular.encoding.encoder import TabularEncoder
 
 # Of Adam, and of the schedule.
 BETA_2, CYCLES = 0.95, 4

@@ -10,9 +10,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from skdeep._component import InvalidParameterError, is_named
-from skdeep.tabular.columns import Column, refuse_other_kind, refuse_strings
-from skdeep.tabular.scaling import Weights, scales_of_indicators, smooth_clip
-from skdeep.tabular.tables import Table
+from skdeep.tabular.encoding.columns import Column, refuse_other_kind, refuse_strings
+from skdeep.tabular.encoding.scaling import Weights, scales_of_indicators, smooth_clip
+from skdeep.tabular.encoding.tables import Table
 
 
 class CategoryColumn:

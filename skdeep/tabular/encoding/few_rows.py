@@ -8,8 +8,8 @@ from operator import itemgetter
 
 import numpy as np
 
-from skdeep.tabular.categories import CategoryColumn
-from skdeep.tabular.scaling import Scaling
+from skdeep.tabular.encoding.categories import CategoryColumn
+from skdeep.tabular.encoding.scaling import Scaling
 
 #: The number of rows up to which look-ups are faster.
 FEW = 200

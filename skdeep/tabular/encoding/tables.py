@@ -15,7 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_array
 
-from skdeep.tabular.columns import (
+from skdeep.tabular.encoding.columns import (
     Column,
     NumberColumn,
     ValueColumn,

@@ -22,16 +22,16 @@ from skdeep._component import (
     warn_user,
 )
 from skdeep.data.training_data import checked_weight
-from skdeep.tabular.categories import CategoryColumn, Selection, as_array, fit_category
-from skdeep.tabular.few_rows import FEW, RowEncoder
-from skdeep.tabular.scaling import (
+from skdeep.tabular.encoding.categories import CategoryColumn, Selection, as_array, fit_category
+from skdeep.tabular.encoding.few_rows import FEW, RowEncoder
+from skdeep.tabular.encoding.scaling import (
     ColumnScale,
     Scaling,
     Weights,
     scale_of_column,
     scales_of_sparse,
 )
-from skdeep.tabular.tables import Table, read_table
+from skdeep.tabular.encoding.tables import Table, read_table
 
 _LIMITS = {
     "max_one_hot": Limit(0, integer=True, special=(None,)),
