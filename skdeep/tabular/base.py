@@ -241,9 +241,9 @@ class BaseTabular(BaseEstimator):
         Sets: weights_.
         """
         weight = np.ones(len(errors)) if rows.weight is None else rows.weight
-        of_members = [np.average(errors[s.validation], weights=weight[s.validation]) for s in split]
+        of_folds, of_weights = ([a[s.validation] for s in split] for a in (errors, weight))
         kinds = recipe.kinds(self, len(split), sp.issparse(rows.X))
-        self.weights_ = weights.for_folds(np.array(of_members), kinds)
+        self.weights_ = weights.for_folds(of_folds, kinds, of_weights)
         of_rows = np.empty(len(errors))
         for share, own in zip(self.weights_, split, strict=True):
             of_rows[own.validation] = share * len(split)

@@ -59,18 +59,35 @@ def for_probabilities(L: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
     return mixture
 
 
-def for_folds(errors: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+def for_folds(
+    errors: list[np.ndarray], kinds: np.ndarray, weights: list[np.ndarray] | None = None
+) -> np.ndarray:
     """Return the weights of members that were validated on folds of their own.
 
-    `errors` holds the mean squared error of each member, and `kinds` is 0 or 1. No row was seen by
-    two members, so the best weights of two predictions with such errors are computed from an
-    assumed correlation, and the members of a kind share its weight.
+    `errors` and `weights` hold the squared errors and the weights of the rows of each fold, and
+    `kinds` is 0 or 1. No row was seen by two members, so the best weights of two predictions with
+    such errors are computed from an assumed correlation, and the members of a kind share its
+    weight. The folds have different rows: as far as a difference may be due to them, as with a row
+    far from all others, it does not count.
     """
     n_members = len(errors)
     first = kinds == 0
-    if first.all() or not first.any() or not (errors > 0).all():
+    weights = [np.ones(len(e)) for e in errors] if weights is None else weights
+    found = [_mean_and_variance(e, w) for e, w in zip(errors, weights, strict=True)]
+    means, variances = np.array(found).T
+    if first.all() or not first.any() or not (means > 0).all():
         return np.full(n_members, 1 / n_members)
-    a, b = errors[first].mean(), errors[~first].mean()
+    a, b = means[first].mean(), means[~first].mean()
+    noise = sum(variances[kind].sum() / kind.sum() ** 2 for kind in (first, ~first))
+    change = (a - b) / 2 * min(1.0, noise / max((a - b) ** 2, 1e-300))
+    a, b = a - change, b + change
     common = CORRELATION * np.sqrt(a * b)
     share = np.clip((b - common) / (a + b - 2 * common), 0, 1)
     return np.where(first, share / first.sum(), (1 - share) / (~first).sum())
+
+
+def _mean_and_variance(errors: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+    """Return the weighted mean, and the variance of this mean over samples of rows."""
+    share = weight / weight.sum()
+    mean = share @ errors
+    return mean, (share**2) @ (errors - mean) ** 2

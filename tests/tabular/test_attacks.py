@@ -11,6 +11,7 @@ from skdeep import TabularClassifier, TabularRegressor
 from skdeep.callbacks import Callback, LambdaCallback, ModelCheckpoint
 from skdeep.tabular.intervals import Residuals
 from skdeep.tabular.members import splits
+from skdeep.tabular.weights import for_folds
 
 pd = pytest.importorskip("pandas")
 
@@ -246,3 +247,16 @@ def test_resumes_from_checkpoints(table, cls, tmp_path):
     count = LambdaCallback(on_epoch_end=lambda trainer: epochs.append(trainer.epoch))
     np.testing.assert_array_equal(model(count).fit(X, y).predict(X), expected)
     assert 0 < len(epochs) < 10  # the first member was finished, and the second one in part
+
+
+def test_one_row_does_not_decide_about_the_weights_of_members():
+    rng = np.random.default_rng(0)
+    errors = [rng.chisquare(1, 100) for _ in range(4)]
+    kinds = np.array([0, 1, 0, 1])
+    np.testing.assert_allclose(for_folds(errors, kinds), 0.25, atol=0.1)
+    errors[0][0] = 1e4  # a row far from all others
+    np.testing.assert_allclose(for_folds(errors, kinds), 0.25, atol=0.05)
+    rows = [np.r_[0.0, np.ones(99)], *[np.ones(100)] * 3]  # but its weight is 0
+    np.testing.assert_allclose(for_folds(errors, kinds, rows), 0.25, atol=0.1)
+    better = [e if kind else 3 * e for e, kind in zip(errors[1:], kinds[1:], strict=True)]
+    assert for_folds(better, kinds[1:])[1] < 0.01  # the worse kind
