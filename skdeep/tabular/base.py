@@ -227,7 +227,7 @@ class BaseTabular(BaseEstimator):
         """Return the outputs of every member."""
         check_is_fitted(self, "members_")
         A = self.encoder_.transform(X)
-        return [self._output_of(member, A) for member in self.members_]
+        return training.outputs(self.members_, A, self._output_of, self.n_jobs)
 
     def _validated(self, rows: Rows, given: Rows | None, split: list[Split]) -> Rows | None:
         """Return the rows on which all members were validated; None if there are none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -16,7 +16,10 @@ from skdeep._component import InvalidParameterError, blas_controller
 from skdeep.building.checks import check_callbacks
 from skdeep.callbacks import Callback
 from skdeep.data.validation import split_rows
+from skdeep.training.threads import one_thread
 
+# From this number of rows on, threads are worth starting for predictions.
+MANY_ROWS = 5000
 # With fewer rows, there are too few to hold some back.
 FEWEST_ROWS_TO_SPLIT = 20
 
@@ -173,7 +176,7 @@ def train(jobs: Sequence[Job], n_jobs: int | None, verbose: bool) -> list[Any]:
         return [_trained(jobs[0])]
     n_workers = min(len(jobs), effective_n_jobs(n_jobs))
     together = StopTogether()
-    with blas_controller().limit(limits=1, user_api="blas"):
+    with one_thread():
         try:
             if n_workers == 1:
                 members: Iterator[Any] = (_trained(job, together) for job in jobs)
@@ -208,6 +211,17 @@ def _trained(job: Job, together: StopTogether | None = None) -> Any:
         raise KeyboardInterrupt
     job.member.callbacks = None  # a model keeps nothing of the run
     return job.member
+
+
+def outputs(
+    members: Sequence[Any], X: Any, output_of: Callable[[Any, Any], np.ndarray], n_jobs: int | None
+) -> list[np.ndarray]:
+    """Return the outputs of members for encoded rows; of many rows, several at a time."""
+    if X.shape[0] < MANY_ROWS or len(members) == 1:
+        return [output_of(member, X) for member in members]
+    with one_thread():
+        parallel = Parallel(min(len(members), effective_n_jobs(n_jobs)), require="sharedmem")
+        return parallel(delayed(output_of)(member, X) for member in members)
 
 
 def effective_n_jobs(n_jobs: int | None) -> int:

@@ -25,7 +25,17 @@ def threads_for(largest_product: int):
     shared. The limit holds for the whole process: meanwhile, the products of other threads use one
     thread too. Of several runs at a time, the first one decides about the limit.
     """
-    if largest_product > SMALL_PRODUCT or not _limit_is_set.acquire(blocking=False):
+    if largest_product > SMALL_PRODUCT:
+        yield
+        return
+    with one_thread():
+        yield
+
+
+@contextmanager
+def one_thread():
+    """Use one thread for matrix products in this context; see `threads_for`."""
+    if not _limit_is_set.acquire(blocking=False):
         yield
         return
     try:

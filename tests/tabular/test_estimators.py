@@ -416,3 +416,14 @@ def test_stops_in_a_valley():
 def test_bad_data(cls, X, y, message):
     with pytest.raises(ValueError, match=message):
         quick(cls).fit(X, y)
+
+
+@pytest.mark.parametrize("cls", [TabularClassifier, TabularRegressor])
+def test_many_rows_are_predicted_by_threads(cls):
+    X = np.random.default_rng(0).normal(size=(6000, 3))
+    y = (X[:, 0] > 0).astype(int)
+    model = quick(cls, max_iter=2).fit(X[:200], y[:200])
+    few = np.concatenate([model.predict(X[i : i + 1000]) for i in range(0, 6000, 1000)])
+    np.testing.assert_allclose(model.predict(X), few, atol=1e-5)
+    alone = model.set_params(n_jobs=1).predict(X)
+    np.testing.assert_array_equal(alone, model.set_params(n_jobs=2).predict(X))
