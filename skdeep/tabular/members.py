@@ -219,8 +219,9 @@ def outputs(
     """Return the outputs of members for encoded rows; of many rows, several at a time."""
     if X.shape[0] < MANY_ROWS or len(members) == 1:
         return [output_of(member, X) for member in members]
+    n_workers = min(len(members), effective_n_jobs(n_jobs))  # before there is a limit of threads
     with one_thread():
-        parallel = Parallel(min(len(members), effective_n_jobs(n_jobs)), require="sharedmem")
+        parallel = Parallel(n_workers, require="sharedmem")
         return parallel(delayed(output_of)(member, X) for member in members)
 
 
