@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-from sklearn.utils.validation import check_is_fitted
-
 from skdeep.estimators.base import BaseMLP
 from skdeep.files.container import InvalidFileError, read_file, write_file
 from skdeep.files.plain import InvalidStateError, NotPlainError
@@ -42,7 +40,7 @@ def save(model: BaseMLP | BaseTabular, path: str | os.PathLike) -> None:
             f"skdeep.save: {type(model).__name__} is none of {names}; of a Pipeline or a search, "
             "save the step or the best_estimator_, or use joblib.dump."
         )
-    check_is_fitted(model)
+    model._check_is_fitted()
     try:
         write_file(model, {**own, **PARTS}, path)
     except NotPlainError as error:

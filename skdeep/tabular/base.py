@@ -225,7 +225,7 @@ class BaseTabular(BaseEstimator):
 
     def _outputs(self, X) -> list[np.ndarray]:
         """Return the outputs of every member."""
-        check_is_fitted(self, "members_")
+        self._check_is_fitted()
         A = self.encoder_.transform(X)
         return training.outputs(self.members_, A, self._output_of, self.n_jobs)
 
@@ -319,7 +319,7 @@ class BaseTabular(BaseEstimator):
             Prints as a table that begins with the most important column. A dict by the names of
             the scores if there are several scores.
         """
-        check_is_fitted(self, "members_")
+        self._check_is_fitted()
         return column_importance(
             self,
             X,
@@ -340,7 +340,7 @@ class BaseTabular(BaseEstimator):
         Summary
             Prints as a table, and renders as HTML in a notebook.
         """
-        check_is_fitted(self, "members_")
+        self._check_is_fitted()
         return Summary(self.members_[0].network_)
 
     def check_parts(self, check: Callable[[Any], None]) -> None:
@@ -369,6 +369,9 @@ class BaseTabular(BaseEstimator):
         return diagram + details(
             self.members_[0], f"The first of {n} members" if n > 1 else "Network"
         )
+
+    def _check_is_fitted(self) -> None:
+        check_is_fitted(self, "members_")
 
     def __sklearn_is_fitted__(self) -> bool:
         return "members_" in vars(self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import RegressorMixin
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length
 
 from skdeep._component import (
     InvalidParameterError,
@@ -257,7 +257,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
     def _quantiles(self, X, levels: list[float]) -> np.ndarray:
         """Return quantiles, of shape (n_samples, n_outputs, n_levels)."""
-        check_is_fitted(self, "members_")
+        self._check_is_fitted()
         if not self._residuals:
             raise ValueError(
                 "Intervals need validation rows, and fit had too few rows to hold some back; give "

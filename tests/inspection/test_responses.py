@@ -132,7 +132,9 @@ def test_the_response_is_that_to_rows_with_the_value(name):
             twin[name] = pd.Categorical([value] * N, X[name].cat.categories, ordered=True)
         else:
             twin[name] = value
-        np.testing.assert_allclose(found.individual[0, :, k], model.predict(twin), rtol=1e-5)
+        np.testing.assert_allclose(
+            found.individual[0, :, k], model.predict(twin), rtol=1e-5, atol=1e-6
+        )
 
 
 @pytest.mark.parametrize("weight", [None, np.linspace(1, 2, 150)])
@@ -369,7 +371,7 @@ def test_blocks_of_rows_do_not_change_the_result(monkeypatch):
     found, _ = responded(model, X, list(X))
     assert max(sizes[3:]) == 2 * N
     for one, other in zip(found, expected, strict=True):
-        np.testing.assert_allclose(one.individual, other.individual, rtol=1e-5)
+        np.testing.assert_allclose(one.individual, other.individual, rtol=1e-5, atol=1e-6)
 
 
 def test_x_stays_as_it_is():
