@@ -62,7 +62,8 @@ def test_few_rows_say_little():
     ],
 )
 def test_weights_of_folds(errors, kinds, expected):
-    found = weights.for_folds(np.array(errors), np.array(kinds))
+    of_rows = [np.full(50, error) for error in errors]
+    found = weights.for_folds(of_rows, np.array(kinds))
     np.testing.assert_allclose(found, expected)
 
 
