@@ -120,7 +120,10 @@ class BaseMLP(
             return validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False)
 
     def _raw_outputs(self, X) -> np.ndarray:
-        X = self._check_X(X)
+        return self._outputs_of(self._check_X(X))
+
+    def _outputs_of(self, X) -> np.ndarray:
+        """Return the raw outputs for X, which was checked."""
         with np.errstate(over="ignore", invalid="ignore"):
             Z = self.network_.infer(X)
         is_nan = np.isnan(Z)

@@ -506,7 +506,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         ndarray of shape (n_samples, n_classes)
         """
-        Z = self._both_sides(self._raw_outputs(X))
+        return self._log_probabilities(self._raw_outputs(X))
+
+    def _log_probabilities(self, Z: np.ndarray) -> np.ndarray:
+        Z = self._both_sides(Z)
         return np.log(_inside(self._probabilities(Z), Z)).astype(Z.dtype)
 
     def _both_sides(self, Z: np.ndarray) -> np.ndarray:

@@ -295,7 +295,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         return {"label_smoothing": self.label_smoothing}
 
     def _output_of(self, member, A):
-        return member.predict_log_proba(A).astype(np.float64)
+        return member._log_probabilities(member._outputs_of(A)).astype(np.float64)
 
     def _learn_from_validation(self, rows, given, split):
         """Set: weights_, oof_, temperature_."""

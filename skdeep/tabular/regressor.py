@@ -313,7 +313,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         return {"loss": self.loss, "standardize_y": self._has_identity_link}
 
     def _output_of(self, member, A):
-        return member.predict(A).astype(np.float64).reshape(A.shape[0], -1)
+        return member._decode(member._outputs_of(A)).astype(np.float64).reshape(A.shape[0], -1)
 
     def _combined(self, outputs: list[np.ndarray]) -> np.ndarray:
         """Return the members' weighted mean predictions, of shape (n_samples, n_outputs)."""
