@@ -242,6 +242,14 @@ def warn_if_targets_untransformed(y: np.ndarray, y_val: np.ndarray) -> None:
         )
 
 
+def check_belong_together(X_val: Any, y_val: Any, weight_val: Any) -> None:
+    """Raise if some of the validation data are missing."""
+    if (X_val is None) != (y_val is None):
+        raise ValueError("X_val and y_val belong together; give both, or neither.")
+    if X_val is None and weight_val is not None:
+        raise ValueError("sample_weight_val belongs to X_val and y_val; give all three.")
+
+
 def hold_out(estimator: Any, data: TrainingData, given) -> ValidationSet | None:
     """Return the validation set: the user's, or rows split off for early stopping, or None.
 
@@ -249,10 +257,7 @@ def hold_out(estimator: Any, data: TrainingData, given) -> ValidationSet | None:
     Sets: data.rows, if rows were split off.
     """
     X_val, y_val, weight_val = given
-    if (X_val is None) != (y_val is None):
-        raise ValueError("X_val and y_val belong together; give both, or neither.")
-    if X_val is None and weight_val is not None:
-        raise ValueError("sample_weight_val belongs to X_val and y_val; give all three.")
+    check_belong_together(X_val, y_val, weight_val)
     if X_val is not None:
         return _given_validation(estimator, data, X_val, y_val, weight_val)
     if not estimator.early_stopping:

@@ -9,12 +9,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 
-from skdeep._component import (
-    InvalidParameterError,
-    named_parameters,
-    resolve,
-    store_parameters,
-)
+from skdeep._component import InvalidParameterError, named_parameters, resolve, store_parameters
 from skdeep.data.encoding import ClassEncoder, weights_of_classes
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver

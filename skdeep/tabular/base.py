@@ -22,13 +22,12 @@ from skdeep._component import (
 from skdeep.building.checks import check_callbacks, check_verbose
 from skdeep.callbacks import Callback
 from skdeep.data.training_data import checked_weight
-from skdeep.data.validation import Smoothed
+from skdeep.data.validation import Smoothed, check_belong_together
 from skdeep.files.plain import InvalidStateError
 from skdeep.reports.picture import details
 from skdeep.reports.summary import Summary
 from skdeep.schedules import CosineLog
-from skdeep.tabular import members as training
-from skdeep.tabular import recipe, weights
+from skdeep.tabular import members, recipe, weights
 from skdeep.tabular.encoding.encoder import TabularEncoder
 from skdeep.tabular.importance import column_importance
 from skdeep.tabular.members import Job, Rows, Split
@@ -59,10 +58,7 @@ class BaseTabular(BaseEstimator):
 
     def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val):
         self._check_parameters()
-        if (X_val is None) != (y_val is None):
-            raise ValueError("X_val and y_val belong together; give both, or neither.")
-        if X_val is None and sample_weight_val is not None:
-            raise ValueError("sample_weight_val belongs to X_val and y_val; give all three.")
+        check_belong_together(X_val, y_val, sample_weight_val)
         before = dict(vars(self))
         try:
             self._fit_checked(X, y, sample_weight, X_val, y_val, sample_weight_val)
@@ -87,18 +83,20 @@ class BaseTabular(BaseEstimator):
         for i, own in enumerate(split):
             n_rows = len(rows.y) if own.training is None else len(own.training)
             seed = int(rng.randint(2**31 - 1))
-            member = self._new_member(i, n_rows, sp.issparse(rows.X), seed)
-            if given is not None or own.validation is not None:
-                member.set_params(early_stopping=True, callbacks=self._callbacks_of(member))
+            validates = given is not None or own.validation is not None
+            member = self._new_member(i, n_rows, sp.issparse(rows.X), validates, seed)
             jobs.append(Job(member, rows, own, given, classes))
         n_jobs = 1 if self.callbacks else self.n_jobs
         tells = bool(self.verbose) and self.n_members > 1
-        self.members_ = training.train(jobs, n_jobs, tells)
+        self.members_ = members.train(jobs, n_jobs, tells)
         self.weights_ = np.full(len(jobs), 1 / len(jobs))
-        self._learn_from_validation(rows, given, split)
+        if bags and split[0].validation is not None:
+            self._learn_from_folds(rows, split)
+        elif (seen := self._validated(rows, given, split)) is not None:
+            self._learn_from_rows(seen, [self._output_of(m, seen.X) for m in self.members_])
         if is_named(self.refit, "full"):
             everything = rows if given is None else _joined(rows, given)
-            self.members_ = training.refitted(self.members_, everything, classes, n_jobs, tells)
+            self.members_ = members.refitted(self.members_, everything, classes, n_jobs, tells)
 
     def _forget(self) -> None:
         """Remove what an earlier fit has learned."""
@@ -159,7 +157,7 @@ class BaseTabular(BaseEstimator):
         seed = int(rng.randint(2**31 - 1))
         if has_validation:
             return [Split()] * self.n_members
-        return training.splits(
+        return members.splits(
             len(rows.y),
             self.n_members,
             bags=bags,
@@ -169,11 +167,12 @@ class BaseTabular(BaseEstimator):
             weight=rows.weight,
         )
 
-    def _new_member(self, i: int, n_rows: int, is_sparse: bool, seed: int):
+    def _new_member(self, i: int, n_rows: int, is_sparse: bool, validates: bool, seed: int):
         """Return member i, a network for a number of rows that is not trained yet."""
         layers = recipe.layers_for(self, self.encoder_, i, self._is_classifier, is_sparse)
         n_epochs = recipe.n_epochs(self, n_rows)
         scoring = self._default_scoring if self.scoring is None else self.scoring
+        n_smoothed = recipe.SMOOTHED_EPOCHS if n_epochs > recipe.SMOOTHED_EPOCHS else 1
         return self._member_class(
             layers=layers,
             alpha=0.0,
@@ -187,19 +186,20 @@ class BaseTabular(BaseEstimator):
             max_iter=n_epochs,
             n_iter_no_change=10**9,
             tol=0.0,
+            early_stopping=validates,
             dtype=self.dtype,
-            callbacks=self.callbacks,
+            callbacks=self._callbacks_of_member(n_epochs) if validates else self.callbacks,
             verbose=self.verbose if self.n_members == 1 else False,
             random_state=seed,
-            scoring=Smoothed(scoring, recipe.SMOOTHED_EPOCHS if n_epochs > 3 else 1),
+            scoring=Smoothed(scoring, n_smoothed),
             **self._of_member(),
         )
 
-    def _callbacks_of(self, member) -> list[Callback]:
+    def _callbacks_of_member(self, n_epochs: int) -> list[Callback]:
         """Return the user's callbacks, and the one that ends training early."""
         callbacks = check_callbacks(self.callbacks)
-        if member.max_iter >= recipe.FEWEST_EPOCHS_TO_STOP:
-            callbacks.append(training.StopInValley(recipe.CYCLES, member.max_iter))
+        if n_epochs >= recipe.FEWEST_EPOCHS_TO_STOP:
+            callbacks.append(members.StopInValley(recipe.CYCLES, n_epochs))
         return callbacks
 
     def _check_parameters(self) -> None:
@@ -227,7 +227,7 @@ class BaseTabular(BaseEstimator):
         """Return the outputs of every member."""
         self._check_is_fitted()
         A = self.encoder_.transform(X)
-        return training.outputs(self.members_, A, self._output_of, self.n_jobs)
+        return members.outputs(self.members_, A, self._output_of, self.n_jobs)
 
     def _validated(self, rows: Rows, given: Rows | None, split: list[Split]) -> Rows | None:
         """Return the rows on which all members were validated; None if there are none."""
@@ -273,8 +273,7 @@ class BaseTabular(BaseEstimator):
         return [member.history_ for member in self._fitted_members()]
 
     def _fitted_members(self) -> list[Any]:
-        if "members_" not in vars(self):
-            raise AttributeError(f"this {type(self).__name__} is not fitted yet")
+        self._check_is_fitted()
         return self.members_
 
     def explain(
@@ -363,7 +362,7 @@ class BaseTabular(BaseEstimator):
 
     def _html_repr(self) -> str:
         diagram = estimator_html_repr(self)
-        if "members_" not in vars(self):
+        if not self.__sklearn_is_fitted__():
             return diagram
         n = len(self.members_)
         return diagram + details(
@@ -371,7 +370,7 @@ class BaseTabular(BaseEstimator):
         )
 
     def _check_is_fitted(self) -> None:
-        check_is_fitted(self, "members_")
+        check_is_fitted(self)
 
     def __sklearn_is_fitted__(self) -> bool:
         return "members_" in vars(self)

@@ -15,7 +15,6 @@ from skdeep.estimators.classifier import MLPClassifier
 from skdeep.losses import LogLoss
 from skdeep.tabular import weights
 from skdeep.tabular.base import BaseTabular
-from skdeep.tabular.members import Rows
 
 
 class TabularClassifier(ClassifierMixin, BaseTabular):
@@ -259,6 +258,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         y = self._checked(y, n_rows)
         self._labels = ClassEncoder(y)
         self.classes_ = self._labels.classes
+        self.temperature_, self._tempers_members = 1.0, False  # until there are validation rows
         return self._encoded(y, weight)
 
     def _encode(self, y, n_rows, weight):
@@ -297,25 +297,28 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     def _output_of(self, member, A):
         return member._log_probabilities(member._outputs_of(A)).astype(np.float64)
 
-    def _learn_from_validation(self, rows, given, split):
+    def _learn_from_folds(self, rows, split):
         """Set: weights_, oof_, temperature_."""
-        self.temperature_, self._tempers_members = 1.0, False
-        seen = self._validated(rows, given, split)
-        if seen is None:
+        self._tempers_members = True  # as no row was seen by all members
+        L = self._out_of_fold(rows, split)
+        self.oof_ = np.exp(L)
+        brier = ((self.oof_ - self._indicators(rows.y)) ** 2).sum(axis=1)
+        self._calibrate(L, rows.y, self._weigh_by_folds(rows, split, brier))
+
+    def _learn_from_rows(self, seen, outputs):
+        """Set: weights_, temperature_."""
+        of_targets = self._of_targets(np.stack(outputs), seen.y)
+        self.weights_ = weights.for_probabilities(of_targets, seen.weight)
+        self._calibrate(self._combined(outputs), seen.y, seen.weight)
+
+    def _calibrate(self, L: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> None:
+        """Set: temperature_, the one that suits these log-probabilities best."""
+        if not self.calibrate or len(self.classes_) < 2:
             return
-        if self._bags(given is not None):
-            self._tempers_members = True  # as no row was seen by all members
-            L, seen = self._out_of_fold(rows, split), rows
-            self.oof_ = np.exp(L)
-            brier = ((self.oof_ - self._indicators(rows.y)) ** 2).sum(axis=1)
-            weight = self._weigh_by_folds(rows, split, brier)
-        else:
-            outputs = [self._output_of(member, seen.X) for member in self.members_]
-            weight, of_targets = seen.weight, self._of_targets(np.stack(outputs), seen.y)
-            self.weights_ = weights.for_probabilities(of_targets, weight)
-            L = self._combined(outputs)
-        if self.calibrate and len(self.classes_) > 1:
-            self.temperature_ = self._temperature(L, seen._replace(weight=weight))
+        loss = LogLoss()
+        loss.multiclass = not self._is_multilabel
+        Z = L if loss.multiclass else _log_odds(L)
+        self.temperature_ = temperature(loss, self._indicators(y), Z, weight)
 
     def _indicators(self, y: np.ndarray) -> np.ndarray:
         """Return 1 for the classes or labels of each row, and 0 for the others."""
@@ -325,15 +328,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         """Return the log-probability that each member gives to the target of each row."""
         if not self._is_multilabel:
             return outputs[:, np.arange(len(y)), y]
-        other = np.log(-np.expm1(np.minimum(outputs, -1e-16)))
-        return np.where(y, outputs, other).mean(axis=2)
-
-    def _temperature(self, L: np.ndarray, rows: Rows) -> float:
-        """Return the temperature that suits these log-probabilities best."""
-        loss = LogLoss()
-        loss.multiclass = not self._is_multilabel
-        Z = L if loss.multiclass else _log_odds(L)
-        return temperature(loss, self._indicators(rows.y), Z, rows.weight)
+        return np.where(y, outputs, _log_of_rest(outputs)).mean(axis=2)
 
     def _combined(self, outputs: list[np.ndarray]) -> np.ndarray:
         """Return the logarithms of the members' weighted mean probabilities, calibrated."""
@@ -357,6 +352,11 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         return tags
 
 
+def _log_of_rest(L: np.ndarray) -> np.ndarray:
+    """Return log(1 - p), given log(p)."""
+    return np.log(-np.expm1(np.minimum(L, -1e-16)))
+
+
 def _log_odds(L: np.ndarray) -> np.ndarray:
-    """Return the log-odds of logarithms of probabilities."""
-    return L - np.log(-np.expm1(np.minimum(L, -1e-16)))
+    """Return the log-odds, given log(p)."""
+    return L - _log_of_rest(L)

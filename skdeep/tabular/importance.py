@@ -11,7 +11,6 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.inspection import permutation_importance
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state, resample
 from sklearn.utils.validation import check_consistent_length
@@ -133,6 +132,8 @@ def column_importance(
     >>> result.names[result.order[0]]
     'bmi'
     """
+    from sklearn.inspection import permutation_importance  # it imports much, and few need it
+
     if not _COUNT.allows(n_repeats):
         raise InvalidParameterError(f"n_repeats={n_repeats!r} is not allowed; give {_COUNT}.")
     table = tables.read_table(X, estimator)

@@ -174,15 +174,11 @@ def train(jobs: Sequence[Job], n_jobs: int | None, verbose: bool) -> list[Any]:
     """
     if len(jobs) == 1:
         return [_trained(jobs[0])]
-    n_workers = min(len(jobs), effective_n_jobs(n_jobs))
-    together = StopTogether()
+    together, n_at_a_time = StopTogether(), _at_a_time(n_jobs)  # before the threads are limited
     with one_thread():
         try:
-            if n_workers == 1:
-                members: Iterator[Any] = (_trained(job, together) for job in jobs)
-            else:
-                parallel = Parallel(n_workers, require="sharedmem", return_as="generator")
-                members = parallel(delayed(_trained)(job, together) for job in jobs)
+            parallel = Parallel(n_at_a_time, require="sharedmem", return_as="generator")
+            members = parallel(delayed(_trained)(job, together) for job in jobs)
             return list(_told(members, len(jobs), verbose))
         finally:
             together.stopped = True  # threads may still be at work
@@ -219,22 +215,22 @@ def outputs(
     """Return the outputs of members for encoded rows; of many rows, several at a time."""
     if X.shape[0] < MANY_ROWS or len(members) == 1:
         return [output_of(member, X) for member in members]
-    n_workers = min(len(members), effective_n_jobs(n_jobs))  # before there is a limit of threads
+    n_at_a_time = _at_a_time(n_jobs)  # before the threads are limited
     with one_thread():
-        parallel = Parallel(n_workers, require="sharedmem")
+        parallel = Parallel(n_at_a_time, require="sharedmem")
         return parallel(delayed(output_of)(member, X) for member in members)
 
 
-def effective_n_jobs(n_jobs: int | None) -> int:
-    """Return the number of members to train at a time.
+def _at_a_time(n_jobs: int | None) -> int:
+    """Return joblib's n_jobs for the members.
 
     None stands for the number of threads that matrix products may use. joblib's workers limit it,
     so that members within a search do not take processors from each other.
     """
-    if n_jobs is None:
-        libraries = [lib for lib in blas_controller().info() if lib["user_api"] == "blas"]
-        return libraries[0]["num_threads"] if libraries else 1
-    return Parallel(n_jobs, require="sharedmem")._effective_n_jobs()
+    if n_jobs is not None:
+        return n_jobs
+    libraries = [lib for lib in blas_controller().info() if lib["user_api"] == "blas"]
+    return libraries[0]["num_threads"] if libraries else 1
 
 
 def refitted(members: Sequence[Any], rows: Rows, classes, n_jobs, verbose: bool) -> list[Any]:

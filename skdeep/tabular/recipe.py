@@ -37,7 +37,7 @@ SMOOTHED_EPOCHS = 3
 # With fewer, the first cycles are too short to tell anything.
 FEWEST_EPOCHS_TO_STOP = 16
 # Factors of the learning rate.
-BIAS_RATE, ACTIVATION_RATE, SCALE_RATE = 0.1, 0.1, 6.0
+BIAS_RATE, ACTIVATION_RATE, EMBEDDING_RATE, SCALE_RATE = 0.1, 0.1, 0.1, 6.0
 # In wider tables, embeddings cost more than they bring.
 MOST_EMBEDDED = 256
 EMBEDDINGS = ("auto", "piecewise_linear", "periodic")
@@ -125,9 +125,13 @@ def _input_layers(estimator: Any, encoder: TabularEncoder, i: int) -> list[Layer
 
 def kinds(estimator: Any, n_members: int, is_sparse: bool) -> np.ndarray:
     """Return for each member the kind of its embedding: with "auto", the kinds take turns."""
-    is_auto = is_named(estimator.numeric_embedding, "auto")
-    alternate = is_auto and not is_sparse and embeds_numbers(estimator.encoder_)
-    return np.arange(n_members) % 2 * alternate
+    if is_sparse or not embeds_numbers(estimator.encoder_):
+        return np.zeros(n_members, int)
+    return np.array([_kind(estimator.numeric_embedding, i) for i in range(n_members)])
+
+
+def _kind(given: Any, i: int) -> int:
+    return i % 2 if is_named(given, "auto") else 0
 
 
 def embeds_numbers(encoder: TabularEncoder) -> bool:
@@ -146,6 +150,6 @@ def numeric_embedding(given: Any, i: int = 0) -> Layer | None:
         )
     if given not in EMBEDDINGS:
         raise InvalidParameterError(unknown_name(given, EMBEDDINGS, "numeric_embedding"))
-    if given == "piecewise_linear" or (given == "auto" and i % 2 == 1):
-        return PiecewiseLinear(rate=0.1)
-    return Periodic(rate=0.1)
+    if given == "piecewise_linear" or _kind(given, i) == 1:
+        return PiecewiseLinear(rate=EMBEDDING_RATE)
+    return Periodic(rate=EMBEDDING_RATE)

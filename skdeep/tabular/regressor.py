@@ -230,7 +230,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
                     f"quantile={quantile!r} is not allowed; give numbers in (0, 1)."
                 )
         found = self._quantiles(X, [float(level) for level in levels])
-        found = found[:, 0] if self.n_outputs_ == 1 else found
+        found = self._shaped(found)
         return found[..., 0] if np.ndim(quantile) == 0 else found
 
     def predict_interval(self, X, coverage=0.9):
@@ -252,8 +252,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
             raise InvalidParameterError(
                 f"coverage={coverage!r} is not allowed; give a number in (0, 1)."
             )
-        found = self._quantiles(X, [(1 - coverage) / 2, (1 + coverage) / 2])
-        return found[:, 0] if self.n_outputs_ == 1 else found
+        return self._shaped(self._quantiles(X, [(1 - coverage) / 2, (1 + coverage) / 2]))
 
     def _quantiles(self, X, levels: list[float]) -> np.ndarray:
         """Return quantiles, of shape (n_samples, n_outputs, n_levels)."""
@@ -276,6 +275,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         y = self._checked(y, n_rows)
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
         self._range = y.min(axis=0), y.max(axis=0)
+        self._residuals = []  # until there are validation rows
         return y, weight
 
     def _encode(self, y, n_rows, weight):
@@ -323,26 +323,25 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         return mean
 
     def _shaped(self, P: np.ndarray) -> np.ndarray:
+        """Return predictions without the axis of outputs if there is one output."""
         return P[:, 0] if self.n_outputs_ == 1 else P
 
-    def _learn_from_validation(self, rows, given, split):
+    def _learn_from_folds(self, rows, split):
         """Set: weights_, oof_, _residuals."""
-        self._residuals = []
-        seen = self._validated(rows, given, split)
-        if seen is None:
-            return
-        if self._bags(given is not None):
-            P, seen = self._out_of_fold(rows, split), rows
-            self.oof_ = self._shaped(P)
-            errors = (P - _columns(rows.y)) / weights.spread(_columns(rows.y))
-            weight = self._weigh_by_folds(rows, split, (errors**2).mean(axis=1))
-        else:
-            outputs = [self._output_of(member, seen.X) for member in self.members_]
-            weight = seen.weight
-            self.weights_ = weights.for_numbers(np.stack(outputs), _columns(seen.y), weight)
-            P = self._combined(outputs)
-        y = _columns(seen.y)
-        self._residuals = [Residuals(P[:, j], y[:, j], weight) for j in range(self.n_outputs_)]
+        P, Y = self._out_of_fold(rows, split), _columns(rows.y)
+        self.oof_ = self._shaped(P)
+        errors = ((P - Y) / weights.spread(Y)) ** 2
+        self._take_residuals(P, Y, self._weigh_by_folds(rows, split, errors.mean(axis=1)))
+
+    def _learn_from_rows(self, seen, outputs):
+        """Set: weights_, _residuals."""
+        Y = _columns(seen.y)
+        self.weights_ = weights.for_numbers(np.stack(outputs), Y, seen.weight)
+        self._take_residuals(self._combined(outputs), Y, seen.weight)
+
+    def _take_residuals(self, P: np.ndarray, Y: np.ndarray, weight: np.ndarray | None) -> None:
+        """Set: _residuals, one for each output."""
+        self._residuals = [Residuals(p, y, weight) for p, y in zip(P.T, Y.T, strict=True)]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
