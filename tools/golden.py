@@ -224,7 +224,9 @@ def main(root: Path = ROOT) -> None:
         save(model, path)
         expected[name] = said_by(model)
         print(f"{path.name}: written, {path.stat().st_size:,} bytes")
-    expected_path.write_text(json.dumps(expected, sort_keys=True) + "\n", encoding="utf-8")
+    # One line for each model, so that models of several changes can be merged.
+    lines = [f"{json.dumps(name)}: {json.dumps(expected[name])}" for name in sorted(expected)]
+    expected_path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
