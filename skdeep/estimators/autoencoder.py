@@ -19,6 +19,7 @@ from skdeep._component import (
 )
 from skdeep.building.checks import check_hidden_layer_sizes
 from skdeep.building.options import OPTIONS
+from skdeep.building.regression_loss import n_quantiles
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.watching import with_callbacks
@@ -109,12 +110,12 @@ class MLPAutoencoder(BaseMLP):
     gradient_noise : float or Scheduled, default=0.0
         The standard deviation of Gaussian noise that is added to the gradient of each batch, before
         clipping. A `skdeep.schedules.Scheduled` changes it over time.
-    output_activation : str, default="auto"
+    output_activation : str or sequence of str, default="auto"
         The function at the end of the network, which is applied to the raw outputs: "identity",
         "relu", "softplus", "exponential", "logistic", "tanh". "auto" follows the loss: the
         exponential for "poisson" and "gamma", the logistic function for "log_loss", the identity
         for other losses.
-    loss : str or Loss, default="squared_error"
+    loss : str, Loss or sequence, default="squared_error"
         The loss that training minimizes: a name, or an instance from `skdeep.losses`. Names:
         "squared_error", "absolute_error", "huber", "log_cosh", "poisson", "gamma", "quantile",
         "log_loss". "log_loss" is for inputs in [0, 1].
@@ -514,6 +515,11 @@ class MLPAutoencoder(BaseMLP):
             raise InvalidParameterError(
                 f"loss={self.loss!r} is not for reconstructions; "
                 f"choose from {sorted(AUTOENCODER_LOSSES)}."
+            )
+        if n_quantiles(loss) is not None or is_per_layer(self.output_activation):
+            raise InvalidParameterError(
+                f"loss={self.loss!r} and output_activation={self.output_activation!r} have to be "
+                "one loss and one name for all columns, in MLPAutoencoder."
             )
         if isinstance(loss, RegressionLoss):
             loss.use_output_activation(self.output_activation)

@@ -111,7 +111,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     gradient_noise : float or Scheduled, default=0.0
         The standard deviation of Gaussian noise that is added to the gradient of each batch, before
         clipping. A `skdeep.schedules.Scheduled` changes it over time.
-    loss : str or Loss, default="log_loss"
+    loss : str, Loss or sequence, default="log_loss"
         The loss that training minimizes: a name, or an instance from `skdeep.losses`. Names:
         "log_loss", "squared_error", "hinge", "squared_hinge", "focal". "log_loss" follows the
         targets: a sigmoid for two classes and for every column of multilabel targets, a softmax for

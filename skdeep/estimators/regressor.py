@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 
-from skdeep._component import InvalidParameterError, named_parameters, resolve, store_parameters
+from skdeep._component import InvalidParameterError, named_parameters, store_parameters
+from skdeep.building.regression_loss import n_quantiles, regression_loss
+from skdeep.data.gaps import check_data_with_gaps, check_gaps, score_of_numbers
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.watching import with_callbacks
-from skdeep.losses import REGRESSION_LOSSES, Loss, RegressionLoss
 from skdeep.training.batches import DenseTargets
 
 
@@ -90,14 +90,23 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     gradient_noise : float or Scheduled, default=0.0
         The standard deviation of Gaussian noise that is added to the gradient of each batch, before
         clipping. A `skdeep.schedules.Scheduled` changes it over time.
-    output_activation : str, default="auto"
+    output_activation : str or sequence of str, default="auto"
         The function at the end of the network, which is applied to the raw outputs: "identity",
         "relu", "softplus", "exponential", "logistic", "tanh". "auto" follows the loss: the
-        exponential for "poisson" and "gamma", the identity for other losses.
-    loss : str or Loss, default="squared_error"
+        exponential for "poisson" and "gamma", the identity for other losses. A sequence has one
+        entry for each output.
+    loss : str, Loss or sequence, default="squared_error"
         The loss that training minimizes: a name, or an instance from `skdeep.losses`. Names:
         "squared_error", "absolute_error", "huber", "log_cosh", "poisson", "gamma", "quantile". An
-        instance sets the constants of its loss: `loss=QuantileLoss(0.9)`.
+        instance sets the constants of its loss: `loss=QuantileLoss(0.9)`. A sequence has one loss
+        for each output. `QuantileLoss([0.1, 0.5, 0.9])` predicts several quantiles of one target.
+    loss_weights : sequence of float or None, default=None
+        The weights of the outputs in the loss, which is then the weighted sum of their losses: one
+        number for each output. None is the mean over the outputs. For losses that add up over the
+        outputs ("poisson", "gamma"), None is their sum if `loss` is not a sequence.
+    missing_targets : {"error", "ignore"}, default="error"
+        What to do with targets that are NaN. "ignore" leaves them out of the loss and of the score,
+        so that a row may lack some of its targets.
     standardize_y : bool, default=False
         Whether the network learns targets that are scaled to mean 0 and variance 1, each output on
         its own. `predict`, `score`, `y` and `y_val` are in the units of y. `loss_`, the losses in
@@ -320,6 +329,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         gradient_noise=0.0,
         output_activation="auto",
         loss="squared_error",
+        loss_weights=None,
+        missing_targets="error",
         standardize_y=False,
         target_noise=0.0,
         alpha=0.0001,
@@ -415,8 +426,33 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            With several quantiles, the second shape has one column for each quantile.
         """
         return self._decode(self._raw_outputs(X))
+
+    def score(self, X, y, sample_weight=None):
+        """Return R2, averaged over the outputs; with several quantiles, their mean D2.
+
+        D2 is 1 minus the pinball loss divided by that of the constant quantile of y. With
+        `missing_targets="ignore"`, targets that are NaN are left out.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+
+        Returns
+        -------
+        float
+        """
+        return self._score_of(y, self.predict(X), sample_weight)
+
+    def _score_of(self, y, prediction: np.ndarray, weight) -> float:
+        quantiles = None if n_quantiles(self.loss) is None else self.loss.quantile
+        return score_of_numbers(
+            y, prediction, weight, quantiles, with_gaps=self.missing_targets == "ignore"
+        )
 
     def _decode(self, Z: np.ndarray) -> np.ndarray:
         self._loss.output(Z)
@@ -426,6 +462,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return Z[:, 0] if self.n_outputs_ == 1 else Z
 
     # Methods for the base class -------------------------------------------------------------------
+
+    def _check_data(self, X, y, dtype, *, reset):
+        if self.missing_targets != "ignore":
+            return super()._check_data(X, y, dtype, reset=reset)
+        return check_data_with_gaps(self, X, y, dtype, reset=reset)
 
     def check_targets(self):
         scaling = self.y_mean_, self.y_scale_
@@ -437,23 +478,30 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.y_mean_ = self.y_scale_ = None
 
     def _encode_first(self, y, classes, sample_weight):
-        self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
+        n_targets = 1 if y.ndim == 1 else y.shape[1]
+        self.n_outputs_ = n_quantiles(self.loss) or n_targets
+        if n_quantiles(self.loss) and n_targets > 1:
+            raise ValueError(
+                f"y has {n_targets} outputs, but loss={self.loss!r} predicts several quantiles of "
+                "one; give y one column, or QuantileLoss one quantile."
+            )
         self._know_targets()
         Y = self._encode(y)
+        check_gaps(Y, "y")
         if not self.standardize_y:
             return Y
-        self.y_mean_ = np.average(Y, axis=0, weights=sample_weight)
-        std = np.sqrt(np.average((Y - self.y_mean_) ** 2, axis=0, weights=sample_weight))
-        # The spread of a constant target is 0 but for rounding: there is nothing to scale.
-        is_constant = std <= 10 * np.finfo(np.float64).eps * np.abs(self.y_mean_)
-        self.y_scale_ = np.where(is_constant, 1.0, std)
+        self.y_mean_, self.y_scale_ = _mean_and_scale(Y, sample_weight)
         return self._encode(y)
 
     def _encode(self, y):
         Y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
-        if Y.shape[1] != self.n_outputs_:
+        n_given = n_targets = Y.shape[1]
+        if n_quantiles(self.loss) == self.n_outputs_ and n_given == 1:
+            n_targets = self.n_outputs_
+            Y = np.repeat(Y, n_targets, axis=1)
+        if n_targets != self.n_outputs_:
             raise ValueError(
-                f"y has {Y.shape[1]} outputs, but the model was fitted with {self.n_outputs_}."
+                f"y has {n_given} outputs, but the model was fitted with {self.n_outputs_}."
             )
         return Y if self.y_scale_ is None else (Y - self.y_mean_) / self.y_scale_
 
@@ -467,14 +515,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         )
 
     def _choose_loss(self):
-        loss = resolve(self.loss, REGRESSION_LOSSES, "loss", Loss)
-        if loss.task == "classification":
-            raise InvalidParameterError(
-                f"loss={self.loss!r} is not for regression; "
-                f"choose from {sorted(REGRESSION_LOSSES)}."
-            )
-        if isinstance(loss, RegressionLoss):
-            loss.use_output_activation(self.output_activation)
+        loss = regression_loss(self, self.n_outputs_)
         if self.standardize_y and loss.link != "identity":
             raise InvalidParameterError(
                 f"standardize_y=True does not go with loss={self.loss!r} and "
@@ -487,9 +528,26 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         prediction = self._decode(Z.copy())
         if not np.isfinite(prediction).all():
             return np.nan
-        return r2_score(y, prediction, sample_weight=weight)
+        return self._score_of(y, prediction, weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _mean_and_scale(Y: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean of each column and the number to divide it by; NaN is left out."""
+    known = ~np.isnan(Y)
+    if not known.all():
+        columns = [
+            _mean_and_scale(Y[rows, k : k + 1], None if weight is None else weight[rows])
+            for k, rows in enumerate(known.T)
+        ]
+        means, scales = zip(*columns, strict=True)
+        return np.concatenate(means), np.concatenate(scales)
+    mean = np.average(Y, axis=0, weights=weight)
+    std = np.sqrt(np.average((Y - mean) ** 2, axis=0, weights=weight))
+    # The spread of a constant target is 0 but for rounding: there is nothing to scale.
+    is_constant = std <= 10 * np.finfo(np.float64).eps * np.abs(mean)
+    return mean, np.where(is_constant, 1.0, std)

@@ -22,6 +22,7 @@ from skdeep import (
 )
 from skdeep.data.encoding import ClassEncoder
 from skdeep.data.validation import Smoothed
+from skdeep.joint_losses import JointLoss, Measured, Quantiles
 from skdeep.layers.base import Chain
 from skdeep.layers.tied import TiedDense
 from skdeep.network import Network
@@ -97,10 +98,13 @@ CLASSES: Mapping[str, type] = {
     "losses.GammaLoss": losses.GammaLoss,
     "losses.Hinge": losses.Hinge,
     "losses.Huber": losses.Huber,
+    "losses.JointLoss": JointLoss,
     "losses.LogCosh": losses.LogCosh,
     "losses.LogLoss": losses.LogLoss,
+    "losses.Measured": Measured,
     "losses.PoissonLoss": losses.PoissonLoss,
     "losses.QuantileLoss": losses.QuantileLoss,
+    "losses.Quantiles": Quantiles,
     "losses.SquaredError": losses.SquaredError,
     "losses.SquaredHinge": losses.SquaredHinge,
     "network.Network": Network,
