@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 
 from skdeep.kernels import choose
-from skdeep.layers.base import Chain, Layer, at_most_columns
+from skdeep.layers.base import Chain, Layer, at_most_columns, infer_all
 from skdeep.layers.batch_norm import BatchNorm
 from skdeep.layers.dense import Dense
 from skdeep.layers.folding import folded
@@ -250,10 +250,7 @@ class Network:
             block = X[begin:end]
             if not isinstance(block, np.ndarray) and not stays_sparse:
                 block = block.toarray()
-            Y = block.astype(self.dtype, copy=False)
-            for layer in layers:
-                Y = layer.infer(Y)
-            out[begin:end] = Y
+            out[begin:end] = infer_all(layers, block.astype(self.dtype, copy=False))
         return out
 
     def width_after(self, n_layers: int) -> int:
@@ -280,6 +277,8 @@ class Network:
             arguments = layer.get_params(deep=False)
             if "source" in arguments:  # the layer below, whose weights this layer shares
                 arguments["source"] = twins[id(arguments["source"])]
+            if "taps" in arguments:
+                arguments["taps"] = [t and twins[id(t)] for t in arguments["taps"]]
             twins[id(layer)] = type(layer)(**arguments)
         if len(twins) < len(layers):
             raise ValueError("a layer is in the network twice")
@@ -333,7 +332,8 @@ def _check_amount(layers: Sequence[Layer]) -> None:
             return 0
         if id(thing) not in amounts:
             amounts[id(thing)] = MOST_LAYERS + 1  # a layer that is inside itself counts as too many
-            inner = [v for name, v in thing.get_params(deep=False).items() if name != "source"]
+            arguments = thing.get_params(deep=False).items()
+            inner = [v for name, v in arguments if name not in ("source", "taps")]
             amounts[id(thing)] = 1 + amount(inner)
         return amounts[id(thing)]
 

@@ -39,18 +39,31 @@ def build_layers(estimator: Any, n_outputs: int) -> tuple[list[Layer], list[int]
 
     Without hidden layers, there is one position: the one after the layers for the inputs.
     """
+    layers, stops, output = layers_below_output(estimator)
+    layers += output_layers(n_outputs, output)
+    return layers, stops
+
+
+def layers_below_output(estimator: Any) -> tuple[list[Layer], list[int], dict[str, Any]]:
+    """Return the layers, the position after each hidden layer, the options of the output layer."""
     layers = _input_layers(estimator)
     if estimator.layers is not None:
         stops = _add_custom_layers(estimator, layers)
         output = {"initializer": "auto", **_of_output_layer(estimator)}
     else:
         stops, output = _add_hidden_layers(estimator, layers)
-    stops = stops or [len(layers)]
-    activity = output.pop("activity_regularizer", None)
-    layers.append(Dense(n_outputs, bias_initializer=estimator.bias_initializer, **output))
+    output["bias_initializer"] = estimator.bias_initializer
+    return layers, stops or [len(layers)], output
+
+
+def output_layers(n_outputs: int, options: dict[str, Any]) -> list[Layer]:
+    """Return the output layer with these options, and the penalty on its outputs, if any."""
+    options = dict(options)
+    activity = options.pop("activity_regularizer", None)
+    layers: list[Layer] = [Dense(n_outputs, **options)]
     if activity is not None:
         layers.append(ActivityRegularization(activity))
-    return layers, stops
+    return layers
 
 
 def _input_layers(e: Any) -> list[Layer]:
@@ -171,4 +184,6 @@ def _spelled_out(estimator: Any, name: str) -> Any:
         n_hidden = len(check_hidden_layer_sizes(estimator.hidden_layer_sizes))
         kinds = per_layer(value, n_hidden, name)
         return [resolve(k, ACTIVATIONS, name, Activation, optional=True) for k in kinds]
+    if name == "tasks":
+        return [[key, *task.described_structure()] for key, task in estimator.tasks_.items()]
     return value

@@ -27,7 +27,7 @@ def figure(trainer, key: str | None, who: str) -> tuple[str, float]:
 
 def sign_of(key: str) -> int:
     """Return 1 if a higher figure is better, -1 if a lower one is."""
-    return 1 if "score" in key else -1
+    return 1 if "score" in key and not key.startswith("val_loss") else -1
 
 
 class EarlyStopping(Callback):

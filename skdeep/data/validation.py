@@ -70,15 +70,21 @@ class ValidationSet:
         self.Y = Y
         self.weight = weight
 
-    def evaluate(self, network: Network, loss: Loss, score: Callable) -> tuple[float, float]:
-        """Return the loss, without penalties, and the score: NaN if an output is not finite."""
+    def evaluate(
+        self, network: Network, loss: Loss, score: Callable, others: Callable
+    ) -> tuple[float, float, dict[str, float]]:
+        """Return the loss, without penalties, the score, and the figures that `others` returns.
+
+        The score is NaN if an output is not finite.
+        """
         Z = network.infer(self.X)
         finite = bool(np.isfinite(Z).all())
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             value = loss.value_and_grad(self.Y, Z.copy(), self.weight, np.empty_like(Z))
+            figures = others(self, Z)
         if not finite:
-            return value, math.nan
-        return value, float(score(self, Z, value))
+            return value, math.nan, figures
+        return value, float(score(self, Z, value)), figures
 
 
 def make_score(estimator: Any, scoring: Any) -> Callable[[ValidationSet, np.ndarray, float], float]:
@@ -99,6 +105,9 @@ def make_score(estimator: Any, scoring: Any) -> Callable[[ValidationSet, np.ndar
             -calibrated_loss(estimator._loss, held_out.Y, Z, held_out.weight)
         )
     if isinstance(scoring, str):
+        own = estimator._score_named(scoring)
+        if own is not None:
+            return own
         if scoring not in get_scorer_names():
             raise InvalidParameterError(unknown_name(scoring, get_scorer_names(), "scoring"))
         if not hasattr(estimator, "predict"):

@@ -27,15 +27,6 @@ def _has_probabilities(estimator: Any) -> bool:
     return True
 
 
-def _inside(P: np.ndarray, Z: np.ndarray) -> np.ndarray:
-    """Move probabilities of finite logits Z from 0 and 1 to the nearest numbers in between."""
-    low, high = np.finfo(Z.dtype).smallest_subnormal, 1 - np.finfo(P.dtype).epsneg
-    outside = ((low > P) | (high < P)) & np.isfinite(Z)
-    if outside.any():
-        P[outside] = P[outside].clip(low, high)
-    return P
-
-
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """A multi-layer perceptron that predicts classes.
 
@@ -479,15 +470,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             The columns are in the order of `classes_`. Multilabel probabilities do not sum to 1. No
             probability is exactly 0 or 1, so that the logarithms are finite.
         """
-        Z = self._both_sides(self._raw_outputs(X))
-        return _inside(self._probabilities(Z).astype(Z.dtype), Z)
-
-    def _probabilities(self, Z: np.ndarray) -> np.ndarray:
-        """Return the probabilities that logits stand for, in float64."""
-        P = Z.astype(np.float64)
-        with np.errstate(over="ignore"):  # of differences of logits
-            self._loss.output(P)
-        return P
+        return self._encoder.probabilities(self._raw_outputs(X), self._loss)
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X):
@@ -504,16 +487,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._log_probabilities(self._raw_outputs(X))
 
     def _log_probabilities(self, Z: np.ndarray) -> np.ndarray:
-        Z = self._both_sides(Z)
-        return np.log(_inside(self._probabilities(Z), Z)).astype(Z.dtype)
-
-    def _both_sides(self, Z: np.ndarray) -> np.ndarray:
-        """Return logits with one column for each class: [-z, z] in a binary problem."""
-        if self._encoder.kind != "binary":
-            return Z
-        if len(self.classes_) < 2:  # a single class is certain
-            return np.full_like(Z, np.inf if self._loss.link == "logistic" else 0)
-        return np.concatenate([-Z, Z], axis=1)
+        return self._encoder.log_probabilities(Z, self._loss)
 
     # Methods for the base class -------------------------------------------------------------------
 

@@ -38,12 +38,12 @@ def make_trainer(
         score = make_score(e, e.scoring)
 
         def validate():
-            return held_out.evaluate(run.network, run.loss, score)
+            return held_out.evaluate(run.network, run.loss, score, e._figures_by_task)
 
         if e.early_stopping and mode == "warm":
             # Rows and targets may be new, so the best score so far is measured again.
             best_epoch = getattr(e, "best_iter_", None)
-            best = *validate(), best_epoch, [vector.copy() for vector in run.vectors()]
+            best = *validate()[:2], best_epoch, [vector.copy() for vector in run.vectors()]
     else:
         make_score(e, e.scoring)  # a wrong name is an error even if it is not used
     parts.take_parts(run, e, keeps=mode in ("partial", "resumed"))

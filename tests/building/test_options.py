@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 
-from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor
+from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor, MultiTaskMLP
 from skdeep._component import InvalidParameterError, Limit
 from skdeep.building.checks import check_options
 from skdeep.building.options import GROUPS, OPTIONS, ByLayer, WithLayers, names
@@ -18,7 +18,7 @@ from skdeep.building.options.option import Option
 from tools import docstrings
 
 X, y = load_iris(return_X_y=True)
-ESTIMATORS = [MLPClassifier, MLPRegressor, MLPAutoencoder]
+ESTIMATORS = [MLPClassifier, MLPRegressor, MLPAutoencoder, MultiTaskMLP]
 
 
 def rows_of(estimator):
