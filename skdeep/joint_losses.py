@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from scipy.special import expit
@@ -52,18 +53,28 @@ class JointLoss(Loss):
         return [1.0] * len(self.losses) if self.weights is None else list(self.weights)
 
     def value_and_grad(self, Y, Z, weight, work):
-        total = 0.0
-        for loss, columns, share in zip(self.losses, self.slices, self.shares, strict=True):
-            value, gradient = _of_columns(loss, Y, Z, columns, weight)
-            total += share * value
-            gradient *= share
-            Z[:, columns] = gradient
-        return total
+        return self.bound(_in_numpy)(Y, Z, weight, work)
+
+    def bound(self, bind: Callable[[Loss], Callable]) -> Callable:
+        """Return value_and_grad, with bind(loss) in place of that of each loss."""
+        parts = list(zip(map(bind, self.losses), self.slices, self.shares, strict=True))
+
+        def value_and_grad(Y, Z, weight, work):
+            total = 0.0
+            for compute, columns, share in parts:
+                value, gradient = _of_columns(compute, Y, Z, columns, weight)
+                total += share * value
+                if share != 1:
+                    gradient *= share
+                Z[:, columns] = gradient
+            return total
+
+        return value_and_grad
 
     def values(self, Y: np.ndarray, Z: np.ndarray, weight: np.ndarray | None) -> list[float]:
         """Return the value of each loss, without its weight. Z is not changed."""
         parts = zip(self.losses, self.slices, strict=True)
-        return [_of_columns(loss, Y, Z, columns, weight)[0] for loss, columns in parts]
+        return [_of_columns(_in_numpy(loss), Y, Z, columns, weight)[0] for loss, columns in parts]
 
     def output(self, Z):
         for loss, columns in zip(self.losses, self.slices, strict=True):
@@ -80,11 +91,15 @@ class JointLoss(Loss):
         return np.concatenate([loss.best_constant(Y[:, c], weight) for loss, c in parts])
 
 
-def _of_columns(loss: Loss, Y, Z, columns: slice, weight) -> tuple[float, np.ndarray]:
+def _in_numpy(loss: Loss) -> Callable:
+    return loss.value_and_grad
+
+
+def _of_columns(compute: Callable, Y, Z, columns: slice, weight) -> tuple[float, np.ndarray]:
     """Return the value of a loss of some columns, and its derivative by these columns of Z."""
-    Y = np.ascontiguousarray(Y[:, columns])
+    Y = Y[:, columns].copy()
     gradient = Z[:, columns].copy()
-    return loss.value_and_grad(Y, gradient, weight, np.empty_like(gradient)), gradient
+    return compute(Y, gradient, weight, np.empty_like(gradient)), gradient
 
 
 class Quantiles(RegressionLoss):
@@ -181,20 +196,26 @@ class Measured(Loss):
         return self.loss.gives_probabilities
 
     def value_and_grad(self, Y, Z, weight, work):
+        return self._value_and_grad(_in_numpy(self.loss), Y, Z, weight, work)
+
+    def bound(self, bind: Callable[[Loss], Callable]) -> Callable:
+        """Return value_and_grad, with bind(loss) in place of that of the loss."""
+        return partial(self._value_and_grad, bind(self.loss))
+
+    def _value_and_grad(self, compute: Callable, Y, Z, weight, work) -> float:
         known = ~np.isnan(Y)
+        if known.all():
+            return compute(Y, Z, weight, work)
         rows = known.all(axis=1)
-        if rows.all():
-            return self.loss.value_and_grad(Y, Z, weight, work)
         has_gaps_within_rows = (rows != known.any(axis=1)).any()
         if has_gaps_within_rows and isinstance(self.loss, RegressionLoss):
             return self._of_elements(Y, Z, weight, work, known)
-        gradient, part = np.zeros_like(Z), Z[rows]
-        value = 0.0
+        part, value = Z[rows], 0.0
         if rows.any():
             of_rows = None if weight is None else weight[rows]
-            value = self.loss.value_and_grad(Y[rows], part, of_rows, np.empty_like(part))
-        gradient[rows] = part
-        np.copyto(Z, gradient)
+            value = compute(Y[rows], part, of_rows, np.empty_like(part))
+        Z.fill(0)
+        Z[rows] = part
         return value
 
     def _of_elements(self, Y, Z, weight, work, known) -> float:

@@ -30,14 +30,15 @@ def regression_loss(e: Any, n_outputs: int) -> Loss:
             "output_activation have no meaning; leave loss_weights at None, and give "
             "output_activation one name."
         )
-    losses = [
-        _with_gaps(e, _one_loss(loss, activation))
-        for loss, activation in zip(
-            _by_output(e.loss, "loss", n_outputs),
-            _by_output(e.output_activation, "output_activation", n_outputs),
-            strict=True,
+    losses = _by_output(e.loss, "loss", n_outputs)
+    several = [loss for loss in losses if n_quantiles(loss) is not None]
+    if several:
+        raise InvalidParameterError(
+            f"loss={e.loss!r} has {several[0]!r} for one of its outputs; give that loss one "
+            "quantile, or fit a model of its own to several quantiles."
         )
-    ]
+    activations = _by_output(e.output_activation, "output_activation", n_outputs)
+    losses = [_with_gaps(e, _one_loss(*pair)) for pair in zip(losses, activations, strict=True)]
     return JointLoss(losses, [1] * n_outputs, _weights(e.loss_weights, n_outputs))
 
 

@@ -8,6 +8,7 @@ import scipy.sparse as sp
 
 from skdeep import activations, losses, optimizers
 from skdeep.activations import ACTIVATIONS
+from skdeep.joint_losses import JointLoss, Measured
 from skdeep.kernels import numpy_kernels
 from skdeep.losses import (
     CLASSIFICATION_LOSSES,
@@ -252,6 +253,20 @@ def loss_step(kernels, make, kind, output, dtype, *, weighted, n_rows, scale=1.0
     with np.errstate(all="ignore"):
         value = run(Y.astype(dtype), Z, weight, np.full_like(Z, np.nan))
     return value, Z
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_losses_for_several_outputs(dtype):
+    rng = np.random.default_rng(0)
+    Z, Y = (rng.standard_normal((50, 4)).astype(dtype) for _ in range(2))
+    Y[::3, 1:] = np.nan
+    loss = JointLoss([losses.Huber(), Measured(losses.SquaredError())], [1, 3], [0.9, 0.1])
+    (value, gradient), (expected, expected_gradient) = (
+        (kernels.bind_loss(loss, np.dtype(dtype))(Y, G, None, np.full_like(G, np.nan)), G)
+        for kernels, G in ((numba_kernels, Z.copy()), (numpy_kernels, Z.copy()))
+    )
+    assert value == pytest.approx(expected, rel=1e-5)
+    np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("case", "dtype"), LOSSES_IN_DTYPES)

@@ -86,6 +86,7 @@ OBJECTIVE = (
         page="See [missing targets](losses.md#missing-targets).",
         estimators=(REGRESSOR,),
         choices=("error", "ignore"),
+        is_handling=True,
     ),
     Option(
         name="class_weight",
