@@ -283,8 +283,8 @@ class ClassWeighted(Measured):
             own = np.prod(chosen, axis=0)
         return own.astype(Y.dtype) if weight is None else own.astype(weight.dtype) * weight
 
-    def value_and_grad(self, Y, Z, weight, work):
-        return super().value_and_grad(Y, Z, self._combined(Y, weight), work)
+    def _value_and_grad(self, compute, Y, Z, weight, work):
+        return super()._value_and_grad(compute, Y, Z, self._combined(Y, weight), work)
 
     def best_constant(self, Y, weight):
         return super().best_constant(Y, self._combined(Y, weight))

@@ -72,19 +72,19 @@ class ValidationSet:
 
     def evaluate(
         self, network: Network, loss: Loss, score: Callable, others: Callable
-    ) -> tuple[float, float, dict[str, float]]:
+    ) -> dict[str, float]:
         """Return the loss, without penalties, the score, and the figures that `others` returns.
 
-        The score is NaN if an output is not finite.
+        Their names begin with "val_". The score is NaN if an output is not finite.
         """
         Z = network.infer(self.X)
         finite = bool(np.isfinite(Z).all())
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             value = loss.value_and_grad(self.Y, Z.copy(), self.weight, np.empty_like(Z))
-            figures = others(self, Z)
-        if not finite:
-            return value, math.nan, figures
-        return value, float(score(self, Z, value)), figures
+            figures = {"loss": value, "score": math.nan, **others(self, Z)}
+        if finite:
+            figures["score"] = float(score(self, Z, value))
+        return {f"val_{name}": figure for name, figure in figures.items()}
 
 
 def make_score(estimator: Any, scoring: Any) -> Callable[[ValidationSet, np.ndarray, float], float]:

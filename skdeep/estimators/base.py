@@ -110,7 +110,7 @@ class BaseMLP(
         return None
 
     def _figures_by_task(self, held_out: ValidationSet, Z: np.ndarray) -> dict[str, float]:
-        """Return figures of an epoch beside the validation loss and score, from raw outputs."""
+        """Return the validation figures of an epoch beside loss and score, from raw outputs."""
         return {}
 
     def _class_weights(self, y: Any, incremental: bool) -> np.ndarray | None:

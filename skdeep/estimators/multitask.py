@@ -837,8 +837,8 @@ class MultiTaskMLP(BaseMLP):
         losses = self._loss.values(held_out.Y, Z, held_out.weight)
         scores = self._scores_of(held_out.y, Z, held_out.weight)
         return {
-            **{f"val_loss_{name}": v for name, v in zip(self.tasks_, losses, strict=True)},
-            **{f"val_score_{name}": score for name, score in scores.items()},
+            **{f"loss_{name}": value for name, value in zip(self.tasks_, losses, strict=True)},
+            **{f"score_{name}": score for name, score in scores.items()},
         }
 
     def _set_fitted(self, trainer):

@@ -42,8 +42,9 @@ def make_trainer(
 
         if e.early_stopping and mode == "warm":
             # Rows and targets may be new, so the best score so far is measured again.
-            best_epoch = getattr(e, "best_iter_", None)
-            best = *validate()[:2], best_epoch, [vector.copy() for vector in run.vectors()]
+            figures, best_epoch = validate(), getattr(e, "best_iter_", None)
+            vectors = [vector.copy() for vector in run.vectors()]
+            best = figures["val_loss"], figures["val_score"], best_epoch, vectors
     else:
         make_score(e, e.scoring)  # a wrong name is an error even if it is not used
     parts.take_parts(run, e, keeps=mode in ("partial", "resumed"))

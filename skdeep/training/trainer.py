@@ -36,8 +36,8 @@ class Trainer:
         Its optimizer has a state if the run continues an earlier one, and is None for L-BFGS.
     settings : Settings
     validate : callable or None
-        Returns (val_loss, val_score) of the network with its present weights, and maybe a dict of
-        other figures.
+        Returns the figures of the network with its present weights on validation data, by the names
+        that they have in the history. "val_loss" and "val_score" are among them.
     callbacks : sequence of Callback
     stages : sequence of GradientStage
         Stages before the gradient noise and the clipping. Callbacks may add further stages.
@@ -81,7 +81,7 @@ class Trainer:
         run: Run,
         settings: Settings,
         *,
-        validate: Callable[[], tuple] | None = None,
+        validate: Callable[[], dict[str, float]] | None = None,
         callbacks: Sequence[Callback] = (),
         stages: Sequence[GradientStage] = (),
     ):
@@ -478,9 +478,7 @@ class Trainer:
         if self.optimizer is not None:
             values |= {name: number.at(self._progress) for name, number in self._numbers.items()}
         if self.validate is not None:
-            values["val_loss"], values["val_score"], *others = self.validate()
-            for figures in others:
-                values |= figures
+            values |= self.validate()
         values["seconds"] = time.perf_counter() - self._epoch_start
         record(self.history, **values)
         self.figures = values

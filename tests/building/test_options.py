@@ -157,10 +157,10 @@ def test_an_edit_by_hand_is_found_and_undone(copies, name, capsys):
 @pytest.mark.parametrize(
     ("name", "change", "n_files"),
     [
-        ("alpha", {"text": "Another text."}, 4),
-        ("alpha", {"limit": Limit(0, integer=True)}, 3),  # the page has no types
+        ("alpha", {"text": "Another text."}, 5),
+        ("alpha", {"limit": Limit(0, integer=True)}, 4),  # the page has no types
         ("standardize_y", {"text": "Another text."}, 2),
-        ("dropout", {"by_layer": ByLayer.NO}, 4),
+        ("dropout", {"by_layer": ByLayer.NO}, 5),
         ("loss", {"also": {}}, 4),
     ],
 )
