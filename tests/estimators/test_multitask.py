@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.frozen import FrozenEstimator
@@ -221,10 +222,10 @@ def test_heads_on_layers_that_are_listed(layers):
 def test_a_network_without_hidden_layers():
     model = MultiTaskMLP((), tasks=tasks(), **OPTIONS).fit(X, Y)
     assert [W.shape for W in model.coefs_] == [(3, 3), (3, 1), (3, 1)]
-    sparse = pytest.importorskip("scipy.sparse").csr_matrix(X)
-    model_of_sparse = clone(model).fit(sparse, Y)
+    sparse = sp.csr_matrix(X)
+    same_model = clone(model).fit(sparse, Y)
     np.testing.assert_allclose(
-        model_of_sparse.predict_proba(sparse)["kind"], model.predict_proba(X)["kind"]
+        same_model.predict_proba(sparse)["kind"], model.predict_proba(X)["kind"]
     )
 
 
@@ -524,6 +525,43 @@ def test_the_summary_and_the_picture():
     assert model.summary().total == sum(a.size for a in (*model.coefs_, *model.intercepts_))
 
 
+CHANGES = [
+    ("kind", {"loss": "focal"}),
+    ("kind", {"loss_weight": 3.0}),
+    ("kind", {"class_weight": {"setosa": 5.0}}),
+    ("kind", {"label_smoothing": 0.2}),
+    ("kind", {"at": 0}),
+    ("kind", {"layers": [Dense(4, "tanh")]}),
+    ("kind", {"initializer": "he_uniform"}),
+    ("kind", {"bias_initializer": "ones"}),
+    ("kind", {"kernel_regularizer": "l2"}),
+    ("kind", {"bias_regularizer": "l1"}),
+    ("kind", {"kernel_constraint": "unit_norm"}),
+    ("kind", {"bias_constraint": "non_neg"}),
+    ("width", {"loss": "huber"}),
+    ("width", {"loss_weight": 3.0}),
+    ("width", {"output_activation": "softplus"}),
+    ("width", {"standardize_y": True}),
+    ("width", {"columns": "other"}),
+]
+
+
+@pytest.mark.parametrize(("name", "change"), CHANGES, ids=str)
+def test_every_parameter_of_a_task_changes_the_model(name, change):
+    y = {**Y, "other": IRIS[:, 2]}
+    model = MultiTaskMLP((6, 5), tasks=tasks(), **OPTIONS)
+    before = model.fit(X, y).coefs_[0].copy()
+    model.set_params(**{f"tasks__{name}__{key}": value for key, value in change.items()})
+    assert not np.array_equal(model.fit(X, y).coefs_[0], before)
+
+
+def test_the_table_of_changes_has_every_parameter():
+    changed = {(name, *change) for name, change in CHANGES}
+    own = {("kind", n) for n in Classification().get_params()}
+    own |= {("width", n) for n in ("loss", "loss_weight", "output_activation", "standardize_y")}
+    assert own - changed == {("kind", "columns"), ("kind", "training_only")}
+
+
 # Bad input ----------------------------------------------------------------------------------------
 
 C, R = Classification, Regression
@@ -557,6 +595,10 @@ BAD = {
     "numbers": ({"width": C()}, {"width": IRIS[:, 3] + 0.01}, "Task 'width': Unknown label type"),
     "both": ({"a": C()}, {"a": ["a", 1] * 75}, "Task 'a': y has text and numbers"),
     "infinity": ({"a": R()}, {"a": [np.inf] * 150}, "Task 'a': Input y contains infinity"),
+    "complex numbers": ({"a": R()}, {"a": np.full(150, 1j)}, "its y holds '1j', which is no"),
+    "dates": ({"a": R()}, {"a": np.full(150, "2020", "M8[Y]")}, "its y holds '2020', which is no"),
+    "a sparse matrix": ({"a": R()}, sp.csr_matrix(X), "y is a sparse matrix"),
+    "a sparse column": ({"a": R()}, {"a": sp.csr_matrix(X)}, "Task 'a': y is sparse"),
     "no label": ({"a": C()}, {"a": [None] * 150}, "Task 'a': y has no label"),
     "no number": ({"a": R()}, {"a": [np.nan] * 150}, "y of task 'a' has no number"),
     "too few": ({"kind": C()}, {"kind": KIND[1:]}, "Task 'kind': y has 149 rows, but X has 150"),

@@ -253,7 +253,9 @@ def test_several_tasks():
     session = onnxruntime.InferenceSession(
         graph.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    found = dict(zip([o.name for o in session.get_outputs()], session.run(None, {"X": X})))
+    found = dict(
+        zip([o.name for o in session.get_outputs()], session.run(None, {"X": X}), strict=True)
+    )
     expected = model.predict(X)
     expected |= {f"{name}_probabilities": P for name, P in model.predict_proba(X).items()}
     assert found.keys() == expected.keys()
