@@ -212,6 +212,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         as both networks have hidden layers. If `hidden_layer_sizes`, `activation`, `layers`,
         `batch_norm` and `batch_norm_input` are all at their defaults, they are taken from the
         fitted estimator.
+    n_reused_layers : int or None, default=None
+        The number of the lowest hidden layers that `pretrained` or warm_start="transfer" copies.
+        The hidden layers above them may differ in size and activation, and start with new weights.
+        With None, all hidden layers that both networks have are copied, and have to agree. Without
+        an earlier network, the option has no effect.
     frozen_layers : int or sequence of int, default=0
         The hidden layers that do not train: the number of the lowest ones, or a sequence of their
         positions. The lowest hidden layer includes the layers for the inputs. A frozen batch
@@ -354,6 +359,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         scoring=None,
         warm_start=False,
         pretrained=None,
+        n_reused_layers=None,
         frozen_layers=0,
         weight_averaging=None,
         dtype="auto",
