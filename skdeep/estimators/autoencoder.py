@@ -47,8 +47,8 @@ class MLPAutoencoder(BaseMLP):
         The activation of the hidden layers: a name or an instance from `skdeep.activations`. Names:
         "identity", "linear", "logistic", "sigmoid", "tanh", "relu", "leaky_relu", "prelu", "rrelu",
         "thresholded_relu", "elu", "selu", "gelu", "swish", "silu", "mish", "softplus", "softsign",
-        "hard_sigmoid", "exponential". A sequence has one entry for each layer of the encoder, which
-        the decoder mirrors, or one entry for each hidden layer.
+        "hard_sigmoid", "exponential", "softmax", "step", "heaviside". A sequence has one entry for
+        each layer of the encoder, which the decoder mirrors, or one entry for each hidden layer.
     tied_weights : bool, default=False
         Whether the weights of the decoder are those of the encoder, transposed.
     initializer : str, Initializer or sequence, default="auto"

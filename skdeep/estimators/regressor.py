@@ -31,7 +31,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         The activation of the hidden layers: a name or an instance from `skdeep.activations`. Names:
         "identity", "linear", "logistic", "sigmoid", "tanh", "relu", "leaky_relu", "prelu", "rrelu",
         "thresholded_relu", "elu", "selu", "gelu", "swish", "silu", "mish", "softplus", "softsign",
-        "hard_sigmoid", "exponential". A sequence has one entry for each hidden layer.
+        "hard_sigmoid", "exponential", "softmax", "step", "heaviside". A sequence has one entry for
+        each hidden layer.
     layers : list of Layer or None, default=None
         The hidden layers as a list of instances from `skdeep.layers`, instead of
         `hidden_layer_sizes` and the options that describe hidden layers. The output layer is added
