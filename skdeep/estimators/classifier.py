@@ -486,7 +486,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             The columns are in the order of `classes_`. Multilabel probabilities do not sum to 1. No
             probability is exactly 0 or 1, so that the logarithms are finite.
         """
-        Z = self._both_sides(self._raw_outputs(X))
+        return self.prediction_of(self._raw_outputs(X))
+
+    def prediction_of(self, Z):
+        """Return the probabilities for raw outputs."""
+        Z = self._both_sides(Z)
         return _inside(self._probabilities(Z).astype(Z.dtype), Z)
 
     def _probabilities(self, Z: np.ndarray) -> np.ndarray:
