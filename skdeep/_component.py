@@ -22,7 +22,7 @@ from sklearn.utils.parallel import _get_threadpool_controller as blas_controller
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
-from skdeep._words import SYNONYMS
+from skdeep._words import MISSING, SYNONYMS
 
 __all__ = [
     "Component",
@@ -202,9 +202,11 @@ def unknown_name(given: str, choices: Mapping[str, Any] | Sequence[str], what: s
 
 
 def _hint(given: str, choices: Iterable[str]) -> str:
-    """Return '; did you mean ...?' with the choice that a name probably stands for, or '.'."""
+    """Return the rest of a sentence: the choice that a name probably stands for, or the reason."""
     choices = list(choices)
     lower = given.lower()
+    if lower in MISSING:
+        return f": {MISSING[lower]}."
     meant = [name for name in (lower, *SYNONYMS.get(lower, ())) if name in choices]
     meant = meant or difflib.get_close_matches(lower, choices, n=1)
     return f"; did you mean {meant[0]!r}?" if meant else "."

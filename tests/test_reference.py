@@ -77,6 +77,12 @@ REFERENCE_ACTIVATIONS = {
     "softsign": lambda z: z / (1 + abs(z)),
     "hard_sigmoid": lambda z: 0.0 if z <= -3 else 1.0 if z >= 3 else z / 6 + 0.5,
     "exponential": math.exp,
+    "step": lambda z: 1.0 if z >= 0 else 0.0,
+    "heaviside": lambda z: 1.0 if z >= 0 else 0.0,
+}
+# Functions of a row of units.
+REFERENCE_ROW_ACTIVATIONS = {
+    "softmax": lambda row: [math.exp(z) / sum(map(math.exp, row)) for z in row],
 }
 REFERENCE_ACTIVATIONS_WITH_CONSTANTS = {
     "leaky_relu": (activations.LeakyReLU(negative_slope=0.3), leaky(0.3)),
@@ -100,9 +106,20 @@ def activate(f, Z):
 
 class TestActivations:
     def test_every_activation_has_a_formula(self):
-        assert REFERENCE_ACTIVATIONS.keys() == ACTIVATIONS.keys()
+        given = REFERENCE_ACTIVATIONS.keys() | REFERENCE_ROW_ACTIVATIONS.keys()
+        assert given == ACTIVATIONS.keys()
 
-    @pytest.mark.parametrize("name", ACTIVATIONS)
+    @pytest.mark.parametrize("name", REFERENCE_ROW_ACTIVATIONS)
+    def test_formula_of_rows(self, name):
+        Z = Z_GRID[:54].reshape(-1, 6)
+        for units in (1, 2, 6):
+            rows = np.ascontiguousarray(Z[:, :units])
+            expected = [REFERENCE_ROW_ACTIVATIONS[name](row.tolist()) for row in rows]
+            np.testing.assert_allclose(activate(name, rows), expected, rtol=1e-12, atol=1e-15)
+            far = activate(name, 1e4 * rows)
+            np.testing.assert_allclose(far.sum(axis=1), 1.0, rtol=1e-12)
+
+    @pytest.mark.parametrize("name", REFERENCE_ACTIVATIONS)
     def test_formula(self, name):
         expected = elementwise(REFERENCE_ACTIVATIONS[name])(Z_GRID)
         np.testing.assert_allclose(activate(name, Z_GRID), expected, rtol=1e-12, atol=1e-15)

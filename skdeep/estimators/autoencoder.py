@@ -48,8 +48,8 @@ class MLPAutoencoder(BaseMLP):
         The activation of the hidden layers: a name or an instance from `skdeep.activations`. Names:
         "identity", "linear", "logistic", "sigmoid", "tanh", "relu", "leaky_relu", "prelu", "rrelu",
         "thresholded_relu", "elu", "selu", "gelu", "swish", "silu", "mish", "softplus", "softsign",
-        "hard_sigmoid", "exponential". A sequence has one entry for each layer of the encoder, which
-        the decoder mirrors, or one entry for each hidden layer.
+        "hard_sigmoid", "exponential", "softmax", "step", "heaviside". A sequence has one entry for
+        each layer of the encoder, which the decoder mirrors, or one entry for each hidden layer.
     tied_weights : bool, default=False
         Whether the weights of the decoder are those of the encoder, transposed.
     initializer : str, Initializer or sequence, default="auto"
@@ -227,6 +227,11 @@ class MLPAutoencoder(BaseMLP):
         A fitted estimator of skdeep in a `sklearn.frozen.FrozenEstimator`. The hidden layers of the
         network start with the weights of that estimator's hidden layers, from the bottom up, as far
         as both networks have hidden layers.
+    n_reused_layers : int or None, default=None
+        The number of the lowest hidden layers that `pretrained` or warm_start="transfer" copies.
+        The hidden layers above them may differ in size and activation, and start with new weights.
+        With None, all hidden layers that both networks have are copied, and have to agree. Without
+        an earlier network, the option has no effect.
     frozen_layers : int or sequence of int, default=0
         The hidden layers that do not train: the number of the lowest ones, or a sequence of their
         positions. The lowest hidden layer includes the layers for the inputs. A frozen batch
@@ -364,6 +369,7 @@ class MLPAutoencoder(BaseMLP):
         scoring=None,
         warm_start=False,
         pretrained=None,
+        n_reused_layers=None,
         frozen_layers=0,
         weight_averaging=None,
         dtype="auto",

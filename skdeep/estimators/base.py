@@ -99,6 +99,10 @@ class BaseMLP(
         """Return a new loss for these targets."""
         raise NotImplementedError
 
+    def prediction_of(self, Z: np.ndarray) -> np.ndarray:
+        """Return the numbers, or the probabilities, for raw outputs, which may be overwritten."""
+        return self._decode(Z)
+
     def _score_outputs(self, y: Any, Z: np.ndarray, weight) -> float:
         """Return the estimator's own score, from raw outputs."""
         raise NotImplementedError

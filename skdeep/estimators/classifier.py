@@ -52,7 +52,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         The activation of the hidden layers: a name or an instance from `skdeep.activations`. Names:
         "identity", "linear", "logistic", "sigmoid", "tanh", "relu", "leaky_relu", "prelu", "rrelu",
         "thresholded_relu", "elu", "selu", "gelu", "swish", "silu", "mish", "softplus", "softsign",
-        "hard_sigmoid", "exponential". A sequence has one entry for each hidden layer.
+        "hard_sigmoid", "exponential", "softmax", "step", "heaviside". A sequence has one entry for
+        each hidden layer.
     layers : list of Layer or None, default=None
         The hidden layers as a list of instances from `skdeep.layers`, instead of
         `hidden_layer_sizes` and the options that describe hidden layers. The output layer is added
@@ -230,6 +231,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         as both networks have hidden layers. If `hidden_layer_sizes`, `activation`, `layers`,
         `batch_norm` and `batch_norm_input` are all at their defaults, they are taken from the
         fitted estimator.
+    n_reused_layers : int or None, default=None
+        The number of the lowest hidden layers that `pretrained` or warm_start="transfer" copies.
+        The hidden layers above them may differ in size and activation, and start with new weights.
+        With None, all hidden layers that both networks have are copied, and have to agree. Without
+        an earlier network, the option has no effect.
     frozen_layers : int or sequence of int, default=0
         The hidden layers that do not train: the number of the lowest ones, or a sequence of their
         positions. The lowest hidden layer includes the layers for the inputs. A frozen batch
@@ -374,6 +380,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         scoring=None,
         warm_start=False,
         pretrained=None,
+        n_reused_layers=None,
         frozen_layers=0,
         weight_averaging=None,
         dtype="auto",
@@ -479,7 +486,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             The columns are in the order of `classes_`. Multilabel probabilities do not sum to 1. No
             probability is exactly 0 or 1, so that the logarithms are finite.
         """
-        Z = self._both_sides(self._raw_outputs(X))
+        return self.prediction_of(self._raw_outputs(X))
+
+    def prediction_of(self, Z):
+        """Return the probabilities for raw outputs."""
+        Z = self._both_sides(Z)
         return _inside(self._probabilities(Z).astype(Z.dtype), Z)
 
     def _probabilities(self, Z: np.ndarray) -> np.ndarray:

@@ -52,6 +52,7 @@ ACTIVATION_CASES = {
     "elu 0.5": partial(activations.ELU, 0.5),
     "elu 2": partial(activations.ELU, 2.0),
     "swish 1.7": partial(activations.Swish, 1.7),
+    "parametric softmax": partial(activations.Parametric, "softmax", 0.5, 0.6),
     "swish -0.5": partial(activations.Swish, -0.5),
 }
 

@@ -153,7 +153,7 @@ REGRESSOR = [
     ("target_noise", 0.5, {}),
 ]
 # What does not change what is learned, and is tested by its own rules.
-ELSEWHERE = {"warm_start", "pretrained", "verbose", "missing_targets"}
+ELSEWHERE = {"warm_start", "pretrained", "n_reused_layers", "verbose", "missing_targets"}
 
 ROWS = [(MLPClassifier, *row) for row in BOTH + CLASSIFIER] + [
     (MLPRegressor, *row) for row in BOTH + REGRESSOR

@@ -41,7 +41,7 @@ ACTIVATION_CASES = {
     "prelu -0.5": partial(activations.PReLU, -0.5),
     **{
         f"parametric {g}": partial(activations.Parametric, g, 1.0, 0.3)
-        for g in ("identity", "relu", "selu", "tanh", "gelu", activations.ELU(0.5))
+        for g in ("identity", "relu", "selu", "tanh", "gelu", "softmax", activations.ELU(0.5))
     },
 }
 

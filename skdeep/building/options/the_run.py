@@ -84,6 +84,16 @@ THE_RUN = (
         is_handling=True,
     ),
     Option(
+        name="n_reused_layers",
+        text='The number of the lowest hidden layers that `pretrained` or warm_start="transfer" '
+        "copies. The hidden layers above them may differ in size and activation, and start with "
+        "new weights. With None, all hidden layers that both networks have are copied, and have "
+        "to agree. Without an earlier network, the option has no effect.",
+        page="See [another upper part](reuse.md#another-upper-part).",
+        type="int or None",
+        limit=Limit(0, integer=True, special=(None,)),
+    ),
+    Option(
         name="frozen_layers",
         text="The hidden layers that do not train: the number of the lowest ones, or a sequence of "
         "their positions. The lowest hidden layer includes the layers for the inputs. A "
