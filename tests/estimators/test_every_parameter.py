@@ -117,6 +117,7 @@ BOTH = [
     ("weight_decay", 0.5, {"solver": SGD()}),
     ("clip_norm", 0.01, SGD_SETTINGS),
     ("clip_value", 0.001, SGD_SETTINGS),
+    ("clip_parameter_norm", 0.001, SGD_SETTINGS),
     ("batch_size", 17, {}),
     ("max_iter", 5, {}),
     ("max_fun", 3, {"solver": "lbfgs"}),
