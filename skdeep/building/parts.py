@@ -51,6 +51,7 @@ def settings(e: Any, run: Run, *, mode: str, weight: float, run_id: str | None) 
         gradient_noise=e.gradient_noise,
         clip_value=e.clip_value,
         clip_norm=e.clip_norm,
+        clip_parameter_norm=e.clip_parameter_norm,
         verbose=bool(e.verbose),
         run_id=run_id,
         hyperparameters=e.get_params(deep=False),

@@ -291,4 +291,4 @@ def _validation_set(estimator, X, y, encoded, weight) -> ValidationSet:
     dtype = estimator.network_.dtype
     targets = estimator._targets(encoded, dtype, training=False)
     Y = targets.gather(slice(None), np.empty(targets.shape, dtype))
-    return ValidationSet(X, y, Y, scale_to_mean_one(weight, None, dtype))
+    return ValidationSet(X, estimator._scored_targets(y), Y, scale_to_mean_one(weight, None, dtype))

@@ -107,6 +107,10 @@ class BaseMLP(
         """Return the estimator's own score, from raw outputs."""
         raise NotImplementedError
 
+    def _scored_targets(self, y: Any) -> Any:
+        """Return y in the form that scorers take."""
+        return y
+
     def _class_weights(self, y: Any, incremental: bool) -> np.ndarray | None:
         """Return one weight for each row, or None."""
         return None

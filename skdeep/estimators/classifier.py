@@ -9,12 +9,22 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 
-from skdeep._component import InvalidParameterError, named_parameters, resolve, store_parameters
+from skdeep._component import (
+    InvalidParameterError,
+    check_number,
+    named_parameters,
+    resolve,
+    store_parameters,
+    warn_user,
+)
+from skdeep.building.options.option import SHARE
 from skdeep.data.encoding import ClassEncoder, weights_of_classes
+from skdeep.data.soft_targets import is_one_hot, probabilities
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.watching import with_callbacks
 from skdeep.losses import CLASSIFICATION_LOSSES, ClassificationLoss, Loss
+from skdeep.training.flips import FlippedTargets
 
 
 def _has_probabilities(estimator: Any) -> bool:
@@ -124,6 +134,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         products are scaled to mean 1.
     label_smoothing : float, default=0.0
         The share of every target that is spread evenly over the classes.
+    soft_targets : bool, default=False
+        Whether y has a row of probabilities for each sample, with one column for each class, in
+        place of labels. The rows sum to 1. The classes are then 0, 1, 2, ... Validation data and
+        `score` take labels too.
+    target_noise : float or Scheduled, default=0.0
+        The noise in the targets of each batch in training. It is the share of the rows whose label
+        is replaced by another class, all classes alike; for multilabel targets, the share of the
+        entries that are flipped. It is less than 1. A `skdeep.schedules.Scheduled` changes it over
+        time.
     alpha : float, default=0.0001
         The strength of scikit-learn's penalty on the weights of the dense layers: `alpha / n_batch
         * ((1 - l1_ratio) / 2 * sum(W ** 2) + l1_ratio * sum(abs(W)))`. With `sample_weight`, the
@@ -194,6 +213,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     clip_value : float or None, default=None
         The largest absolute value that a component of the gradient may have. It is applied before
         `clip_norm`.
+    clip_parameter_norm : float or None, default=None
+        The largest norm that the gradient of each parameter may have, such as the weights of one
+        layer or its biases. A gradient with a larger norm is scaled down. It is applied after
+        `clip_value` and before `clip_norm`.
     batch_size : int or "auto", default="auto"
         The number of rows of a batch. "auto" is `min(200, n_samples)`.
     max_iter : int, default=200
@@ -348,6 +371,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         loss="log_loss",
         class_weight=None,
         label_smoothing=0.0,
+        soft_targets=False,
+        target_noise=0.0,
         alpha=0.0001,
         l1_ratio=0.0,
         kernel_regularizer=None,
@@ -369,6 +394,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         weight_decay=0.0,
         clip_norm=None,
         clip_value=None,
+        clip_parameter_norm=None,
         batch_size="auto",
         max_iter=200,
         max_fun=15000,
@@ -399,7 +425,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Labels of any type; or a 0/1 indicator matrix for multilabel targets.
+            Labels of any type; or a 0/1 indicator matrix for multilabel targets; or with
+            `soft_targets=True` a matrix of probabilities, with a column for each class.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             An integer weight acts as repetition of the row.
         X_val, y_val : array-like or None, default=None
@@ -424,7 +451,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels.
         classes : array-like or None, default=None
-            All classes that may occur in any call; needed in the first call.
+            All classes that may occur in any call; needed in the first call, except with
+            `soft_targets=True`.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             An integer weight acts as repetition of the row.
 
@@ -433,7 +461,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self
         """
         if not hasattr(self, "classes_"):
-            if classes is None:
+            if classes is None and not self.soft_targets:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
         elif classes is not None and not np.array_equal(self.classes_, np.unique(classes)):
             raise ValueError(
@@ -526,7 +554,32 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return np.full_like(Z, np.inf if self._loss.link == "logistic" else 0)
         return np.concatenate([-Z, Z], axis=1)
 
+    def score(self, X, y, sample_weight=None):
+        """Return the accuracy.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Labels. With `soft_targets=True`, rows of probabilities stand for their likeliest class.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+
+        Returns
+        -------
+        float
+        """
+        self._check_is_fitted()
+        return super().score(X, self._scored_targets(y), sample_weight)
+
     # Methods for the base class -------------------------------------------------------------------
+
+    def _scored_targets(self, y):
+        if not self._is_soft(y):
+            return y
+        return self.classes_[self._encoder.probabilities(y).argmax(axis=1)]
+
+    def _is_soft(self, y) -> bool:
+        return bool(self.soft_targets) and (y.ndim if hasattr(y, "ndim") else np.ndim(y)) == 2
 
     def check_targets(self):
         self._encoder.check()
@@ -557,12 +610,24 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             )
 
     def _encode_first(self, y, classes, sample_weight):
-        self._encoder = ClassEncoder(y, classes)
+        labels = np.arange(probabilities(y).shape[1]) if self.soft_targets else y
+        self._encoder = ClassEncoder(labels, classes)
         self.classes_ = self._encoder.classes
         self.n_outputs_ = self._encoder.n_outputs
+        # In partial_fit, which is given the classes, a few rows say little.
+        if self._encoder.kind == "multilabel" and classes is None and is_one_hot(y):
+            warn_user(
+                "y is an indicator matrix with exactly one 1 in every row, and is learned as "
+                "multilabel: a yes or no for each column, on its own. If the columns are the "
+                "classes of a one-hot encoding, give y.argmax(axis=1), or the labels themselves. "
+                "If they are not, ignore this warning: warnings.filterwarnings('ignore', "
+                "'y is an indicator matrix')."
+            )
         return self._encode(y)
 
     def _encode(self, y):
+        if self._is_soft(y):
+            return self._encoder.encode_soft(y)
         unseen = self._encoder.unseen(y)
         if len(unseen):
             raise ValueError(
@@ -572,7 +637,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._encoder.encode(y)
 
     def _encode_again(self, y, incremental):
-        if not incremental:
+        if not incremental and not self._is_soft(y):
             labels = self._encoder.labels(y)
             if set(labels) != set(self.classes_):
                 raise ValueError(
@@ -583,7 +648,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._encode(y)
 
     def _targets(self, encoded, dtype, *, training, rng=None):
-        return self._encoder.targets(encoded, dtype, self.label_smoothing if training else 0.0)
+        smoothing = self.label_smoothing if training else 0.0
+        targets = self._encoder.targets(encoded, dtype, smoothing)
+        if rng is None or not self.target_noise:
+            return targets
+        is_multiclass = self._encoder.kind == "multiclass"
+        return FlippedTargets(targets, self.target_noise, rng, multiclass=is_multiclass)
 
     def _resolve_loss(self) -> Loss:
         return resolve(self.loss, CLASSIFICATION_LOSSES, "loss", Loss)
@@ -600,6 +670,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 f"label_smoothing={self.label_smoothing!r} is for losses that give "
                 f"probabilities, which loss={self.loss!r} does not; leave it at 0."
             )
+        if self.soft_targets and not loss.gives_probabilities:
+            raise InvalidParameterError(
+                f"soft_targets=True is for losses that give probabilities, which "
+                f"loss={self.loss!r} does not; choose another loss, such as 'log_loss'."
+            )
+        check_number(self.target_noise, SHARE, "target_noise")
         if isinstance(loss, ClassificationLoss):
             loss.multiclass = self._encoder.kind == "multiclass"
         return loss
@@ -613,18 +689,20 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "does not see all rows; give a dict of weights, computed with "
                 "sklearn.utils.class_weight.compute_class_weight."
             )
-        return weights_of_classes(self.class_weight, y, self._encoder)
+        return weights_of_classes(self.class_weight, y, self._encoder, is_soft=self._is_soft(y))
 
     def _rows_of_targets(self, encoded, weight):
-        if self._encoder.kind != "multiclass":
+        if encoded.ndim == 2:
             return encoded, weight
         return np.eye(self.n_outputs_), np.bincount(encoded, weight, self.n_outputs_)
 
     def _stratify(self, encoded):
-        return None if self._encoder.kind == "multilabel" else encoded
+        return None if self.soft_targets or self._encoder.kind == "multilabel" else encoded
 
     def _score_outputs(self, y, Z, weight):
-        return accuracy_score(y, self._encoder.decode(Z), sample_weight=weight)
+        return accuracy_score(
+            self._scored_targets(y), self._encoder.decode(Z), sample_weight=weight
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

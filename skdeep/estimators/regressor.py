@@ -115,8 +115,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         deviation of y. It takes the place of a `TransformedTargetRegressor`, for targets of any
         size.
     target_noise : float or Scheduled, default=0.0
-        The standard deviation of Gaussian noise that is added to the targets in training. A
-        `skdeep.schedules.Scheduled` changes it over time.
+        The noise in the targets of each batch in training. It is the standard deviation of Gaussian
+        noise that is added to them. A `skdeep.schedules.Scheduled` changes it over time.
     alpha : float, default=0.0001
         The strength of scikit-learn's penalty on the weights of the dense layers: `alpha / n_batch
         * ((1 - l1_ratio) / 2 * sum(W ** 2) + l1_ratio * sum(abs(W)))`. With `sample_weight`, the
@@ -187,6 +187,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     clip_value : float or None, default=None
         The largest absolute value that a component of the gradient may have. It is applied before
         `clip_norm`.
+    clip_parameter_norm : float or None, default=None
+        The largest norm that the gradient of each parameter may have, such as the weights of one
+        layer or its biases. A gradient with a larger norm is scaled down. It is applied after
+        `clip_value` and before `clip_norm`.
     batch_size : int or "auto", default="auto"
         The number of rows of a batch. "auto" is `min(200, n_samples)`.
     max_iter : int, default=200
@@ -360,6 +364,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         weight_decay=0.0,
         clip_norm=None,
         clip_value=None,
+        clip_parameter_norm=None,
         batch_size="auto",
         max_iter=200,
         max_fun=15000,

@@ -138,8 +138,9 @@ class Trainer:
         settings, stages = self.settings, []
         if settings.gradient_noise:
             stages.append(Noise(ready_number(settings.gradient_noise), self.rng))
-        if settings.clip_value is not None or settings.clip_norm is not None:
-            stages.append(Clip(settings.clip_value, settings.clip_norm))
+        limits = settings.clip_value, settings.clip_norm, settings.clip_parameter_norm
+        if limits != (None, None, None):
+            stages.append(Clip(*limits, self.network.parameters))
         return stages
 
     @property

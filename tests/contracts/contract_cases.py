@@ -146,6 +146,11 @@ OPTIMIZER_CASES = {
     "adam 0 0": partial(optimizers.Adam, 0.0, 0.0),
     "adam 0.5 0.6 0.01": partial(optimizers.Adam, 0.5, 0.6, 0.01),
     "rmsprop 0.5": partial(optimizers.RMSProp, 0.5, 1e-3),
+    "rmsprop inside 0.1": partial(optimizers.RMSProp, 0.9, 1e-3, True, 0.1),
+    "adagrad inside 0.1": partial(optimizers.AdaGrad, 1e-3, True, 0.1),
+    "adam inside": partial(optimizers.Adam, epsilon=1e-3, epsilon_inside=True),
+    "adam uncorrected": partial(optimizers.Adam, bias_correction=False),
+    "sgd dampened": partial(optimizers.SGD, 0.9, False, 0.1),
     "lion 0.5 0.6": partial(optimizers.Lion, 0.5, 0.6),
 }
 

@@ -117,6 +117,7 @@ BOTH = [
     ("weight_decay", 0.5, {"solver": SGD()}),
     ("clip_norm", 0.01, SGD_SETTINGS),
     ("clip_value", 0.001, SGD_SETTINGS),
+    ("clip_parameter_norm", 0.001, SGD_SETTINGS),
     ("batch_size", 17, {}),
     ("max_iter", 5, {}),
     ("max_fun", 3, {"solver": "lbfgs"}),
@@ -138,6 +139,7 @@ CLASSIFIER = [
     ("loss__gamma", 0.5, {"loss": FocalLoss()}),
     ("class_weight", {0: 5.0}, {}),
     ("label_smoothing", 0.1, {}),
+    ("target_noise", 0.2, {}),
 ]
 REGRESSOR = [
     ("loss", "absolute_error", {}),
@@ -153,7 +155,8 @@ REGRESSOR = [
     ("target_noise", 0.5, {}),
 ]
 # What does not change what is learned, and is tested by its own rules.
-ELSEWHERE = {"warm_start", "pretrained", "n_reused_layers", "verbose", "missing_targets"}
+ELSEWHERE = {"warm_start", "pretrained", "n_reused_layers", "verbose"}
+ELSEWHERE |= {"missing_targets", "soft_targets"}
 
 ROWS = [(MLPClassifier, *row) for row in BOTH + CLASSIFIER] + [
     (MLPRegressor, *row) for row in BOTH + REGRESSOR
