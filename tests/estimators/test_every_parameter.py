@@ -152,7 +152,7 @@ REGRESSOR = [
     ("target_noise", 0.5, {}),
 ]
 # What does not change what is learned, and is tested by its own rules.
-ELSEWHERE = {"warm_start", "pretrained", "verbose"}
+ELSEWHERE = {"warm_start", "pretrained", "verbose", "metrics"}
 
 ROWS = [(MLPClassifier, *row) for row in BOTH + CLASSIFIER] + [
     (MLPRegressor, *row) for row in BOTH + REGRESSOR
