@@ -21,8 +21,8 @@ from skdeep._component import (
     unknown_name,
     warn_user,
 )
+from skdeep.callbacks.figures import VALIDATION, direction_of
 from skdeep.data.training_data import TrainingData
-from skdeep.training.figures import VALIDATION, direction_of
 from skdeep.training.history import COLUMNS
 
 OWN_SCORE = "score"
@@ -200,6 +200,15 @@ def make_metrics(estimator: Any) -> list[Metric]:
                 "to metrics."
             )
     return metrics
+
+
+def directions(metrics: list[Metric]) -> dict[str, int | None]:
+    """Return whether higher is better, for each column that the metrics have in the history."""
+    return {
+        f"{prefix}{metric.name}": metric.direction
+        for metric in metrics
+        for prefix in ("", VALIDATION)
+    }
 
 
 def check_names(metrics: list[Metric], taken: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ from skdeep._component import (
     unknown_name,
     warn_user,
 )
+from skdeep.callbacks.figures import VALIDATION
 from skdeep.data.calibration import calibrated_loss
 from skdeep.data.metrics import Rows
 from skdeep.data.training_data import (
@@ -30,7 +31,6 @@ from skdeep.data.training_data import (
 )
 from skdeep.losses import Loss
 from skdeep.network import Network
-from skdeep.training.figures import VALIDATION
 
 
 class Smoothed(Component):

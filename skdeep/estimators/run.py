@@ -12,7 +12,7 @@ from skdeep.building import parts
 from skdeep.building.checks import check_callbacks, uses_lbfgs
 from skdeep.callbacks import Callback
 from skdeep.callbacks.progress import PrintEpochs, ProgressBar
-from skdeep.data.metrics import check_names, figures_of, make_metrics, training_figures
+from skdeep.data.metrics import check_names, directions, figures_of, make_metrics, training_figures
 from skdeep.data.training_data import TrainingData
 from skdeep.data.validation import ValidationSet, make_score
 from skdeep.training.batches import Batches
@@ -50,7 +50,7 @@ def make_trainer(
             best = figures["val_loss"], figures["val_score"], best_epoch, vectors
     else:
         make_score(e, e.scoring)  # a wrong name is an error even if it is not used
-    parts.take_parts(run, e, keeps=mode in ("partial", "resumed"))
+    parts.take_parts(run, e, keeps=mode in ("partial", "resumed"), directions=directions(metrics))
     if best is not None:
         run.monitor.start_from(*best)
     settings = parts.settings(e, run, mode=mode, weight=data.mean_sample_weight, run_id=run_id)
@@ -59,6 +59,7 @@ def make_trainer(
         run,
         settings,
         validate=validate,
+        directions=directions(metrics),
         measure=training_figures(metrics, e, data) if metrics else None,
         callbacks=[*check_callbacks(e.callbacks), *_reporters(e.verbose), *watchers],
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skdeep._component import InvalidParameterError, warn_user
 from skdeep.callbacks.base import Callback
+from skdeep.callbacks.figures import sign_of, watched
 from skdeep.clipping import gradient_norm
 from skdeep.kernels import choose, numpy_kernels
 from skdeep.schedules import Progress, Scheduled, ready_number, value_of
@@ -41,6 +42,9 @@ class Trainer:
     measure : callable or None
         Returns further figures of an epoch by name, given the raw outputs of its batches, as they
         were in training, and the positions of their rows: see `BatchSource.order`.
+    directions : dict of (int or None)
+        For figures whose names do not tell: 1 if a higher figure is better, -1 if a lower one is,
+        None if that is not known.
     callbacks : sequence of Callback
     stages : sequence of GradientStage
         Stages before the gradient noise and the clipping. Callbacks may add further stages.
@@ -86,6 +90,7 @@ class Trainer:
         *,
         validate: Callable[[], dict[str, float]] | None = None,
         measure: Callable[[np.ndarray, np.ndarray | None], dict[str, float]] | None = None,
+        directions: Mapping[str, int | None] | None = None,
         callbacks: Sequence[Callback] = (),
         stages: Sequence[GradientStage] = (),
     ):
@@ -93,6 +98,7 @@ class Trainer:
         self.settings = settings
         self.validate = validate
         self.measure = measure
+        self.directions = dict(directions or {})
         self.callbacks = sorted(callbacks, key=lambda callback: callback.runs_last)
         self.network, self.loss, self.optimizer = run.network, run.loss, run.optimizer
         self.schedule, self.monitor, self.history = run.schedule, run.monitor, run.history
@@ -183,6 +189,11 @@ class Trainer:
     def first_of_fit(self) -> bool:
         """Whether the next epoch is the first of a call of fit."""
         return self._begins_fit and self.epoch == 0
+
+    def watched(self, key: str | None, mode: str | None, who: str) -> tuple[float, int]:
+        """Return a figure of the last epoch, and 1 if higher is better or -1 if lower is."""
+        key, value = watched(self.figures, key, who)
+        return value, sign_of(key, mode, self.directions, who)
 
     # One step, one epoch, one run ---------------------------------------------------------------
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from skdeep._component import InvalidParameterError
-from skdeep.training.history import COLUMNS
 
 VALIDATION = "val_"
 MODES = {"max": 1, "min": -1}
-_WORDS = {"score": 1, "accuracy": 1, "loss": -1, "error": -1, "deviance": -1}
+_WORDS = {
+    **dict.fromkeys(("score", "accuracy"), 1),
+    **dict.fromkeys(("loss", "error", "deviance"), -1),
+    **dict.fromkeys(("learning_rate", "gradient_norm", "seconds"), -1),
+}
 
 
 def direction_of(name: str) -> int | None:
@@ -17,8 +20,6 @@ def direction_of(name: str) -> int | None:
 
     As in scikit-learn, scores are to be high, and losses, errors and deviances low.
     """
-    if name in COLUMNS:
-        return -1
     return next((direction for word, direction in _WORDS.items() if word in name), None)
 
 
@@ -36,10 +37,10 @@ def watched(figures: Mapping[str, float], key: str | None, who: str) -> tuple[st
 
 def check_mode(mode: str | None, who: str) -> None:
     """Raise if a mode is not allowed."""
-    if mode is not None and mode not in MODES:
+    if mode is not None and mode not in list(MODES):
         raise InvalidParameterError(
             f"{who} mode={mode!r} is not allowed; give 'max' if a higher figure is better, 'min' "
-            "if a lower one is, or None for the figures that skdeep knows."
+            "if a lower one is, or None for a figure whose name says it."
         )
 
 
