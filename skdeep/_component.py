@@ -41,6 +41,7 @@ __all__ = [
     "per_layer",
     "per_layer_and_output",
     "resolve",
+    "score_function",
     "store_parameters",
     "unknown_name",
     "warn_user",
@@ -239,6 +240,11 @@ def needs(who: str, package: str, extra: str) -> str:
 def wrap_output(data: np.ndarray, X: Any, estimator: Any) -> Any:
     """Return the output of `transform` in the container that `set_output` asked for."""
     return _wrap_data_with_container("transform", data, X, estimator)
+
+
+def score_function(scorer: Callable) -> Callable:
+    """Return the function of targets and predictions in a scorer; any other callable as it is."""
+    return getattr(scorer, "_score_func", scorer)
 
 
 def is_named(value: Any, name: str) -> bool:

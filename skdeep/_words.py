@@ -67,7 +67,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "clipvalue": ("clip_value",),
     **dict.fromkeys(("l2_reg", "reg_lambda", "weight_penalty"), ("alpha",)),
     **dict.fromkeys(("kernel_constraints", "constraint"), ("kernel_constraint",)),
-    **dict.fromkeys(("metric", "metrics", "eval_metric"), ("scoring",)),
+    **dict.fromkeys(("metric", "eval_metric"), ("metrics", "scoring")),
     **dict.fromkeys(("seed", "random_seed"), ("random_state",)),
     **dict.fromkeys(("loss_function", "objective", "criterion"), ("loss",)),
     **dict.fromkeys(("n_transferred_layers", "n_pretrained_layers"), ("n_reused_layers",)),

@@ -224,6 +224,11 @@ class MLPAutoencoder(BaseMLP):
         The validation score. None is the score of the estimator itself, and the validation loss
         then counts too. "loss" is the negative validation loss. Other values are the name of a
         scorer or a callable `scoring(estimator, X, y)`.
+    metrics : str, callable, list, dict or None, default=None
+        Figures of the predictions that `history_` has for every epoch: on the training rows as they
+        passed, and on validation data with a name that begins with "val_". The name of a scorer,
+        "score" for the estimator's own, a callable `(estimator, X, y)` or a function `(y_true,
+        y_pred)`; a list of these, or a dict from names to these.
     warm_start : bool or "transfer", default=False
         Whether `fit` starts from the weights of the previous fit. "transfer" keeps the weights of
         the hidden layers, and makes a new output layer.
@@ -372,6 +377,7 @@ class MLPAutoencoder(BaseMLP):
         early_stopping=False,
         validation_fraction=0.1,
         scoring=None,
+        metrics=None,
         warm_start=False,
         pretrained=None,
         n_reused_layers=None,
@@ -481,6 +487,15 @@ class MLPAutoencoder(BaseMLP):
     def _decode(self, Z: np.ndarray) -> np.ndarray:
         self._loss.output(Z)
         return Z
+
+    def _with_outputs(self, X, Z):
+        model = super()._with_outputs(X, Z)
+
+        def predict(rows):  # for scorers, which compare reconstructions with the inputs
+            return model._decode(model._raw_outputs(rows))
+
+        model.predict = predict
+        return model
 
     # Methods for the base class -------------------------------------------------------------------
 

@@ -244,6 +244,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         then counts too. "loss" is the negative validation loss. Other values are the name of a
         scorer or a callable `scoring(estimator, X, y)`. "calibrated_loss" is the negative log-loss
         that is left if the probabilities are calibrated by one factor of the logits.
+    metrics : str, callable, list, dict or None, default=None
+        Figures of the predictions that `history_` has for every epoch: on the training rows as they
+        passed, and on validation data with a name that begins with "val_". The name of a scorer,
+        "score" for the estimator's own, a callable `(estimator, X, y)` or a function `(y_true,
+        y_pred)`; a list of these, or a dict from names to these.
     warm_start : bool or "transfer", default=False
         Whether `fit` starts from the weights of the previous fit. "transfer" keeps the weights of
         the hidden layers, and makes a new output layer. The classes may differ from those of the
@@ -404,6 +409,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         early_stopping=False,
         validation_fraction=0.1,
         scoring=None,
+        metrics=None,
         warm_start=False,
         pretrained=None,
         n_reused_layers=None,

@@ -156,7 +156,7 @@ REGRESSOR = [
 ]
 # What does not change what is learned, and is tested by its own rules.
 ELSEWHERE = {"warm_start", "pretrained", "n_reused_layers", "verbose"}
-ELSEWHERE |= {"missing_targets", "soft_targets"}
+ELSEWHERE |= {"missing_targets", "soft_targets", "metrics"}
 
 ROWS = [(MLPClassifier, *row) for row in BOTH + CLASSIFIER] + [
     (MLPRegressor, *row) for row in BOTH + REGRESSOR

@@ -59,6 +59,16 @@ STOPPING = (
 
 THE_RUN = (
     Option(
+        name="metrics",
+        text="Figures of the predictions that `history_` has for every epoch: on the training rows "
+        'as they passed, and on validation data with a name that begins with "val_". The name of a '
+        'scorer, "score" for the estimator\'s own, a callable `(estimator, X, y)` or a function '
+        "`(y_true, y_pred)`; a list of these, or a dict from names to these.",
+        page="See [metrics](training.md#metrics).",
+        type="str, callable, list, dict or None",
+        is_handling=True,
+    ),
+    Option(
         name="warm_start",
         text="Whether `fit` starts from the weights of the previous fit. "
         '"transfer" keeps the weights of the hidden layers, and makes a new output layer.',
