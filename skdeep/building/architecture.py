@@ -7,7 +7,7 @@ from typing import Any
 
 from sklearn.base import clone
 
-from skdeep._component import InvalidParameterError, described, per_layer, resolve
+from skdeep._component import InvalidParameterError, described, is_per_layer, per_layer, resolve
 from skdeep.activations import ACTIVATIONS, Activation
 from skdeep.building.checks import check_hidden_layer_sizes, default_of, is_set
 from skdeep.building.options import OPTIONS, WarmStart, WithLayers, names
@@ -47,7 +47,7 @@ def build_layers(estimator: Any, n_outputs: int) -> tuple[list[Layer], list[int]
         stops, output = _add_hidden_layers(estimator, layers)
     stops = stops or [len(layers)]
     activity = output.pop("activity_regularizer", None)
-    layers.append(Dense(n_outputs, bias_initializer=estimator.bias_initializer, **output))
+    layers.append(Dense(n_outputs, **output))
     if activity is not None:
         layers.append(ActivityRegularization(activity))
     return layers, stops
@@ -106,19 +106,19 @@ def _hidden_layer(
     *,
     activation,
     activity_regularizer,
+    batch_norm,
     dropout,
     pre_activation_noise,
     activation_noise,
     **of_dense,
 ) -> list[Layer]:
     """Return the layers that one hidden layer is made of."""
-    normalizes_before = e.batch_norm == "before"
+    normalizes_before = batch_norm == "before"
     is_fused = not normalizes_before and not pre_activation_noise
     dense = Dense(
         units,
         activation,
         bias=not normalizes_before,  # the batch norm's beta takes its place
-        bias_initializer=e.bias_initializer,
         **of_dense,
     )
     normalization = BatchNorm(e.batch_norm_momentum, e.batch_norm_epsilon)
@@ -132,7 +132,7 @@ def _hidden_layer(
         layers.append(ActivationLayer("identity" if activation is None else activation))
     if activity_regularizer is not None:
         layers.append(ActivityRegularization(activity_regularizer))
-    if e.batch_norm == "after":
+    if batch_norm == "after":
         layers.append(normalization)
     if activation_noise:
         layers.append(GaussianNoise(activation_noise))
@@ -171,4 +171,6 @@ def _spelled_out(estimator: Any, name: str) -> Any:
         n_hidden = len(check_hidden_layer_sizes(estimator.hidden_layer_sizes))
         kinds = per_layer(value, n_hidden, name)
         return [resolve(k, ACTIVATIONS, name, Activation, optional=True) for k in kinds]
+    if name == "batch_norm" and is_per_layer(value) and len(set(value)) == 1:
+        return value[0]
     return value

@@ -60,7 +60,9 @@ def _check_option(option: Option, value: Any) -> None:
     if option.limit is not None:
         _check_limit(option, option.limit, value)
     if option.choices is not None:
-        _check_choice(option.name, value, option.choices)
+        entries = value if option.goes_by_layer and is_per_layer(value) else [value]
+        for entry in entries:
+            _check_choice(option.name, entry, option.choices)
     if option.switch and not _is_bool(value):
         raise InvalidParameterError(f"{option.name}={value!r} is not allowed; give True or False.")
 

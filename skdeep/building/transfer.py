@@ -105,8 +105,9 @@ def with_structure_of_pretrained(model: Any, owner_of_networks: type) -> Any:
         setattr(twin, name, getattr(source, name))
     if source.layers is None:
         twin.hidden_layer_sizes = check_hidden_layer_sizes(source.hidden_layer_sizes)[:n_layers]
-        if is_per_layer(source.activation):
-            twin.activation = list(source.activation)[:n_layers]
+        for name in ("activation", "batch_norm"):
+            if is_per_layer(getattr(source, name)):
+                setattr(twin, name, list(getattr(source, name))[:n_layers])
     return twin
 
 

@@ -90,7 +90,9 @@ NETWORK = (
         'prediction. "data" sets the biases so that the weighted sum of each unit is 0 at a random '
         "mixture of 5 rows, in the output layer too.",
         page="See [the rule](networks.md#initializers).",
-        type="str or Initializer",
+        type="str, Initializer or sequence",
+        by_layer=ByLayer.EVERY,
+        of_output="auto",
         with_layers=WithLayers.OUTPUT,
     ),
     Option(
@@ -98,6 +100,7 @@ NETWORK = (
         text="Batch normalization in every hidden layer, before or after the activation. With "
         '"before", the dense layers have no biases, as the normalization has its own.',
         choices=(None, "before", "after"),
+        by_layer=ByLayer.HIDDEN,
         warm_start=WarmStart.STRUCTURE,
         with_layers=WithLayers.REFUSED,
         from_pretrained=True,
