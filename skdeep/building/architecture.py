@@ -19,6 +19,7 @@ from skdeep.layers import (
     Dropout,
     GaussianNoise,
     Layer,
+    Output,
 )
 from skdeep.layers.base import check_layers
 
@@ -27,6 +28,7 @@ STRUCTURE = names(warm_start=WarmStart.STRUCTURE)
 _SETTINGS = STRUCTURE + names(warm_start=WarmStart.LAYERS)
 _REPLACED_BY_LAYERS = names(with_layers=WithLayers.REFUSED)
 # The options that describe hidden layers, with one value for each layer.
+_OF_OUTPUT_LAYER = names(with_layers=WithLayers.OUTPUT)
 _OF_HIDDEN_LAYERS = [
     option
     for option in OPTIONS.values()
@@ -41,15 +43,11 @@ def build_layers(estimator: Any, n_outputs: int) -> tuple[list[Layer], list[int]
     """
     layers = _input_layers(estimator)
     if estimator.layers is not None:
-        stops = _add_custom_layers(estimator, layers)
-        output = {"initializer": "auto", **_of_output_layer(estimator)}
+        stops, output = _add_custom_layers(estimator, layers)
     else:
         stops, output = _add_hidden_layers(estimator, layers)
     stops = stops or [len(layers)]
-    activity = output.pop("activity_regularizer", None)
-    layers.append(Dense(n_outputs, **output))
-    if activity is not None:
-        layers.append(ActivityRegularization(activity))
+    layers.append(output.dense(n_outputs))
     return layers, stops
 
 
@@ -64,16 +62,22 @@ def _input_layers(e: Any) -> list[Layer]:
     return layers
 
 
-def _of_output_layer(e: Any) -> dict[str, Any]:
-    """Return the output layer's options if layers=[...] describes the hidden layers."""
-    return {
-        option.name: option.spread(getattr(e, option.name), 0)[-1]
-        for option in _OF_HIDDEN_LAYERS
-        if option.with_layers is WithLayers.OUTPUT
-    }
+def _output_layer(e: Any, given: list[Layer]) -> Output:
+    """Return the output layer if layers=[...] describes the hidden layers; take it off the list."""
+    if not given or not isinstance(given[-1], Output):
+        values = {name: OPTIONS[name].spread(getattr(e, name), 0)[-1] for name in _OF_OUTPUT_LAYER}
+        return Output(**values)
+    for name in _OF_OUTPUT_LAYER:
+        if is_set(e, name):
+            raise InvalidParameterError(
+                f"{name}={getattr(e, name)!r} is for the output layer, as is Output(...) in "
+                f"layers=[...]; leave {name} at its default, and set it in Output."
+            )
+    return clone(given.pop())
 
 
-def _add_custom_layers(e: Any, layers: list[Layer]) -> list[int]:
+def _add_custom_layers(e: Any, layers: list[Layer]) -> tuple[list[int], Output]:
+    """Append the hidden layers; return the position after each, and the output layer."""
     for name in _REPLACED_BY_LAYERS:
         if is_set(e, name):
             raise InvalidParameterError(
@@ -81,13 +85,14 @@ def _add_custom_layers(e: Any, layers: list[Layer]) -> list[int]:
                 f"the hidden layers; leave {name} at its default, and set it in the layers."
             )
     given = check_layers(e.layers, "layers")
+    output = _output_layer(e, given)
     start = len(layers)
     layers += [clone(layer) for layer in given]
-    return list(range(start + 1, len(layers) + 1))
+    return list(range(start + 1, len(layers) + 1)), output
 
 
-def _add_hidden_layers(e: Any, layers: list[Layer]) -> tuple[list[int], dict[str, Any]]:
-    """Append the hidden layers; return the position after each, and the output layer's options."""
+def _add_hidden_layers(e: Any, layers: list[Layer]) -> tuple[list[int], Output]:
+    """Append the hidden layers; return the position after each, and the output layer."""
     sizes = check_hidden_layer_sizes(e.hidden_layer_sizes)
     n = len(sizes)
     spread = {
@@ -97,7 +102,8 @@ def _add_hidden_layers(e: Any, layers: list[Layer]) -> tuple[list[int], dict[str
     for i, units in enumerate(sizes):
         layers += _hidden_layer(e, units, **{name: values[i] for name, values in spread.items()})
         stops.append(len(layers))
-    return stops, {name: values[n] for name, values in spread.items() if len(values) > n}
+    of_output = {name: values[n] for name, values in spread.items() if len(values) > n}
+    return stops, Output(**of_output)
 
 
 def _hidden_layer(

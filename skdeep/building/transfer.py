@@ -12,7 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 from skdeep._component import InvalidParameterError, Limit, is_per_layer
 from skdeep.building.checks import check_hidden_layer_sizes, is_set
 from skdeep.building.options import OPTIONS, names
-from skdeep.layers import Layer
+from skdeep.layers import Layer, Output
+from skdeep.layers.base import check_layers
 from skdeep.network import Network, hidden_groups, parameters_of
 
 # The options that describe the hidden layers.
@@ -103,7 +104,9 @@ def with_structure_of_pretrained(model: Any, owner_of_networks: type) -> Any:
     twin = copy.copy(model)
     for name in _DESCRIPTION:
         setattr(twin, name, getattr(source, name))
-    if source.layers is None:
+    if source.layers is not None:
+        twin.layers = [x for x in check_layers(source.layers, "layers") if type(x) is not Output]
+    else:
         twin.hidden_layer_sizes = check_hidden_layer_sizes(source.hidden_layer_sizes)[:n_layers]
         for name in ("activation", "batch_norm"):
             if is_per_layer(getattr(source, name)):

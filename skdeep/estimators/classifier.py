@@ -57,7 +57,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         The hidden layers as a list of instances from `skdeep.layers`, instead of
         `hidden_layer_sizes` and the options that describe hidden layers. The output layer is added
         to them. `bias_initializer`, `bias_regularizer`, `kernel_constraint` and `bias_constraint`
-        are then for the output layer alone.
+        are then for the output layer alone. An `Output` at the end of the list describes the output
+        layer instead.
     initializer : str, Initializer or sequence, default="auto"
         The first values of the weights: a name or an instance from `skdeep.initializers`. One value
         is for all hidden layers, and the output layer then has "auto". "auto" is uniform with

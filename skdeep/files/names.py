@@ -86,6 +86,7 @@ CLASSES: Mapping[str, type] = {
     "layers.Dropout": layers.Dropout,
     "layers.Embedding": layers.Embedding,
     "layers.GaussianNoise": layers.GaussianNoise,
+    "layers.Output": layers.Output,
     "layers.Periodic": layers.Periodic,
     "layers.PiecewiseLinear": layers.PiecewiseLinear,
     "layers.Residual": layers.Residual,

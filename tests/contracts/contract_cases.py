@@ -180,6 +180,7 @@ LAYER_CASES = {
     "Dense rrelu": partial(Dense, 3, "rrelu"),
     "Dense with rates": partial(Dense, 3, kernel_rate="fan_in", bias_rate=0.5),
     "Dense with noise": partial(Dense, 3, "tanh", weight_noise=0.2),
+    "Dense with activity": partial(Dense, 3, "tanh", activity_regularizer=L1L2(0.1, 0.2)),
     "Activation": Activation,
     "Activation identity": partial(Activation, "identity"),
     "Activation mish": partial(Activation, "mish"),

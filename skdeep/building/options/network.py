@@ -52,7 +52,8 @@ NETWORK = (
         text="The hidden layers as a list of instances from `skdeep.layers`, instead of "
         "`hidden_layer_sizes` and the options that describe hidden layers. The output layer is "
         "added to them. `bias_initializer`, `bias_regularizer`, `kernel_constraint` and "
-        "`bias_constraint` are then for the output layer alone.",
+        "`bias_constraint` are then for the output layer alone. An `Output` at the end of the list "
+        "describes the output layer instead.",
         page="See [networks](networks.md).",
         type="list of Layer or None",
         estimators=(CLASSIFIER, REGRESSOR),
