@@ -7,7 +7,14 @@ from typing import Any
 
 from sklearn.base import clone
 
-from skdeep._component import InvalidParameterError, described, is_per_layer, per_layer, resolve
+from skdeep._component import (
+    InvalidParameterError,
+    described,
+    is_per_layer,
+    one_copy_of_each,
+    per_layer,
+    resolve,
+)
 from skdeep.activations import ACTIVATIONS, Activation
 from skdeep.building.checks import check_hidden_layer_sizes, default_of, is_set
 from skdeep.building.options import OPTIONS, WarmStart, WithLayers, names
@@ -21,7 +28,7 @@ from skdeep.layers import (
     Layer,
     Output,
 )
-from skdeep.layers.base import check_layers
+from skdeep.layers.base import check_layers, placed
 
 # Changing these between two warm starts would need other weights.
 STRUCTURE = names(warm_start=WarmStart.STRUCTURE)
@@ -73,7 +80,7 @@ def _output_layer(e: Any, given: list[Layer]) -> Output:
                 f"{name}={getattr(e, name)!r} is for the output layer, as is Output(...) in "
                 f"layers=[...]; leave {name} at its default, and set it in Output."
             )
-    return clone(given.pop())
+    return given.pop()
 
 
 def _add_custom_layers(e: Any, layers: list[Layer]) -> tuple[list[int], Output]:
@@ -84,10 +91,12 @@ def _add_custom_layers(e: Any, layers: list[Layer]) -> tuple[list[int], Output]:
                 f"{name}={getattr(e, name)!r} has no effect with layers=[...], which describes "
                 f"the hidden layers; leave {name} at its default, and set it in the layers."
             )
-    given = check_layers(e.layers, "layers")
+    check_layers(e.layers, "layers")
+    with one_copy_of_each():
+        given = placed(clone(e.layers, safe=False), "layers")
     output = _output_layer(e, given)
     start = len(layers)
-    layers += [clone(layer) for layer in given]
+    layers += given
     return list(range(start + 1, len(layers) + 1)), output
 
 

@@ -14,7 +14,7 @@ from skdeep.building.checks import check_hidden_layer_sizes, is_set
 from skdeep.building.options import OPTIONS, names
 from skdeep.layers import Layer, Output
 from skdeep.layers.base import check_layers
-from skdeep.network import Network, hidden_groups, parameters_of
+from skdeep.network import Network, hidden_groups, parameters_behind, parameters_of
 
 # The options that describe the hidden layers.
 _DESCRIPTION = names(from_pretrained=True)
@@ -118,7 +118,7 @@ def freeze(layers: list[Layer], stops: list[int], frozen_layers: Any) -> None:
     """Freeze the parameters of some hidden layers of a network that is built."""
     groups = hidden_groups(layers, stops)
     for i in _frozen_indices(frozen_layers, len(groups)):
-        for parameter in parameters_of(groups[i]):
+        for parameter in parameters_behind(groups[i]):
             parameter.frozen = True
 
 

@@ -22,7 +22,7 @@ from skdeep import (
 )
 from skdeep.data.encoding import ClassEncoder
 from skdeep.data.validation import Smoothed
-from skdeep.layers.base import Chain
+from skdeep.layers.base import Chain, Shared
 from skdeep.layers.tied import TiedDense
 from skdeep.network import Network
 from skdeep.parameters import Parameter, ParameterVector
@@ -91,6 +91,7 @@ CLASSES: Mapping[str, type] = {
     "layers.PiecewiseLinear": layers.PiecewiseLinear,
     "layers.Residual": layers.Residual,
     "layers.Scale": layers.Scale,
+    "layers.Shared": Shared,
     "layers.TiedDense": TiedDense,
     "losses.AbsoluteError": losses.AbsoluteError,
     "losses.BrierLoss": losses.BrierLoss,

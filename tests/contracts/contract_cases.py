@@ -170,6 +170,18 @@ def nested():
     )
 
 
+def siamese():
+    """Return two branches that share layers, one of which is used three times."""
+    dense, norm = Dense(3, "prelu", activity_regularizer=L1L2(0.1, 0.2)), BatchNorm()
+    tower = Residual([Dense(4, "tanh"), Dropout(0.2), Dense(3)])
+    return Concatenate(
+        [
+            [Columns([0, 1, 2]), norm, dense, tower],
+            [Columns([2, 3, 4]), norm, dense, tower, Residual([tower, dense])],
+        ]
+    )
+
+
 LAYER_CASES = {
     "Dense": partial(Dense, 3),
     "Dense without bias": partial(Dense, 3, bias=False),
@@ -212,6 +224,7 @@ LAYER_CASES = {
     "Scale": Scale,
     "Scale normal": partial(Scale, "normal", 0.1),
     "nested": nested,
+    "shared": siamese,
 }
 
 COMPONENT_CASES = {
