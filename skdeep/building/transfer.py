@@ -12,8 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 from skdeep._component import InvalidParameterError, Limit, is_per_layer
 from skdeep.building.checks import check_hidden_layer_sizes, is_set
 from skdeep.building.options import OPTIONS, names
-from skdeep.layers import Layer
-from skdeep.network import Network, hidden_groups, parameters_of
+from skdeep.layers import Layer, Output
+from skdeep.layers.base import check_layers
+from skdeep.network import Network, hidden_groups, parameters_behind, parameters_of
 
 # The options that describe the hidden layers.
 _DESCRIPTION = names(from_pretrained=True)
@@ -126,10 +127,13 @@ def with_structure_of_pretrained(model: Any, owner_of_networks: type) -> Any:
     twin = copy.copy(model)
     for name in _DESCRIPTION:
         setattr(twin, name, getattr(source, name))
-    if source.layers is None:
+    if source.layers is not None:
+        twin.layers = [x for x in check_layers(source.layers, "layers") if type(x) is not Output]
+    else:
         twin.hidden_layer_sizes = check_hidden_layer_sizes(source.hidden_layer_sizes)[:n_layers]
-        if is_per_layer(source.activation):
-            twin.activation = list(source.activation)[:n_layers]
+        for name in ("activation", "batch_norm"):
+            if is_per_layer(getattr(source, name)):
+                setattr(twin, name, list(getattr(source, name))[:n_layers])
     return twin
 
 
@@ -137,7 +141,7 @@ def freeze(layers: list[Layer], stops: list[int], frozen_layers: Any) -> None:
     """Freeze the parameters of some hidden layers of a network that is built."""
     groups = hidden_groups(layers, stops)
     for i in _frozen_indices(frozen_layers, len(groups)):
-        for parameter in parameters_of(groups[i]):
+        for parameter in parameters_behind(groups[i]):
             parameter.frozen = True
 
 

@@ -61,16 +61,19 @@ class MLPAutoencoder(BaseMLP):
         "data" fits the weights to a sample of the rows: the weighted sum of each unit begins with
         variance 1. A sequence has one entry for each layer of the encoder, which the decoder
         mirrors, or one entry for each hidden layer, with or without one more for the output layer.
-    bias_initializer : str or Initializer, default="auto"
+    bias_initializer : str, Initializer or sequence, default="auto"
         The first values of all biases: a name or an instance from `skdeep.initializers`. "auto" is
         uniform in [-0.3, 0.3] in hidden layers. It is 0 in hidden layers with SELU or with a batch
         normalization after them. The biases of the first hidden layer also make up for the means of
         the columns. In the output layer, "auto" is the best constant prediction. "data" sets the
         biases so that the weighted sum of each unit is 0 at a random mixture of 5 rows, in the
-        output layer too.
+        output layer too. A sequence has one entry for each layer of the encoder, which the decoder
+        mirrors, or one entry for each hidden layer, with or without one more for the output layer.
     batch_norm : {None, "before", "after"}, default=None
         Batch normalization in every hidden layer, before or after the activation. With "before",
-        the dense layers have no biases, as the normalization has its own.
+        the dense layers have no biases, as the normalization has its own. A sequence has one entry
+        for each layer of the encoder, which the decoder mirrors, or one entry for each hidden
+        layer.
     batch_norm_input : bool, default=False
         Whether the inputs go through a batch normalization.
     batch_norm_momentum : float, default=0.9

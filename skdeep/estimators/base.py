@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import validate_data
 
-from skdeep._component import warn_user, wrap_output
+from skdeep._component import clone_once, warn_user, wrap_output
 from skdeep.building import architecture
 from skdeep.building.checks import uses_lbfgs
 from skdeep.building.transfer import with_structure_of_pretrained
@@ -17,7 +17,7 @@ from skdeep.data.training_data import ravel_single_column
 from skdeep.estimators import watching
 from skdeep.estimators.fitted import Fitted
 from skdeep.estimators.fitting import Fitting
-from skdeep.layers import Layer
+from skdeep.layers import Layer, nested
 from skdeep.losses import Loss
 from skdeep.reports.picture import html_repr
 from skdeep.reports.summary import Summary
@@ -44,6 +44,39 @@ class BaseMLP(
     """Base class of the estimators: a subclass defines the targets, the loss and the score."""
 
     _y_is_numeric = False
+
+    # Hyperparameters ------------------------------------------------------------------------------
+
+    def get_params(self, deep=True):
+        """Get the parameters; with deep=True, also those of parts: `layers__0__units`.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+
+        Returns
+        -------
+        dict
+        """
+        params = super().get_params(deep)
+        return nested.opened(params, ["layers"]) if deep else params
+
+    def set_params(self, **params):
+        """Set parameters; those of layers by position or name: `layers__0__units=32`.
+
+        Parameters
+        ----------
+        **params : dict
+
+        Returns
+        -------
+        self
+        """
+        has_layers = "layers" in self._get_param_names()
+        return super().set_params(**nested.closed(self, params, ["layers"] if has_layers else []))
+
+    def __sklearn_clone__(self):
+        return clone_once(self)
 
     # Methods that a subclass defines --------------------------------------------------------------
 

@@ -245,7 +245,7 @@ class Fitting:
             fit_to_columns(self.network_, data)
         adapt_to_rows(self.network_, data, n_kept, self._run.streams.init)
         output = self.network_.output_layer
-        if not is_auto(self.bias_initializer) or output.bias_ is None:
+        if not is_auto(output.bias_initializer) or output.bias_ is None:
             return
         Y, weight = self._rows_of_targets(data.encoded, data.row_weights())
         start = self._loss.best_constant(Y, weight)

@@ -21,7 +21,7 @@ FORMAT = 1
 MIGRATIONS: dict[int, Callable[[Any], Any]] = {}
 #: For each name of a class in files: the attributes that older files lack, with their values.
 ADDED: dict[str, Mapping[str, Any]] = {
-    "parameters.Parameter": {"decay": 1.0},
+    "parameters.Parameter": {"decay": 1.0, "source": None, "followers": []},
     "training.Monitor": {"figure": "loss", "sign": -1},
 }
 

@@ -23,7 +23,7 @@ from skdeep import (
 from skdeep.data.encoding import ClassEncoder
 from skdeep.data.validation import Smoothed
 from skdeep.joint_losses import JointLoss, Measured, Quantiles
-from skdeep.layers.base import Chain
+from skdeep.layers.base import Chain, Shared
 from skdeep.layers.tied import TiedDense
 from skdeep.network import Network
 from skdeep.parameters import Parameter, ParameterVector
@@ -89,10 +89,12 @@ CLASSES: Mapping[str, type] = {
     "layers.Dropout": layers.Dropout,
     "layers.Embedding": layers.Embedding,
     "layers.GaussianNoise": layers.GaussianNoise,
+    "layers.Output": layers.Output,
     "layers.Periodic": layers.Periodic,
     "layers.PiecewiseLinear": layers.PiecewiseLinear,
     "layers.Residual": layers.Residual,
     "layers.Scale": layers.Scale,
+    "layers.Shared": Shared,
     "layers.TiedDense": TiedDense,
     "losses.AbsoluteError": losses.AbsoluteError,
     "losses.BrierLoss": losses.BrierLoss,

@@ -176,6 +176,18 @@ def nested():
     )
 
 
+def siamese():
+    """Return two branches that share layers, one of which is used three times."""
+    dense, norm = Dense(3, "prelu", activity_regularizer=L1L2(0.1, 0.2)), BatchNorm()
+    tower = Residual([Dense(4, "tanh"), Dropout(0.2), Dense(3)])
+    return Concatenate(
+        [
+            [Columns([0, 1, 2]), norm, dense, tower],
+            [Columns([2, 3, 4]), norm, dense, tower, Residual([tower, dense])],
+        ]
+    )
+
+
 LAYER_CASES = {
     "Dense": partial(Dense, 3),
     "Dense without bias": partial(Dense, 3, bias=False),
@@ -186,6 +198,7 @@ LAYER_CASES = {
     "Dense rrelu": partial(Dense, 3, "rrelu"),
     "Dense with rates": partial(Dense, 3, kernel_rate="fan_in", bias_rate=0.5),
     "Dense with noise": partial(Dense, 3, "tanh", weight_noise=0.2),
+    "Dense with activity": partial(Dense, 3, "tanh", activity_regularizer=L1L2(0.1, 0.2)),
     "Activation": Activation,
     "Activation identity": partial(Activation, "identity"),
     "Activation mish": partial(Activation, "mish"),
@@ -217,6 +230,7 @@ LAYER_CASES = {
     "Scale": Scale,
     "Scale normal": partial(Scale, "normal", 0.1),
     "nested": nested,
+    "shared": siamese,
 }
 
 COMPONENT_CASES = {
