@@ -5,7 +5,7 @@ import warnings
 
 from skdeep._version import __version__
 from skdeep.conversion import from_sklearn, to_sklearn
-from skdeep.estimators import MLPAutoencoder, MLPClassifier, MLPRegressor
+from skdeep.estimators import MLPAutoencoder, MLPClassifier, MLPRegressor, MultiTaskMLP
 from skdeep.kernels import set_kernels
 from skdeep.persistence import InvalidFileError, load, save
 from skdeep.tabular import TabularClassifier, TabularEncoder, TabularRegressor
@@ -15,6 +15,7 @@ __all__ = [
     "MLPAutoencoder",
     "MLPClassifier",
     "MLPRegressor",
+    "MultiTaskMLP",
     "TabularClassifier",
     "TabularEncoder",
     "TabularRegressor",

@@ -255,3 +255,36 @@ class Measured(Loss):
             for k, rows in enumerate(known.T)
         ]
         return np.concatenate(columns)
+
+
+class ClassWeighted(Measured):
+    """`Measured`, with the loss of each row multiplied by the weight of its class.
+
+    Parameters
+    ----------
+    loss : ClassificationLoss
+    class_weights : list of list of float
+        The weights of the classes, in a list of one entry; or the weights of 0 and 1 for each of
+        several labels, which are multiplied.
+    """
+
+    def __init__(self, loss: Loss, class_weights: list[list[float]]):
+        super().__init__(loss)
+        self.class_weights = class_weights
+
+    def _combined(self, Y: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+        """Return the product of the weights of the rows and those of their classes."""
+        if Y.shape[1] > len(self.class_weights):
+            own = np.take(self.class_weights[0], Y.argmax(axis=1))
+        else:
+            chosen = [
+                np.where(y > 0.5, w[-1], w[0]) for y, w in zip(Y.T, self.class_weights, strict=True)
+            ]
+            own = np.prod(chosen, axis=0)
+        return own.astype(Y.dtype) if weight is None else own.astype(weight.dtype) * weight
+
+    def _value_and_grad(self, compute, Y, Z, weight, work):
+        return super()._value_and_grad(compute, Y, Z, self._combined(Y, weight), work)
+
+    def best_constant(self, Y, weight):
+        return super().best_constant(Y, self._combined(Y, weight))

@@ -12,7 +12,14 @@ from sklearn.base import clone
 
 from skdeep._component import one_copy_of_each, unknown_name
 from skdeep.kernels import choose
-from skdeep.layers.base import Chain, Layer, Shared, at_most_columns, used_parameters
+from skdeep.layers.base import (
+    Chain,
+    Layer,
+    Shared,
+    at_most_columns,
+    infer_all,
+    used_parameters,
+)
 from skdeep.layers.batch_norm import BatchNorm
 from skdeep.layers.dense import Dense
 from skdeep.layers.folding import folded
@@ -265,10 +272,7 @@ class Network:
             block = X[begin:end]
             if not isinstance(block, np.ndarray) and not stays_sparse:
                 block = block.toarray()
-            Y = block.astype(self.dtype, copy=False)
-            for layer in layers:
-                Y = layer.infer(Y)
-            out[begin:end] = Y
+            out[begin:end] = infer_all(layers, block.astype(self.dtype, copy=False))
         return out
 
     def width_after(self, n_layers: int) -> int:
@@ -295,7 +299,8 @@ class Network:
             raise ValueError("a layer is in the network twice")
         for i, twin in enumerate(twins):  # a layer may share the weights of one below
             source = getattr(twin, "source", None)
-            if source is not None and not any(source is below for below in twins[:i]):
+            read = [source, *getattr(twin, "taps", [])]
+            if any(part is not None and all(part is not t for t in twins[:i]) for part in read):
                 raise ValueError("a layer has the weights of one that is not below it")
         flags = [(bool(p.frozen), float(p.multiplier)) for p in self.parameters.parameters]
 
@@ -361,7 +366,8 @@ def _check_amount(layers: Sequence[Layer]) -> None:
             return 0
         if id(thing) not in amounts:
             amounts[id(thing)] = MOST_LAYERS + 1  # a layer that is inside itself counts as too many
-            inner = [v for name, v in thing.get_params(deep=False).items() if name != "source"]
+            arguments = thing.get_params(deep=False).items()
+            inner = [v for name, v in arguments if name not in ("source", "taps")]
             amounts[id(thing)] = 1 + amount(inner)
         return amounts[id(thing)]
 

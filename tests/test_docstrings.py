@@ -8,7 +8,7 @@ import re
 import pytest
 
 import skdeep
-from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor
+from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor, MultiTaskMLP
 from skdeep._component import Component
 
 # What modules of extras can't be imported without.
@@ -51,7 +51,7 @@ def test_every_class_has_a_docstring_with_its_parameters(cls):
         assert list(documented(cls)) == list(arguments(cls))
 
 
-@pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor, MLPAutoencoder])
+@pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor, MLPAutoencoder, MultiTaskMLP])
 def test_estimators_document_every_parameter_with_its_default(cls):
     docs = documented(cls)
     assert list(docs) == list(arguments(cls))
@@ -66,7 +66,7 @@ def test_estimators_document_every_parameter_with_its_default(cls):
 
 METHODS = [
     (cls, name)
-    for cls in (MLPClassifier, MLPRegressor)
+    for cls in (MLPClassifier, MLPRegressor, MultiTaskMLP)
     for name in (
         "fit",
         "partial_fit",

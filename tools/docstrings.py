@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor
+from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor, MultiTaskMLP
 from skdeep.building.options import GROUPS, OPTIONS, ByLayer, Option
 
 ROOT = Path(__file__).parents[1]
@@ -22,6 +22,7 @@ MODULES = {
     "skdeep/estimators/classifier.py": MLPClassifier,
     "skdeep/estimators/regressor.py": MLPRegressor,
     "skdeep/estimators/autoencoder.py": MLPAutoencoder,
+    "skdeep/estimators/multitask.py": MultiTaskMLP,
 }
 PAGE = "docs/parameters.md"
 ESTIMATORS = tuple(MODULES.values())

@@ -24,6 +24,7 @@ from skdeep import (
     MLPAutoencoder,
     MLPClassifier,
     MLPRegressor,
+    MultiTaskMLP,
     TabularClassifier,
     TabularRegressor,
     callbacks,
@@ -40,6 +41,7 @@ from skdeep.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES, QuantileLoss
 from skdeep.optimizers import OPTIMIZERS
 from skdeep.regularizers import REGULARIZERS
 from skdeep.schedules import SCHEDULES, Piecewise, Scheduled, Warmup
+from skdeep.tasks import Classification, Regression
 
 ROOT = Path(__file__).parents[1] / "tests" / "files" / "golden"
 RNG = np.random.default_rng(0)
@@ -49,6 +51,11 @@ TABLE = np.column_stack(
     [X.astype(object), np.where(X[:, 0] > 1, None, CLASSES), np.where(X[:, 1] > 0, "a", "b")]
 )
 NUMBERS = np.exp(X[:, :2] / 3)
+TASKS = {
+    "kind": np.where(X[:, 2] > 1, None, CLASSES),
+    "size": np.where(X > 1, np.nan, X)[:, :2],
+    "hint": X[:, 1] > 0,
+}
 OPTIONS: dict[str, Any] = {"max_iter": 3, "batch_size": 12, "random_state": 0}
 
 
@@ -136,6 +143,7 @@ def models() -> Iterator[tuple[str, Callable[[], Any]]]:
         ),
     )
     yield "autoencoder", lambda: MLPAutoencoder((2,), tied_weights=True, **OPTIONS).fit(X)
+    yield "multi-task", lambda: _multi_task().fit(X, TASKS)
     yield "pretrained", _pretrained
     yield "checkpoint", _checkpoint
 
@@ -193,6 +201,15 @@ def _many_options() -> Any:
         callbacks.TensorBoard("a"),
     ]
     return model.set_params(callbacks=[*model.callbacks, *writers])
+
+
+def _multi_task() -> Any:
+    tasks = {
+        "kind": Classification(class_weight={"low": 2.0}, label_smoothing=0.1, at=0),
+        "size": Regression(standardize_y=True, layers=[layers.Dense(2, "tanh")]),
+        "hint": Classification(training_only=True, at=0),
+    }
+    return MultiTaskMLP((2, 2), tasks=tasks, warm_start=True, **OPTIONS)
 
 
 def _pretrained() -> Any:

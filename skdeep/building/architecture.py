@@ -48,14 +48,18 @@ def build_layers(estimator: Any, n_outputs: int) -> tuple[list[Layer], list[int]
 
     Without hidden layers, there is one position: the one after the layers for the inputs.
     """
+    layers, stops, output = layers_below_output(estimator)
+    return [*layers, output.dense(n_outputs)], stops
+
+
+def layers_below_output(estimator: Any) -> tuple[list[Layer], list[int], Output]:
+    """Return the layers, the position after each hidden layer, and the output layer's options."""
     layers = _input_layers(estimator)
     if estimator.layers is not None:
         stops, output = _add_custom_layers(estimator, layers)
     else:
         stops, output = _add_hidden_layers(estimator, layers)
-    stops = stops or [len(layers)]
-    layers.append(output.dense(n_outputs))
-    return layers, stops
+    return layers, stops or [len(layers)], output
 
 
 def _input_layers(e: Any) -> list[Layer]:
@@ -188,4 +192,6 @@ def _spelled_out(estimator: Any, name: str) -> Any:
         return [resolve(k, ACTIVATIONS, name, Activation, optional=True) for k in kinds]
     if name == "batch_norm" and is_per_layer(value) and len(set(value)) == 1:
         return value[0]
+    if name == "tasks":
+        return [[key, *task.described_structure()] for key, task in estimator.tasks_.items()]
     return value

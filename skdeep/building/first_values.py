@@ -20,6 +20,7 @@ Higher layers keep the variance of their inputs, so that deep networks train.
 from __future__ import annotations
 
 from collections.abc import Generator
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,6 +43,7 @@ from skdeep.layers import (
     Scale,
 )
 from skdeep.layers.base import Shared
+from skdeep.layers.heads import Heads
 from skdeep.layers.tied import TiedDense
 from skdeep.network import Network
 
@@ -58,7 +60,9 @@ _LEAST_SHARE_OF_VARIANCE = 1e-3
 def set_first_values(hidden: list[Layer], output: Layer) -> None:
     """Give the layers of a network that is built, but has no values yet, their initializers."""
     shared = _shared([*hidden, output])
-    for place in _first_places(hidden, np.arange(hidden[0].n_inputs_) if hidden else None):
+    places = _first_places(hidden, np.arange(hidden[0].n_inputs_) if hidden else None)
+    heads = output.heads_ if isinstance(output, Heads) else []
+    for place in chain(places, *(_first_places(head.children(), None) for head in heads)):
         f = place.function
         _set(
             place.dense,
@@ -69,7 +73,8 @@ def set_first_values(hidden: list[Layer], output: Layer) -> None:
             if f.keeps_variance or place.is_normalized
             else Uniform(-_BIAS_RANGE, _BIAS_RANGE),
         )
-    _set(output, _OUTPUT, Constant(0.0))  # fit sets the biases from the targets
+    for layer in [head.output_layer for head in heads] or [output]:
+        _set(layer, _OUTPUT, Constant(0.0))  # fit sets the biases from the targets
 
 
 def fit_to_columns(network: Network, data: TrainingData) -> None:

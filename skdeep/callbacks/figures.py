@@ -18,8 +18,12 @@ _WORDS = {
 def direction_of(name: str) -> int | None:
     """Return 1 if a name says that higher is better, -1 if lower is; None if it says neither.
 
-    As in scikit-learn, scores are to be high, and losses, errors and deviances low.
+    As in scikit-learn, scores are to be high, and losses, errors and deviances low. The beginning
+    of a name counts first, as in "val_loss_accuracy", the loss of a task "accuracy".
     """
+    beginning = name.removeprefix(VALIDATION).partition("_")[0]
+    if beginning in _WORDS:
+        return _WORDS[beginning]
     return next((direction for word, direction in _WORDS.items() if word in name), None)
 
 

@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from skdeep._component import InvalidParameterError, is_named
 from skdeep.data.soft_targets import expected_weights, probabilities
+from skdeep.losses import Loss
 from skdeep.training.batches import ClassTargets, DenseTargets
 
 
@@ -99,7 +100,7 @@ class ClassEncoder:
             return np.asarray(positive).reshape(-1, 1)
         return np.searchsorted(self.classes, y)
 
-    def probabilities(self, y: Any) -> np.ndarray:
+    def soft_rows(self, y: Any) -> np.ndarray:
         """Return soft targets with a column for each class; raise ValueError if y is not that."""
         P = probabilities(y)
         if self.kind == "multilabel" or P.shape[1] != len(self.classes):
@@ -111,7 +112,7 @@ class ClassEncoder:
 
     def encode_soft(self, y: Any) -> np.ndarray:
         """Return soft targets with one column for each output of the network."""
-        P = self.probabilities(y)
+        P = self.soft_rows(y)
         return P if self.kind == "multiclass" else P[:, 1:]
 
     def targets(self, encoded: np.ndarray, dtype: np.dtype, smoothing: float = 0.0):
@@ -130,6 +131,41 @@ class ClassEncoder:
         if len(self.classes) < 2:
             return np.repeat(self.classes, len(Z))
         return self.classes[(Z[:, 0] > 0).astype(int)]
+
+    def probabilities(self, Z: np.ndarray, loss: Loss) -> np.ndarray:
+        """Return the probability of each class, for logits; none is exactly 0 or 1."""
+        Z = self._both_sides(Z, loss)
+        return _inside(_probabilities(Z, loss).astype(Z.dtype), Z)
+
+    def log_probabilities(self, Z: np.ndarray, loss: Loss) -> np.ndarray:
+        """Return the logarithms of the probabilities, which are finite."""
+        Z = self._both_sides(Z, loss)
+        return np.log(_inside(_probabilities(Z, loss), Z)).astype(Z.dtype)
+
+    def _both_sides(self, Z: np.ndarray, loss: Loss) -> np.ndarray:
+        """Return logits with one column for each class: [-z, z] in a binary problem."""
+        if self.kind != "binary":
+            return Z
+        if len(self.classes) < 2:  # a single class is certain
+            return np.full_like(Z, np.inf if loss.link == "logistic" else 0)
+        return np.concatenate([-Z, Z], axis=1)
+
+
+def _probabilities(Z: np.ndarray, loss: Loss) -> np.ndarray:
+    """Return the probabilities that logits stand for, in float64."""
+    P = Z.astype(np.float64)
+    with np.errstate(over="ignore"):  # of differences of logits
+        loss.output(P)
+    return P
+
+
+def _inside(P: np.ndarray, Z: np.ndarray) -> np.ndarray:
+    """Move probabilities of finite logits Z from 0 and 1 to the nearest numbers in between."""
+    low, high = np.finfo(Z.dtype).smallest_subnormal, 1 - np.finfo(P.dtype).epsneg
+    outside = ((low > P) | (high < P)) & np.isfinite(Z)
+    if outside.any():
+        P[outside] = P[outside].clip(low, high)
+    return P
 
 
 def _about_objects(y: Any) -> str:
@@ -156,7 +192,7 @@ def weights_of_classes(
             "dict for each column."
         )
     if is_soft:
-        weights = expected_weights(class_weight, encoder.probabilities(y), encoder.classes)
+        weights = expected_weights(class_weight, encoder.soft_rows(y), encoder.classes)
     else:
         weights = compute_sample_weight(class_weight, y)
     if not np.isfinite(weights).all() or (weights < 0).any():

@@ -60,3 +60,20 @@ def score_of_numbers(
         else:
             scores.append(d2_pinball_score(Y[rows, k], P[rows, k], alpha=quantiles[k], **known))
     return float(np.mean(scores)) if scores else np.nan
+
+
+def mean_and_scale(Y: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean of each column and the number to divide it by; NaN is left out."""
+    known = ~np.isnan(Y)
+    if not known.all():
+        columns = [
+            mean_and_scale(Y[rows, k : k + 1], None if weight is None else weight[rows])
+            for k, rows in enumerate(known.T)
+        ]
+        means, scales = zip(*columns, strict=True)
+        return np.concatenate(means), np.concatenate(scales)
+    mean = np.average(Y, axis=0, weights=weight)
+    std = np.sqrt(np.average((Y - mean) ** 2, axis=0, weights=weight))
+    # The spread of a constant target is 0 but for rounding: there is nothing to scale.
+    is_constant = std <= 10 * np.finfo(np.float64).eps * np.abs(mean)
+    return mean, np.where(is_constant, 1.0, std)

@@ -183,7 +183,7 @@ def training_figures(
 
 def make_metrics(estimator: Any) -> list[Metric]:
     """Return the metrics of an estimator; raise if they are not allowed."""
-    given = estimator.metrics
+    given = getattr(estimator, "metrics", None)
     if given is None:
         return []
     if isinstance(given, Mapping):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from numbers import Real
 from typing import Any
 
@@ -72,25 +72,30 @@ class ValidationSet:
         self.Y = Y
         self.weight = weight
 
+    @property
+    def rows(self) -> Rows:
+        """The rows, as metrics take them."""
+        return Rows("validation", lambda: self.X, self.y, self.weight)
+
     def evaluate(
         self,
         network: Network,
         loss: Loss,
         score: Callable,
-        measure: Callable[[Rows, np.ndarray], dict[str, float]] | None = None,
+        others: Iterable[Callable[[ValidationSet, np.ndarray], dict[str, float]]] = (),
     ) -> dict[str, float]:
-        """Return the loss, without penalties, the score, and further figures of `measure`.
+        """Return the loss, without penalties, the score, and the figures of `others`.
 
-        A score and a figure are NaN if an output is not finite.
+        Each of `others` is called with this set and the raw outputs. All names begin with "val_".
+        The score is NaN if an output is not finite.
         """
         Z = network.infer(self.X)
         finite = bool(np.isfinite(Z).all())
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             value = loss.value_and_grad(self.Y, Z.copy(), self.weight, np.empty_like(Z))
-        figures = {"loss": value, "score": float(score(self, Z, value)) if finite else math.nan}
-        if measure is not None:
-            rows = Rows("validation", lambda: self.X, self.y, self.weight)
-            figures |= {name: v for name, v in measure(rows, Z).items() if name not in figures}
+            figures = {"loss": value, "score": float(score(self, Z, value)) if finite else math.nan}
+            for further in others:
+                figures = {**further(self, Z), **figures}
         return {f"{VALIDATION}{name}": figure for name, figure in figures.items()}
 
 
@@ -112,6 +117,9 @@ def make_score(estimator: Any, scoring: Any) -> Callable[[ValidationSet, np.ndar
             -calibrated_loss(estimator._loss, held_out.Y, Z, held_out.weight)
         )
     if isinstance(scoring, str):
+        own = estimator._score_named(scoring)
+        if own is not None:
+            return own
         if scoring not in get_scorer_names():
             raise InvalidParameterError(unknown_name(scoring, get_scorer_names(), "scoring"))
         if not hasattr(estimator, "predict"):

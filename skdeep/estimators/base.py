@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from skdeep.building import architecture
 from skdeep.building.checks import uses_lbfgs
 from skdeep.building.transfer import with_structure_of_pretrained
 from skdeep.data.training_data import ravel_single_column
+from skdeep.data.validation import ValidationSet
 from skdeep.estimators import watching
 from skdeep.estimators.fitted import Fitted
 from skdeep.estimators.fitting import Fitting
@@ -143,6 +145,14 @@ class BaseMLP(
     def _scored_targets(self, y: Any) -> Any:
         """Return y in the form that scorers take."""
         return y
+
+    def _score_named(self, name: str) -> Callable | None:
+        """Return the score that `scoring` names, as `make_score` does; None for other names."""
+        return None
+
+    def _figures_by_task(self, held_out: ValidationSet, Z: np.ndarray) -> dict[str, float]:
+        """Return the validation figures of an epoch beside loss and score, from raw outputs."""
+        return {}
 
     def _class_weights(self, y: Any, incremental: bool) -> np.ndarray | None:
         """Return one weight for each row, or None."""

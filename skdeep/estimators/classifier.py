@@ -37,15 +37,6 @@ def _has_probabilities(estimator: Any) -> bool:
     return True
 
 
-def _inside(P: np.ndarray, Z: np.ndarray) -> np.ndarray:
-    """Move probabilities of finite logits Z from 0 and 1 to the nearest numbers in between."""
-    low, high = np.finfo(Z.dtype).smallest_subnormal, 1 - np.finfo(P.dtype).epsneg
-    outside = ((low > P) | (high < P)) & np.isfinite(Z)
-    if outside.any():
-        P[outside] = P[outside].clip(low, high)
-    return P
-
-
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """A multi-layer perceptron that predicts classes.
 
@@ -527,15 +518,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def prediction_of(self, Z):
         """Return the probabilities for raw outputs."""
-        Z = self._both_sides(Z)
-        return _inside(self._probabilities(Z).astype(Z.dtype), Z)
-
-    def _probabilities(self, Z: np.ndarray) -> np.ndarray:
-        """Return the probabilities that logits stand for, in float64."""
-        P = Z.astype(np.float64)
-        with np.errstate(over="ignore"):  # of differences of logits
-            self._loss.output(P)
-        return P
+        return self._encoder.probabilities(Z, self._loss)
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X):
@@ -552,16 +535,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._log_probabilities(self._raw_outputs(X))
 
     def _log_probabilities(self, Z: np.ndarray) -> np.ndarray:
-        Z = self._both_sides(Z)
-        return np.log(_inside(self._probabilities(Z), Z)).astype(Z.dtype)
-
-    def _both_sides(self, Z: np.ndarray) -> np.ndarray:
-        """Return logits with one column for each class: [-z, z] in a binary problem."""
-        if self._encoder.kind != "binary":
-            return Z
-        if len(self.classes_) < 2:  # a single class is certain
-            return np.full_like(Z, np.inf if self._loss.link == "logistic" else 0)
-        return np.concatenate([-Z, Z], axis=1)
+        return self._encoder.log_probabilities(Z, self._loss)
 
     def score(self, X, y, sample_weight=None):
         """Return the accuracy.
@@ -585,7 +559,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _scored_targets(self, y):
         if not self._is_soft(y):
             return y
-        return self.classes_[self._encoder.probabilities(y).argmax(axis=1)]
+        return self.classes_[self._encoder.soft_rows(y).argmax(axis=1)]
 
     def _is_soft(self, y) -> bool:
         return bool(self.soft_targets) and (y.ndim if hasattr(y, "ndim") else np.ndim(y)) == 2

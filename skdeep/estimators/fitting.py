@@ -244,6 +244,10 @@ class Fitting:
         if n_kept == 0:
             fit_to_columns(self.network_, data)
         adapt_to_rows(self.network_, data, n_kept, self._run.streams.init)
+        self._fit_output_biases(data)
+
+    def _fit_output_biases(self, data: TrainingData) -> None:
+        """Let the output layer start at the best constant prediction."""
         output = self.network_.output_layer
         if not is_auto(output.bias_initializer) or output.bias_ is None:
             return

@@ -8,7 +8,12 @@ from sklearn.utils.metaestimators import available_if
 
 from skdeep._component import InvalidParameterError, named_parameters, store_parameters
 from skdeep.building.regression_loss import n_quantiles, regression_loss
-from skdeep.data.gaps import check_data_with_gaps, check_gaps, score_of_numbers
+from skdeep.data.gaps import (
+    check_data_with_gaps,
+    check_gaps,
+    mean_and_scale,
+    score_of_numbers,
+)
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.watching import with_callbacks
@@ -511,7 +516,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         check_gaps(Y, "y")
         if not self.standardize_y:
             return Y
-        self.y_mean_, self.y_scale_ = _mean_and_scale(Y, sample_weight)
+        self.y_mean_, self.y_scale_ = mean_and_scale(Y, sample_weight)
         return self._encode(y)
 
     def _encode(self, y):
@@ -555,20 +560,3 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-
-def _mean_and_scale(Y: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean of each column and the number to divide it by; NaN is left out."""
-    known = ~np.isnan(Y)
-    if not known.all():
-        columns = [
-            _mean_and_scale(Y[rows, k : k + 1], None if weight is None else weight[rows])
-            for k, rows in enumerate(known.T)
-        ]
-        means, scales = zip(*columns, strict=True)
-        return np.concatenate(means), np.concatenate(scales)
-    mean = np.average(Y, axis=0, weights=weight)
-    std = np.sqrt(np.average((Y - mean) ** 2, axis=0, weights=weight))
-    # The spread of a constant target is 0 but for rounding: there is nothing to scale.
-    is_constant = std <= 10 * np.finfo(np.float64).eps * np.abs(mean)
-    return mean, np.where(is_constant, 1.0, std)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -40,8 +39,11 @@ def make_trainer(
     if held_out is not None:
         score = make_score(e, e.scoring)
 
+        def of_metrics(held_out: ValidationSet, Z: np.ndarray) -> dict[str, float]:
+            return figures_of(metrics, e, held_out.rows, Z)
+
         def validate():
-            return held_out.evaluate(run.network, run.loss, score, partial(figures_of, metrics, e))
+            return held_out.evaluate(run.network, run.loss, score, (e._figures_by_task, of_metrics))
 
         if e.early_stopping and mode == "warm":
             # Rows and targets may be new, so the best score so far is measured again.

@@ -19,11 +19,14 @@ from skdeep import (
     optimizers,
     regularizers,
     schedules,
+    tasks,
 )
 from skdeep.data.encoding import ClassEncoder
+from skdeep.data.task_targets import ClassTask, NumberTask
 from skdeep.data.validation import Smoothed
-from skdeep.joint_losses import JointLoss, Measured, Quantiles
+from skdeep.joint_losses import ClassWeighted, JointLoss, Measured, Quantiles
 from skdeep.layers.base import Chain, Shared
+from skdeep.layers.heads import Head, Heads, Tap
 from skdeep.layers.tied import TiedDense
 from skdeep.network import Network
 from skdeep.parameters import Parameter, ParameterVector
@@ -69,6 +72,8 @@ CLASSES: Mapping[str, type] = {
     "constraints.NonNeg": constraints.NonNeg,
     "constraints.UnitNorm": constraints.UnitNorm,
     "data.ClassEncoder": ClassEncoder,
+    "data.ClassTask": ClassTask,
+    "data.NumberTask": NumberTask,
     "data.Smoothed": Smoothed,
     "initializers.Constant": initializers.Constant,
     "initializers.EvenlySpaced": initializers.EvenlySpaced,
@@ -89,15 +94,19 @@ CLASSES: Mapping[str, type] = {
     "layers.Dropout": layers.Dropout,
     "layers.Embedding": layers.Embedding,
     "layers.GaussianNoise": layers.GaussianNoise,
+    "layers.Head": Head,
+    "layers.Heads": Heads,
     "layers.Output": layers.Output,
     "layers.Periodic": layers.Periodic,
     "layers.PiecewiseLinear": layers.PiecewiseLinear,
     "layers.Residual": layers.Residual,
     "layers.Scale": layers.Scale,
     "layers.Shared": Shared,
+    "layers.Tap": Tap,
     "layers.TiedDense": TiedDense,
     "losses.AbsoluteError": losses.AbsoluteError,
     "losses.BrierLoss": losses.BrierLoss,
+    "losses.ClassWeighted": ClassWeighted,
     "losses.FocalLoss": losses.FocalLoss,
     "losses.GammaLoss": losses.GammaLoss,
     "losses.Hinge": losses.Hinge,
@@ -144,6 +153,8 @@ CLASSES: Mapping[str, type] = {
     "schedules.Step": schedules.Step,
     "schedules.Warmup": schedules.Warmup,
     "schedules.WarmupCosine": schedules.WarmupCosine,
+    "tasks.Classification": tasks.Classification,
+    "tasks.Regression": tasks.Regression,
     "training.Monitor": Monitor,
     "training.Run": Run,
     "training.Streams": Streams,

@@ -74,6 +74,11 @@ def diagnose(model: Any, X: Any, y: Any = None, X_val: Any = None, y_val: Any = 
     -------
     Report
     """
+    if hasattr(model, "tasks_"):
+        raise TypeError(
+            f"diagnose is for models of one task, and {type(model).__name__} has several; "
+            "layer_statistics and check_gradients take it."
+        )
     y, y_val = model_targets(model, X, y), model_targets(model, X_val, y_val)
     if (X_val is None) != (y_val is None):
         raise ValueError("X_val and y_val belong together; give both, or neither.")

@@ -10,6 +10,7 @@ import numpy as np
 from skdeep.activations import Activation
 from skdeep.inspection.probing import Probe
 from skdeep.layers import Dense, Layer
+from skdeep.layers.base import infer_one
 from skdeep.reports.table import Table, number
 
 # A unit is saturated if its outputs lie within this share of the range from one of its ends, ...
@@ -100,8 +101,9 @@ def layer_statistics(model: Any, X: Any, y: Any = None) -> LayerReport:
     """
     probe = Probe(model, X, model_targets(model, X, y))
     layers, outputs = probe.network.layers, [probe.X]
+    kept: dict[Layer, np.ndarray] = {}
     for layer in layers:
-        outputs.append(layer.infer(outputs[-1]))
+        outputs.append(infer_one(layer, outputs[-1], kept))
     if probe.Y is not None:
         probe.objective()  # it changes the statistics of batch norms, so it runs second
     return LayerReport(

@@ -62,6 +62,8 @@ class Layer(Component):
     n_passed_on = 0
     #: The activation function that the layer applies last; None if it applies none.
     activation_function: Activation | None = None
+    #: Whether the layer has `infer_with_taps` and `adapt_with_taps`, which are called instead.
+    uses_taps = False
     #: Name of the attribute that `describe` shows beside the layer's class.
     described_by: str | None = None
     #: The name of the layer's place in a network, if the user gave it one.
@@ -114,6 +116,13 @@ class Layer(Component):
     def infer(self, X: np.ndarray) -> np.ndarray:
         """Return Y: the prediction pass, which changes nothing."""
         raise NotImplementedError
+
+    def infer_with_taps(self, X: np.ndarray, kept: dict[Layer, np.ndarray]) -> np.ndarray:
+        """Return Y: the prediction pass of a layer that keeps its input for others, or reads it."""
+        raise NotImplementedError
+
+    def adapt_with_taps(self, X, kept: dict[Layer, np.ndarray], rng: np.random.Generator) -> None:
+        """Do the work of `adapt`, with the arrays that taps have kept."""
 
     def operations(self) -> list[Operation] | None:
         """Return the operations that `infer` consists of, in order; None if they can't be listed.
@@ -291,6 +300,19 @@ def rows(buffer: np.ndarray, n_rows: int) -> np.ndarray:
     return buffer if len(buffer) == n_rows else buffer[:n_rows]
 
 
+def infer_one(layer, X, kept: dict[Layer, np.ndarray]):
+    """Return a layer's output; taps put arrays into `kept`, from which layers above read them."""
+    return layer.infer_with_taps(X, kept) if layer.uses_taps else layer.infer(X)
+
+
+def infer_all(layers: Sequence, X):
+    """Return the output of the last of the layers: the prediction pass."""
+    kept: dict[Layer, np.ndarray] = {}
+    for layer in layers:
+        X = infer_one(layer, X, kept)
+    return X
+
+
 class Guarded:
     """A layer of the user's own, with checks of the arrays that it returns.
 
@@ -369,10 +391,14 @@ class Chain:
 
     def adapt(self, X, rng: np.random.Generator, first: int = 0) -> None:
         """Let the layers from position `first` on adapt to the inputs that reach them."""
+        kept: dict[Layer, np.ndarray] = {}
         for i, layer in enumerate(self.layers):
             if i >= first and any(inner.adapts for inner in layer.walk()):
-                layer.adapt(X, rng)
-            X = layer.infer(X)
+                if layer.uses_taps:
+                    layer.adapt_with_taps(X, kept, rng)
+                else:
+                    layer.adapt(X, rng)
+            X = infer_one(layer, X, kept)
 
     def forward(self, X):
         """Return the output of the last layer."""
@@ -388,9 +414,7 @@ class Chain:
 
     def infer(self, X):
         """Return the output of the last layer: the prediction pass."""
-        for layer in self.layers:
-            X = layer.infer(X)
-        return X
+        return infer_all(self.layers, X)
 
     def release(self) -> None:
         """Drop the attributes that only training needs."""

@@ -31,6 +31,8 @@ LARGEST_OFFSET = 100.0
 class FoldedDense:
     """Y = f(X W + b), with weights of its own: it stands in for layers, at prediction only."""
 
+    uses_taps = False
+
     def __init__(self, W: np.ndarray, b: np.ndarray | None, f: Activation | None):
         self.W = W
         self.b = b

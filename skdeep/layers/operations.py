@@ -64,7 +64,22 @@ class Join:
     branches: Sequence[Sequence[Layer]]
 
 
-Operation = Affine | Normalize | Apply | Take | Add | Join
+@dataclass(frozen=True)
+class Keep:
+    """Y = X, which a later `JoinKept` reads."""
+
+    tap: Layer
+
+
+@dataclass(frozen=True)
+class JoinKept:
+    """`Join`, of which a branch with a tap begins at the array that the tap keeps, not at X."""
+
+    branches: Sequence[Sequence[Layer]]
+    taps: Sequence[Layer | None]
+
+
+Operation = Affine | Normalize | Apply | Take | Add | Join | Keep | JoinKept
 
 
 def operations_of(layer: Any) -> list[Operation] | None:

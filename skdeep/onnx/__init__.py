@@ -14,6 +14,8 @@ except ImportError as error:
 
 from skdeep.onnx.converters import register_networks
 from skdeep.onnx.meta import register_meta_estimators
+from skdeep.onnx.tasks import register_tasks
 
 register_networks()
+register_tasks()
 register_meta_estimators()

@@ -21,6 +21,7 @@ from skl2onnx.common.data_types import (
     guess_tensor_type,
 )
 
+from skdeep.data.encoding import ClassEncoder
 from skdeep.estimators import MLPAutoencoder, MLPClassifier, MLPRegressor
 from skdeep.onnx.graph import Graph, add_layers
 from skdeep.onnx.links import add_link
@@ -95,21 +96,22 @@ def _shape_features(operator: Any) -> None:
 def _convert_transformer(scope, operator, container) -> None:
     g, model = Graph(scope, container), operator.raw_operator
     stop = model.network_.hidden_stops[model._named_layer]
-    features = _outputs_of_network(g, operator, stop)
-    g.add("Cast", features, output=operator.outputs[0].full_name, to=_type_of_numbers(operator))
+    features = outputs_of_network(g, operator, stop)
+    g.add("Cast", features, output=operator.outputs[0].full_name, to=type_of_numbers(operator))
 
 
 # Networks that predict ------------------------------------------------------------------------
 
 
-def _outputs_of_network(g: Graph, operator: Any, stop: int | None = None) -> str:
+def outputs_of_network(g: Graph, operator: Any, stop: int | None = None) -> str:
     """Add the network, or its first layers; return the name of the output."""
     parts = [g.add("Cast", v.full_name, to=TensorProto.FLOAT) for v in operator.inputs]
     x = parts[0] if len(parts) == 1 else g.add("Concat", *parts, axis=1)
     return add_layers(g, x, operator.raw_operator.network_.layers[:stop])
 
 
-def _type_of_numbers(operator: Any) -> int:
+def type_of_numbers(operator: Any) -> int:
+    """Return the type of the numbers that an operator puts out: that of its inputs, or float."""
     kind = guess_proto_type(operator.inputs[0].type)
     return kind if kind == TensorProto.DOUBLE else TensorProto.FLOAT
 
@@ -121,18 +123,16 @@ def _shape_numbers(operator: Any) -> None:
 
 def _convert_regressor(scope, operator, container) -> None:
     g, model = Graph(scope, container), operator.raw_operator
-    z = add_link(g, _outputs_of_network(g, operator), model._loss)
+    z = add_link(g, outputs_of_network(g, operator), model._loss)
     if model.y_scale_ is not None:
         z = g.add("Add", g.add("Mul", z, g.constant(model.y_scale_)), g.constant(model.y_mean_))
-    g.add("Cast", z, output=operator.outputs[0].full_name, to=_type_of_numbers(operator))
+    g.add("Cast", z, output=operator.outputs[0].full_name, to=type_of_numbers(operator))
 
 
 def _shape_classes(operator: Any) -> None:
     model, n_rows = operator.raw_operator, operator.inputs[0].get_first_dimension()
-    is_multilabel = model._encoder.kind == "multilabel"
-    labels = StringTensorType if model.classes_.dtype.kind in "OUS" else Int64TensorType
     n_classes = len(model.classes_)
-    operator.outputs[0].type = labels([n_rows, n_classes] if is_multilabel else [n_rows])
+    operator.outputs[0].type = type_of_labels(model._encoder, n_rows)
     wants_one = operator.scope_inst.get_options(model, dict.fromkeys(CLASSIFIER_OPTIONS))
     is_one = model._encoder.kind == "binary" and wants_one["one_column"]
     operator.outputs[1].type.shape = [n_rows, 1 if is_one else n_classes]
@@ -141,17 +141,29 @@ def _shape_classes(operator: Any) -> None:
 def _convert_classifier(scope, operator, container) -> None:
     g, model = Graph(scope, container), operator.raw_operator
     options = container.get_options(model, dict.fromkeys(CLASSIFIER_OPTIONS))
-    z = _outputs_of_network(g, operator)
+    z = outputs_of_network(g, operator)
     kind, labels = model._encoder.kind, operator.outputs[0].full_name
-    if kind == "multilabel":
-        g.add("Cast", g.add("Greater", z, g.constant(0.0)), output=labels, to=TensorProto.INT64)
-    else:
-        g.add("Gather", _classes(g, model), _codes(g, z, kind), output=labels, axis=0)
+    add_labels(g, z, model._encoder, labels)
     if kind == "binary" and not options["one_column"]:
         z = g.add("Concat", g.add("Neg", z), z, axis=1)
     if model._loss.gives_probabilities and not options["raw_scores"]:
         z = g.add("Softmax", z, axis=1) if kind == "multiclass" else g.add("Sigmoid", z)
-    g.add("Cast", z, output=operator.outputs[1].full_name, to=_type_of_numbers(operator))
+    g.add("Cast", z, output=operator.outputs[1].full_name, to=type_of_numbers(operator))
+
+
+def type_of_labels(encoder: ClassEncoder, n_rows: Any) -> Any:
+    """Return the type of the labels that are predicted."""
+    kind = StringTensorType if encoder.classes.dtype.kind in "OUS" else Int64TensorType
+    return kind([n_rows, len(encoder.classes)] if encoder.kind == "multilabel" else [n_rows])
+
+
+def add_labels(g: Graph, z: str, encoder: ClassEncoder, output: str) -> None:
+    """Add the labels that logits stand for, under the name `output`."""
+    if encoder.kind == "multilabel":
+        g.add("Cast", g.add("Greater", z, g.constant(0.0)), output=output, to=TensorProto.INT64)
+    else:
+        codes = _codes(g, z, encoder.kind)
+        g.add("Gather", _classes(g, encoder.classes), codes, output=output, axis=0)
 
 
 def _codes(g: Graph, z: str, kind: str) -> str:
@@ -162,11 +174,11 @@ def _codes(g: Graph, z: str, kind: str) -> str:
     return g.add("Reshape", chosen, g.constant([-1], TensorProto.INT64))
 
 
-def _classes(g: Graph, model: MLPClassifier) -> str:
-    if len(model.classes_) < 2:
+def _classes(g: Graph, classes: np.ndarray) -> str:
+    if len(classes) < 2:
         raise NotImplementedError("skdeep.onnx: a classifier of a single class has no counterpart.")
-    if model.classes_.dtype.kind in "OUS":
-        return g.constant(model.classes_, TensorProto.STRING)
-    if (model.classes_.astype(np.int64) != model.classes_).any():
+    if classes.dtype.kind in "OUS":
+        return g.constant(classes, TensorProto.STRING)
+    if (classes.astype(np.int64) != classes).any():
         raise NotImplementedError("skdeep.onnx: labels have to be text or integers of int64.")
-    return g.constant(model.classes_.astype(int), TensorProto.INT64)
+    return g.constant(classes.astype(int), TensorProto.INT64)

@@ -18,6 +18,7 @@ class Graph:
     def __init__(self, scope, container):
         self.scope = scope
         self.container = container
+        self.kept: dict[Layer, str] = {}  # the names of the arrays that taps keep
 
     def add(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
         """Add an operator; return the name of its output."""
@@ -129,6 +130,17 @@ def _join(g: Graph, x: str, step: operations.Join) -> str:
     return g.add("Concat", *(add_layers(g, x, branch) for branch in step.branches), axis=1)
 
 
+def _keep(g: Graph, x: str, step: operations.Keep) -> str:
+    g.kept[step.tap] = x
+    return x
+
+
+def _join_kept(g: Graph, x: str, step: operations.JoinKept) -> str:
+    pairs = zip(step.branches, step.taps, strict=True)
+    outputs = [add_layers(g, x if tap is None else g.kept[tap], branch) for branch, tap in pairs]
+    return g.add("Concat", *outputs, axis=1)
+
+
 def _take(g: Graph, x: str, step: operations.Take) -> str:
     return g.add("Gather", x, g.constant(step.columns, TensorProto.INT64), axis=1)
 
@@ -140,6 +152,8 @@ OPERATIONS = {
     operations.Add: _add,
     operations.Join: _join,
     operations.Take: _take,
+    operations.Keep: _keep,
+    operations.JoinKept: _join_kept,
 }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 
-from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor
+from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor, MultiTaskMLP
 from skdeep._component import InvalidParameterError, Limit
 from skdeep.building.checks import check_options
 from skdeep.building.options import GROUPS, OPTIONS, ByLayer, WithLayers, names
@@ -18,7 +18,7 @@ from skdeep.building.options.option import Option
 from tools import docstrings
 
 X, y = load_iris(return_X_y=True)
-ESTIMATORS = [MLPClassifier, MLPRegressor, MLPAutoencoder]
+ESTIMATORS = [MLPClassifier, MLPRegressor, MLPAutoencoder, MultiTaskMLP]
 
 
 def rows_of(estimator):
@@ -157,10 +157,10 @@ def test_an_edit_by_hand_is_found_and_undone(copies, name, capsys):
 @pytest.mark.parametrize(
     ("name", "change", "n_files"),
     [
-        ("alpha", {"text": "Another text."}, 4),
-        ("alpha", {"limit": Limit(0, integer=True)}, 3),  # the page has no types
+        ("alpha", {"text": "Another text."}, 5),
+        ("alpha", {"limit": Limit(0, integer=True)}, 4),  # the page has no types
         ("standardize_y", {"text": "Another text."}, 2),
-        ("dropout", {"by_layer": ByLayer.NO}, 4),
+        ("dropout", {"by_layer": ByLayer.NO}, 5),
         ("loss", {"also": {}}, 4),
     ],
 )

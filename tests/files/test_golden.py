@@ -14,7 +14,7 @@ from skdeep.files.container import LENGTHS
 from skdeep.files.names import CLASSES
 from skdeep.tabular.names import ESTIMATORS, PARTS
 from tools.golden import CLASSES as LABELS
-from tools.golden import NUMBERS, X, said_by
+from tools.golden import NUMBERS, TASKS, X, said_by
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 ROOT = Path(__file__).parent / "golden"
@@ -54,7 +54,8 @@ def test_a_golden_file_can_be_trained_further_and_saved_again(path, tmp_path):
         assert said_by(load(tmp_path / "again")) == said_by(model)
         return
     if model.optimizer_ is not None and not model.early_stopping:
-        model.partial_fit(X, LABELS if hasattr(model, "classes_") else NUMBERS)
+        y = LABELS if hasattr(model, "classes_") else NUMBERS
+        model.partial_fit(X, TASKS if hasattr(model, "tasks_") else y)
         assert len(model.loss_curve_) > 1
     save(model, tmp_path / "again")
     np.testing.assert_array_equal(load(tmp_path / "again").coefs_[0], model.coefs_[0])

@@ -6,6 +6,7 @@ from skdeep.activations import ACTIVATIONS
 from skdeep.building.options.option import (
     AUTOENCODER,
     CLASSIFIER,
+    MULTITASK,
     NOT_NEGATIVE,
     POSITIVE,
     REGRESSOR,
@@ -28,6 +29,7 @@ NETWORK = (
         also={
             CLASSIFIER: _LINEAR,
             REGRESSOR: _LINEAR,
+            MULTITASK: _LINEAR,
             AUTOENCODER: "The numbers are those of the encoder, whose last layer is the code. The "
             "decoder mirrors the encoder.",
         },
@@ -56,7 +58,7 @@ NETWORK = (
         "describes the output layer instead.",
         page="See [networks](networks.md).",
         type="list of Layer or None",
-        estimators=(CLASSIFIER, REGRESSOR),
+        estimators=(CLASSIFIER, REGRESSOR, MULTITASK),
         warm_start=WarmStart.STRUCTURE,
         from_pretrained=True,
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from skdeep.building.options.option import (
     AUTOENCODER,
     CLASSIFIER,
+    MULTITASK,
     NOT_NEGATIVE,
     REGRESSOR,
     SHARE,
@@ -24,6 +25,17 @@ _REGULARIZER = "str, Regularizer, None or sequence"
 _CONSTRAINT = "str, Constraint, None or sequence"
 
 OBJECTIVE = (
+    Option(
+        name="tasks",
+        text="The tasks by name: a dict of instances from `skdeep.tasks`, `Classification` and "
+        "`Regression`, or a list of (name, task) pairs. A list of tasks alone takes the names of "
+        "the columns of y, in their order. The parameters of a task can be searched: "
+        "`tasks__kind__loss_weight`.",
+        page="See [several tasks](tasks.md).",
+        type="dict or list of tasks",
+        estimators=(MULTITASK,),
+        warm_start=WarmStart.STRUCTURE,
+    ),
     Option(
         name="output_activation",
         text="The function at the end of the network, which is applied to the raw outputs: "
@@ -55,6 +67,7 @@ OBJECTIVE = (
         },
         page="See [losses](losses.md).",
         type="str, Loss or sequence",
+        estimators=(CLASSIFIER, REGRESSOR, AUTOENCODER),
     ),
     Option(
         name="loss_weights",
@@ -166,6 +179,7 @@ OBJECTIVE = (
         also={
             CLASSIFIER: "One value is for all hidden layers.",
             REGRESSOR: "One value is for all hidden layers.",
+            MULTITASK: "One value is for all hidden layers.",
             AUTOENCODER: 'One value is for the code: "l1" makes a sparse autoencoder.',
         },
         type=_REGULARIZER,

@@ -10,7 +10,8 @@ from typing import Any
 from skdeep._component import Limit, is_per_layer, per_layer, per_layer_and_output
 
 CLASSIFIER, REGRESSOR, AUTOENCODER = "MLPClassifier", "MLPRegressor", "MLPAutoencoder"
-ESTIMATORS = (CLASSIFIER, REGRESSOR, AUTOENCODER)
+MULTITASK = "MultiTaskMLP"
+ESTIMATORS = (CLASSIFIER, REGRESSOR, AUTOENCODER, MULTITASK)
 
 SHARE = Limit(0, 1, closed="[)")
 UNIT = Limit(0, 1)

@@ -7,7 +7,9 @@ import math
 from skdeep._component import Limit
 from skdeep.averages import AVERAGES
 from skdeep.building.options.option import (
+    AUTOENCODER,
     CLASSIFIER,
+    MULTITASK,
     NOT_NEGATIVE,
     REGRESSOR,
     SHARE,
@@ -41,7 +43,10 @@ STOPPING = (
         name="validation_fraction",
         text="The share of the rows that is held out for `early_stopping`, if `fit` is given no "
         "validation data. The rows are drawn at random.",
-        also={CLASSIFIER: "The split is stratified by class, except for multilabel targets."},
+        also={
+            CLASSIFIER: "The split is stratified by class, except for multilabel targets.",
+            MULTITASK: "The split is stratified by the classes of the first task that has classes.",
+        },
         limit=SHARE,
     ),
     Option(
@@ -53,6 +58,7 @@ STOPPING = (
         also={
             CLASSIFIER: '"calibrated_loss" is the negative log-loss that is left if the '
             "probabilities are calibrated by one factor of the logits.",
+            MULTITASK: "The name of a task is the score of this task.",
         },
     ),
 )
@@ -66,6 +72,7 @@ THE_RUN = (
         "`(y_true, y_pred)`; a list of these, or a dict from names to these.",
         page="See [metrics](training.md#metrics).",
         type="str, callable, list, dict or None",
+        estimators=(CLASSIFIER, REGRESSOR, AUTOENCODER),
         is_handling=True,
     ),
     Option(
@@ -74,6 +81,7 @@ THE_RUN = (
         '"transfer" keeps the weights of the hidden layers, and makes a new output layer.',
         also={
             CLASSIFIER: "The classes may differ from those of the previous fit.",
+            MULTITASK: "The tasks may differ from those of the previous fit.",
             REGRESSOR: "The number of outputs may differ from that of the previous fit.",
         },
         page="See [reuse](reuse.md).",
@@ -85,7 +93,7 @@ THE_RUN = (
         "layers of the network start with the weights of that estimator's hidden layers, from the "
         "bottom up, as far as both networks have hidden layers.",
         also=dict.fromkeys(
-            (CLASSIFIER, REGRESSOR),
+            (CLASSIFIER, REGRESSOR, MULTITASK),
             "If `hidden_layer_sizes`, `activation`, `layers`, `batch_norm` and `batch_norm_input` "
             "are all at their defaults, they are taken from the fitted estimator.",
         ),
