@@ -7,11 +7,11 @@ from typing import Any
 
 from sklearn.base import clone
 
-from skdeep._component import InvalidParameterError, resolve
-from skdeep.building.architecture import layers_below_output, output_layers
+from skdeep._component import InvalidParameterError, one_copy_of_each, resolve
+from skdeep.building.architecture import layers_below_output
 from skdeep.building.regression_loss import n_quantiles, regression_loss
 from skdeep.joint_losses import ClassWeighted, JointLoss, Measured
-from skdeep.layers import Layer
+from skdeep.layers import Layer, Output
 from skdeep.layers.base import check_layers
 from skdeep.layers.heads import Heads, Tap
 from skdeep.losses import CLASSIFICATION_LOSSES, ClassificationLoss, Loss
@@ -65,7 +65,8 @@ def named_tasks(tasks: Any, keys: Sequence) -> dict[str, Task]:
                 f"tasks: the name {name!r} is not allowed; give each task a name of its own, as "
                 "text without '__'."
             )
-    named = {name: clone(task) for name, task in entries}
+    with one_copy_of_each():
+        named = {name: clone(task) for name, task in entries}
     for name, task in named.items():
         task.check(f"tasks__{name}")
         task.columns = bare.get(name) if task.columns is None else task.columns
@@ -135,10 +136,11 @@ def build_layers_with_heads(
     for place, tap in reversed(taps.items()):
         layers.insert(stops[place], tap)
         stops[place + 1 :] = [stop + 1 for stop in stops[place + 1 :]]
-    branches = [
-        [*_own_layers(name, task), *output_layers(width, _with_own(output, task))]
-        for (name, task), width in zip(tasks.items(), widths, strict=True)
-    ]
+    with one_copy_of_each():  # a layer may be in several heads
+        branches = [
+            [*_own_layers(name, task), _with_own(output, task).dense(width)]
+            for (name, task), width in zip(tasks.items(), widths, strict=True)
+        ]
     layers.append(Heads(list(tasks), branches, [taps.get(place) for place in places]))
     return layers, stops
 
@@ -157,11 +159,12 @@ def _own_layers(name: str, task: Task) -> list[Layer]:
     return [clone(layer) for layer in given]
 
 
-def _with_own(output: Mapping[str, Any], task: Task) -> dict[str, Any]:
-    """Return the options of an output layer, with those that the task itself sets."""
+def _with_own(output: Output, task: Task) -> Output:
+    """Return an output layer with the options that the task itself sets."""
     own = {name: getattr(task, name) for name in task.of_output_layer}
     is_default = {name: _is(own[name], value) for name, value in task.of_output_layer.items()}
-    return {**output, **{name: value for name, value in own.items() if not is_default[name]}}
+    set_here = {name: value for name, value in own.items() if not is_default[name]}
+    return clone(output).set_params(**set_here)
 
 
 def _is(value: Any, default: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from numbers import Real
 from typing import Any
 
@@ -20,7 +20,9 @@ from skdeep._component import (
     unknown_name,
     warn_user,
 )
+from skdeep.callbacks.figures import VALIDATION
 from skdeep.data.calibration import calibrated_loss
+from skdeep.data.metrics import Rows
 from skdeep.data.training_data import (
     TrainingData,
     checked_weight,
@@ -70,21 +72,31 @@ class ValidationSet:
         self.Y = Y
         self.weight = weight
 
-    def evaluate(
-        self, network: Network, loss: Loss, score: Callable, others: Callable
-    ) -> dict[str, float]:
-        """Return the loss, without penalties, the score, and the figures that `others` returns.
+    @property
+    def rows(self) -> Rows:
+        """The rows, as metrics take them."""
+        return Rows("validation", lambda: self.X, self.y, self.weight)
 
-        Their names begin with "val_". The score is NaN if an output is not finite.
+    def evaluate(
+        self,
+        network: Network,
+        loss: Loss,
+        score: Callable,
+        others: Iterable[Callable[[ValidationSet, np.ndarray], dict[str, float]]] = (),
+    ) -> dict[str, float]:
+        """Return the loss, without penalties, the score, and the figures of `others`.
+
+        Each of `others` is called with this set and the raw outputs. All names begin with "val_".
+        The score is NaN if an output is not finite.
         """
         Z = network.infer(self.X)
         finite = bool(np.isfinite(Z).all())
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             value = loss.value_and_grad(self.Y, Z.copy(), self.weight, np.empty_like(Z))
-            figures = {"loss": value, "score": math.nan, **others(self, Z)}
-        if finite:
-            figures["score"] = float(score(self, Z, value))
-        return {f"val_{name}": figure for name, figure in figures.items()}
+            figures = {"loss": value, "score": float(score(self, Z, value)) if finite else math.nan}
+            for further in others:
+                figures = {**further(self, Z), **figures}
+        return {f"{VALIDATION}{name}": figure for name, figure in figures.items()}
 
 
 def make_score(estimator: Any, scoring: Any) -> Callable[[ValidationSet, np.ndarray, float], float]:
@@ -300,4 +312,4 @@ def _validation_set(estimator, X, y, encoded, weight) -> ValidationSet:
     dtype = estimator.network_.dtype
     targets = estimator._targets(encoded, dtype, training=False)
     Y = targets.gather(slice(None), np.empty(targets.shape, dtype))
-    return ValidationSet(X, y, Y, scale_to_mean_one(weight, None, dtype))
+    return ValidationSet(X, estimator._scored_targets(y), Y, scale_to_mean_one(weight, None, dtype))

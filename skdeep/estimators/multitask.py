@@ -78,12 +78,14 @@ class MultiTaskMLP(BaseMLP):
         The activation of the hidden layers: a name or an instance from `skdeep.activations`. Names:
         "identity", "linear", "logistic", "sigmoid", "tanh", "relu", "leaky_relu", "prelu", "rrelu",
         "thresholded_relu", "elu", "selu", "gelu", "swish", "silu", "mish", "softplus", "softsign",
-        "hard_sigmoid", "exponential". A sequence has one entry for each hidden layer.
+        "hard_sigmoid", "exponential", "softmax", "step", "heaviside". A sequence has one entry for
+        each hidden layer.
     layers : list of Layer or None, default=None
         The hidden layers as a list of instances from `skdeep.layers`, instead of
         `hidden_layer_sizes` and the options that describe hidden layers. The output layer is added
         to them. `bias_initializer`, `bias_regularizer`, `kernel_constraint` and `bias_constraint`
-        are then for the output layer alone.
+        are then for the output layer alone. An `Output` at the end of the list describes the output
+        layer instead.
     initializer : str, Initializer or sequence, default="auto"
         The first values of the weights: a name or an instance from `skdeep.initializers`. One value
         is for all hidden layers, and the output layer then has "auto". "auto" is uniform with
@@ -93,16 +95,18 @@ class MultiTaskMLP(BaseMLP):
         "data" fits the weights to a sample of the rows: the weighted sum of each unit begins with
         variance 1. A sequence has one entry for each hidden layer, and may have one more for the
         output layer.
-    bias_initializer : str or Initializer, default="auto"
+    bias_initializer : str, Initializer or sequence, default="auto"
         The first values of all biases: a name or an instance from `skdeep.initializers`. "auto" is
         uniform in [-0.3, 0.3] in hidden layers. It is 0 in hidden layers with SELU or with a batch
         normalization after them. The biases of the first hidden layer also make up for the means of
         the columns. In the output layer, "auto" is the best constant prediction. "data" sets the
         biases so that the weighted sum of each unit is 0 at a random mixture of 5 rows, in the
-        output layer too.
+        output layer too. A sequence has one entry for each hidden layer, and may have one more for
+        the output layer.
     batch_norm : {None, "before", "after"}, default=None
         Batch normalization in every hidden layer, before or after the activation. With "before",
-        the dense layers have no biases, as the normalization has its own.
+        the dense layers have no biases, as the normalization has its own. A sequence has one entry
+        for each hidden layer.
     batch_norm_input : bool, default=False
         Whether the inputs go through a batch normalization.
     batch_norm_momentum : float, default=0.9
@@ -209,6 +213,10 @@ class MultiTaskMLP(BaseMLP):
     clip_norm : float or None, default=None
         The largest norm that the gradient of all parameters may have. A gradient with a larger norm
         is scaled down.
+    clip_parameter_norm : float or None, default=None
+        The largest norm that the gradient of each parameter may have, such as the weights of one
+        layer or its biases. A gradient with a larger norm is scaled down. It is applied after
+        `clip_value` and before `clip_norm`.
     clip_value : float or None, default=None
         The largest absolute value that a component of the gradient may have. It is applied before
         `clip_norm`.
@@ -249,6 +257,11 @@ class MultiTaskMLP(BaseMLP):
         as both networks have hidden layers. If `hidden_layer_sizes`, `activation`, `layers`,
         `batch_norm` and `batch_norm_input` are all at their defaults, they are taken from the
         fitted estimator.
+    n_reused_layers : int or None, default=None
+        The number of the lowest hidden layers that `pretrained` or warm_start="transfer" copies.
+        The hidden layers above them may differ in size and activation, and start with new weights.
+        With None, all hidden layers that both networks have are copied, and have to agree. Without
+        an earlier network, the option has no effect.
     frozen_layers : int or sequence of int, default=0
         The hidden layers that do not train: the number of the lowest ones, or a sequence of their
         positions. The lowest hidden layer includes the layers for the inputs. A frozen batch
@@ -387,6 +400,7 @@ class MultiTaskMLP(BaseMLP):
         epsilon=1e-8,
         weight_decay=0.0,
         clip_norm=None,
+        clip_parameter_norm=None,
         clip_value=None,
         batch_size="auto",
         max_iter=200,
@@ -399,6 +413,7 @@ class MultiTaskMLP(BaseMLP):
         scoring=None,
         warm_start=False,
         pretrained=None,
+        n_reused_layers=None,
         frozen_layers=0,
         weight_averaging=None,
         dtype="auto",

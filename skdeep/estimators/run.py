@@ -11,6 +11,7 @@ from skdeep.building import parts
 from skdeep.building.checks import check_callbacks, uses_lbfgs
 from skdeep.callbacks import Callback
 from skdeep.callbacks.progress import PrintEpochs, ProgressBar
+from skdeep.data.metrics import check_names, directions, figures_of, make_metrics, training_figures
 from skdeep.data.training_data import TrainingData
 from skdeep.data.validation import ValidationSet, make_score
 from skdeep.training.batches import Batches
@@ -34,11 +35,15 @@ def make_trainer(
     Sets: the run's optimizer, schedule, monitor and average.
     """
     e, validate, best = estimator, None, None
+    metrics = make_metrics(e)
     if held_out is not None:
         score = make_score(e, e.scoring)
 
+        def of_metrics(held_out: ValidationSet, Z: np.ndarray) -> dict[str, float]:
+            return figures_of(metrics, e, held_out.rows, Z)
+
         def validate():
-            return held_out.evaluate(run.network, run.loss, score, e._figures_by_task)
+            return held_out.evaluate(run.network, run.loss, score, (e._figures_by_task, of_metrics))
 
         if e.early_stopping and mode == "warm":
             # Rows and targets may be new, so the best score so far is measured again.
@@ -47,13 +52,17 @@ def make_trainer(
             best = figures["val_loss"], figures["val_score"], best_epoch, vectors
     else:
         make_score(e, e.scoring)  # a wrong name is an error even if it is not used
-    parts.take_parts(run, e, keeps=mode in ("partial", "resumed"))
+    parts.take_parts(run, e, keeps=mode in ("partial", "resumed"), directions=directions(metrics))
     if best is not None:
         run.monitor.start_from(*best)
+    settings = parts.settings(e, run, mode=mode, weight=data.mean_sample_weight, run_id=run_id)
+    check_names(metrics, settings.numbers)
     return Trainer(
         run,
-        parts.settings(e, run, mode=mode, weight=data.mean_sample_weight, run_id=run_id),
+        settings,
         validate=validate,
+        directions=directions(metrics),
+        measure=training_figures(metrics, e, data) if metrics else None,
         callbacks=[*check_callbacks(e.callbacks), *_reporters(e.verbose), *watchers],
     )
 

@@ -25,7 +25,7 @@ from skdeep.data.encoding import ClassEncoder
 from skdeep.data.task_targets import ClassTask, NumberTask
 from skdeep.data.validation import Smoothed
 from skdeep.joint_losses import ClassWeighted, JointLoss, Measured, Quantiles
-from skdeep.layers.base import Chain
+from skdeep.layers.base import Chain, Shared
 from skdeep.layers.heads import Head, Heads, Tap
 from skdeep.layers.tied import TiedDense
 from skdeep.network import Network
@@ -49,8 +49,10 @@ CLASSES: Mapping[str, type] = {
     "activations.Parametric": activations.Parametric,
     "activations.ReLU": activations.ReLU,
     "activations.SELU": activations.SELU,
+    "activations.Softmax": activations.Softmax,
     "activations.Softplus": activations.Softplus,
     "activations.Softsign": activations.Softsign,
+    "activations.Step": activations.Step,
     "activations.Swish": activations.Swish,
     "activations.Tanh": activations.Tanh,
     "activations.ThresholdedReLU": activations.ThresholdedReLU,
@@ -94,10 +96,12 @@ CLASSES: Mapping[str, type] = {
     "layers.GaussianNoise": layers.GaussianNoise,
     "layers.Head": Head,
     "layers.Heads": Heads,
+    "layers.Output": layers.Output,
     "layers.Periodic": layers.Periodic,
     "layers.PiecewiseLinear": layers.PiecewiseLinear,
     "layers.Residual": layers.Residual,
     "layers.Scale": layers.Scale,
+    "layers.Shared": Shared,
     "layers.Tap": Tap,
     "layers.TiedDense": TiedDense,
     "losses.AbsoluteError": losses.AbsoluteError,

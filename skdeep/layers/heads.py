@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.base import clone
 
 from skdeep._component import InvalidParameterError
-from skdeep.layers.base import Chain, Layer, check_layers, rows
+from skdeep.layers.base import Chain, Layer, placed, rows
 from skdeep.layers.dense import Dense
 from skdeep.layers.operations import JoinKept, Keep
 
@@ -73,7 +72,7 @@ class Head(Layer):
         self.layers = layers
 
     def build(self, n_inputs):
-        self.chain_ = Chain([clone(layer) for layer in check_layers(self.layers, "layers")])
+        self.chain_ = Chain(placed(self.layers, "layers"))
         return self.chain_.setup(n_inputs), []
 
     @property

@@ -41,7 +41,7 @@ ACTIVATION_CASES = {
     "prelu -0.5": partial(activations.PReLU, -0.5),
     **{
         f"parametric {g}": partial(activations.Parametric, g, 1.0, 0.3)
-        for g in ("identity", "relu", "selu", "tanh", "gelu", activations.ELU(0.5))
+        for g in ("identity", "relu", "selu", "tanh", "gelu", "softmax", activations.ELU(0.5))
     },
 }
 
@@ -320,6 +320,23 @@ OPTIMIZER_CASES = {
     "sgd without Nesterov": partial(optimizers.SGD, 0.9, False),
     "adam 0.5 0.9 1e-3": partial(optimizers.Adam, 0.5, 0.9, 1e-3),
     "rmsprop 0.5": partial(optimizers.RMSProp, 0.5),
+    "sgd dampened": partial(optimizers.SGD, 0.9, False, 0.6),
+    **{
+        f"{f.__name__} {options}": partial(f, epsilon=1e-3, **options)
+        for f in (optimizers.Adam, optimizers.AdamW, optimizers.AMSGrad)
+        for options in (
+            {"bias_correction": False},
+            {"epsilon_inside": True},
+            {"bias_correction": False, "epsilon_inside": True},
+        )
+    },
+    **{
+        f"{f.__name__} {inside} {initial}": partial(
+            f, epsilon=1e-3, epsilon_inside=inside, initial_accumulator=initial
+        )
+        for f in (optimizers.AdaGrad, optimizers.RMSProp)
+        for inside, initial in [(True, 0.0), (False, 0.1), (True, 0.1)]
+    },
     "lion 0.5 0.9": partial(optimizers.Lion, 0.5, 0.9),
 }
 

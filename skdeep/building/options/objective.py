@@ -103,6 +103,16 @@ OBJECTIVE = (
         limit=SHARE,
     ),
     Option(
+        name="soft_targets",
+        text="Whether y has a row of probabilities for each sample, with one column for each "
+        "class, in place of labels. The rows sum to 1. The classes are then 0, 1, 2, ... "
+        "Validation data and `score` take labels too.",
+        page="See [soft targets](losses.md#soft-targets).",
+        estimators=(CLASSIFIER,),
+        switch=True,
+        is_handling=True,
+    ),
+    Option(
         name="standardize_y",
         text="Whether the network learns targets that are scaled to mean 0 and variance 1, each "
         "output on its own. `predict`, `score`, `y` and `y_val` are in the units of y. `loss_`, "
@@ -116,8 +126,14 @@ OBJECTIVE = (
     ),
     Option(
         name="target_noise",
-        text="The standard deviation of Gaussian noise that is added to the targets in training.",
-        estimators=(REGRESSOR,),
+        text="The noise in the targets of each batch in training.",
+        also={
+            CLASSIFIER: "It is the share of the rows whose label is replaced by another class, "
+            "all classes alike; for multilabel targets, the share of the entries that are "
+            "flipped. It is less than 1.",
+            REGRESSOR: "It is the standard deviation of Gaussian noise that is added to them.",
+        },
+        estimators=(CLASSIFIER, REGRESSOR),
         limit=NOT_NEGATIVE,
         not_for_lbfgs=True,
         scheduled=True,
