@@ -95,7 +95,7 @@ class ValidationSet:
             value = loss.value_and_grad(self.Y, Z.copy(), self.weight, np.empty_like(Z))
             figures = {"loss": value, "score": float(score(self, Z, value)) if finite else math.nan}
             for further in others:
-                figures = {**further(self, Z), **figures}
+                figures = {**figures, **further(self, Z), **figures}
         return {f"{VALIDATION}{name}": figure for name, figure in figures.items()}
 
 

@@ -150,6 +150,13 @@ class BaseMLP(
         """Return the score that `scoring` names, as `make_score` does; None for other names."""
         return None
 
+    def _metric_named(self, name: str) -> tuple[str, Callable] | None:
+        """Return the column of a metric, and the metric as (estimator, X, y, sample_weight).
+
+        None stands for the metric of this name that scikit-learn has.
+        """
+        return None
+
     def _figures_by_task(self, held_out: ValidationSet, Z: np.ndarray) -> dict[str, float]:
         """Return the validation figures of an epoch beside loss and score, from raw outputs."""
         return {}

@@ -71,6 +71,10 @@ def mc_dropout(model: Any, X: Any, n: int = 100, random_state: Any = None) -> MC
     limit = Limit(2, integer=True)
     if not limit.allows(n):
         raise InvalidParameterError(f"n={n!r} is not allowed; give {limit}.")
+    if hasattr(model, "tasks_"):
+        raise TypeError(
+            f"mc_dropout is for models of one task, and {type(model).__name__} has several."
+        )
     probe = Probe(model, X, most_rows=math.inf)
     network = probe.network
     if hasattr(model, "classes_") and not hasattr(model, "predict_proba"):
