@@ -213,13 +213,13 @@ class MultiTaskMLP(BaseMLP):
     clip_norm : float or None, default=None
         The largest norm that the gradient of all parameters may have. A gradient with a larger norm
         is scaled down.
+    clip_value : float or None, default=None
+        The largest absolute value that a component of the gradient may have. It is applied before
+        `clip_norm`.
     clip_parameter_norm : float or None, default=None
         The largest norm that the gradient of each parameter may have, such as the weights of one
         layer or its biases. A gradient with a larger norm is scaled down. It is applied after
         `clip_value` and before `clip_norm`.
-    clip_value : float or None, default=None
-        The largest absolute value that a component of the gradient may have. It is applied before
-        `clip_norm`.
     batch_size : int or "auto", default="auto"
         The number of rows of a batch. "auto" is `min(200, n_samples)`.
     max_iter : int, default=200
@@ -400,8 +400,8 @@ class MultiTaskMLP(BaseMLP):
         epsilon=1e-8,
         weight_decay=0.0,
         clip_norm=None,
-        clip_parameter_norm=None,
         clip_value=None,
+        clip_parameter_norm=None,
         batch_size="auto",
         max_iter=200,
         max_fun=15000,
