@@ -22,7 +22,7 @@ def save(model: BaseMLP | BaseTabular, path: str | os.PathLike) -> None:
 
     Parameters
     ----------
-    model : MLPClassifier, MLPRegressor, MLPAutoencoder, TabularClassifier or TabularRegressor
+    model : fitted estimator of skdeep
     path : str or path-like
 
     Raises
@@ -70,7 +70,7 @@ def load(path: str | os.PathLike, *, with_writers: bool = False) -> BaseMLP | Ba
 
     Returns
     -------
-    MLPClassifier, MLPRegressor, MLPAutoencoder, TabularClassifier or TabularRegressor
+    estimator of skdeep
 
     Raises
     ------

@@ -87,6 +87,14 @@ def test_the_auxiliary_task_helps(capsys):
     assert prepared > scratch + 0.1
 
 
+def test_the_two_outputs(capsys):
+    runpy.run_path(str(ROOT / "examples" / "two_outputs.py"), run_name="__main__")
+    rows = [line.split()[2:] for line in capsys.readouterr().out.splitlines()[1:]]
+    both, alone = ([float(figure) for figure in row] for row in rows)
+    assert min(both[:2]) > 0.85
+    assert both[2] < 0.6 * alone[2]
+
+
 def test_the_watching(capsys):
     pytest.importorskip("pandas")
     runpy.run_path(str(ROOT / "examples" / "watching.py"), run_name="__main__")
@@ -129,7 +137,8 @@ def test_own_layer_is_short():
 
 
 @pytest.mark.parametrize(
-    "estimator", [skdeep.MLPClassifier, skdeep.MLPRegressor, skdeep.MLPAutoencoder]
+    "estimator",
+    [skdeep.MLPClassifier, skdeep.MLPRegressor, skdeep.MLPAutoencoder, skdeep.MultiTaskMLP],
 )
 def test_parameters_page_agrees_with_the_signature(estimator):
     text = (ROOT / "docs" / "parameters.md").read_text(encoding="utf-8")

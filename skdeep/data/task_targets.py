@@ -56,7 +56,9 @@ def kind_of(y: Any) -> str:
         return library
     if isinstance(y, Mapping):
         return "dict"
-    if not sp.issparse(y) and np.ndim(y) == 2:
+    if sp.issparse(y):
+        raise ValueError("y is a sparse matrix; give a dense array (y.toarray()).")
+    if np.ndim(y) == 2:
         return "array"
     what = f"of shape {np.shape(y)}" if hasattr(y, "shape") else f"a {type(y).__name__}"
     raise ValueError(
@@ -126,7 +128,8 @@ def _side_by_side(parts: list[np.ndarray], name: str) -> np.ndarray:
 def _as_array(column: Any, name: str) -> np.ndarray:
     if sp.issparse(column):
         raise ValueError(f"Task {name!r}: y is sparse; give a dense array (y.toarray()).")
-    array = np.asarray(column)
+    # NumPy would turn a list of text and numbers into text.
+    array = np.asarray(column, dtype=None if hasattr(column, "dtype") else object)
     if array.ndim not in (1, 2) or (array.ndim == 2 and not array.shape[1]):
         raise ValueError(
             f"Task {name!r}: y has shape {array.shape}; give an array of shape (n_samples,) or "
@@ -350,7 +353,7 @@ class NumberTask:
             is_text = [isinstance(value, str) for value in column.ravel()]
             if not any(is_text):
                 column = np.where(_missing(column), np.nan, column)
-        if column.dtype.kind in "USM" or (column.dtype == object and any(is_text)):
+        if column.dtype.kind in "USMmc" or (column.dtype == object and any(is_text)):
             example = next(v for v in column.ravel() if not isinstance(v, (float, int)))
             raise ValueError(
                 f"Task {self.name!r} is a Regression, but its y holds {str(example)!r}, which is "

@@ -6,13 +6,15 @@ import sys
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor
+from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor, MultiTaskMLP
 from skdeep.activations import ACTIVATIONS, Activation, LeakyReLU, Parametric, PReLU, Swish
 from skdeep.layers import BatchNorm, Columns, Concatenate, Dense, Dropout, Layer, Residual, Scale
 from skdeep.losses import CLASSIFICATION_LOSSES, OUTPUT_ACTIVATIONS, QuantileLoss
+from skdeep.tasks import Classification, Regression
 
 pytest.importorskip("skl2onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -230,3 +232,45 @@ def test_without_skl2onnx_it_says_what_to_install():
     code = "import sys; sys.modules['skl2onnx'] = None; import skdeep.onnx"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "skdeep.onnx needs skl2onnx: pip install skl2onnx." in run.stderr
+
+
+# Several tasks ----------------------------------------------------------------------------------
+
+
+def test_several_tasks():
+    y = {**{name: TARGETS[name] for name in ("text", "bool", "multilabel")}, "sizes": X[:, :2]}
+    y |= {"quantiles": X[:, 0], "hint": X[:, 1]}
+    tasks = {
+        "text": Classification(at=0),
+        "bool": Classification("hinge"),
+        "multilabel": Classification(layers=[Dense(5, "tanh")]),
+        "sizes": Regression(standardize_y=True, at=1),
+        "quantiles": Regression(QuantileLoss([0.1, 0.5], non_crossing=True)),
+        "hint": Regression(training_only=True, at=0),
+    }
+    model = MultiTaskMLP((8, 7, 6), tasks=tasks, batch_norm="after", max_iter=3, random_state=0)
+    graph = to_onnx(model.fit(X, y), X[:1])
+    session = onnxruntime.InferenceSession(
+        graph.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    found = dict(
+        zip([o.name for o in session.get_outputs()], session.run(None, {"X": X}), strict=True)
+    )
+    expected = model.predict(X)
+    expected |= {f"{name}_probabilities": P for name, P in model.predict_proba(X).items()}
+    assert found.keys() == expected.keys()
+    for name, P in expected.items():
+        if P.dtype.kind == "f":
+            np.testing.assert_allclose(found[name], P, atol=1e-5)
+        else:
+            np.testing.assert_array_equal(found[name], P)
+
+
+def test_the_hidden_layers_of_several_tasks():
+    tasks = {"text": Classification(at=0), "sizes": Regression()}
+    y = {"text": TARGETS["text"], "sizes": X[:, :2]}
+    model = MultiTaskMLP((8, 7), tasks=tasks, max_iter=3, random_state=0).fit(X, y)
+    below = FrozenEstimator(model)
+    chain = make_pipeline(below, MLPRegressor((4,), max_iter=3)).fit(X, X[:, 0])
+    (prediction,) = run(make_pipeline(model, chain.steps[-1][1]))
+    np.testing.assert_allclose(prediction[:, 0], chain.predict(X), atol=1e-5)
