@@ -16,8 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdeep.activations import Identity, Logistic, ReLU, Tanh
 from skdeep.building.folding import parameters_without_batch_norm, without_batch_norm
 from skdeep.building.options import names
-from skdeep.building.transfer import with_structure_of_pretrained
-from skdeep.estimators import MLPClassifier, MLPRegressor
+from skdeep.estimators import MLPAutoencoder, MLPClassifier, MLPRegressor
 from skdeep.estimators.base import BaseMLP
 from skdeep.layers import Dense, Layer
 from skdeep.layers.operations import does_nothing_at_prediction, operations_of
@@ -259,7 +258,9 @@ def fold_batch_norm(model: BaseMLP) -> BaseMLP:
     if not network.batch_norms() and model.batch_norm is None:
         return copy.deepcopy(model)
     parts = without_batch_norm(network.layers)
-    parameters = parameters_without_batch_norm(model, with_structure_of_pretrained(model, BaseMLP))
+    # An autoencoder's own hyperparameters describe the encoder alone.
+    options = model if isinstance(model, MLPAutoencoder) else model._options()
+    parameters = parameters_without_batch_norm(model, options)
     if parameters.get("layers") is not None:
         n_above = len(network.layers) - network.hidden_stops[-1]
         stop = len(parts) - n_above

@@ -183,6 +183,15 @@ def test_the_structure_of_a_pretrained_model():
     assert folded.activation == "tanh"
 
 
+def test_a_pretrained_autoencoder_keeps_its_own_structure():
+    source = MLPAutoencoder((7, 4), batch_norm="after", **OPTIONS).fit(X)
+    options = {"batch_norm": "after", "pretrained": FrozenEstimator(source), **OPTIONS}
+    folded = assert_folds(MLPAutoencoder((7, 4, 2), n_reused_layers=2, **options).fit(X))
+    assert (folded.hidden_layer_sizes, folded.pretrained) == ((7, 4, 2), None)
+    wide = MLPAutoencoder(pretrained=FrozenEstimator(source), batch_norm_input=True, **OPTIONS)
+    assert assert_folds(wide.set_params(n_reused_layers=0).fit(X)).coefs_[0].shape == (5, 100)
+
+
 def test_what_follows_works(tmp_path):
     options = {"batch_norm": "before", "batch_norm_input": True, **OPTIONS}
     model = MLPClassifier((7, 4), "tanh", **options).fit(X, CODES)
@@ -206,6 +215,12 @@ def test_float32_stays_so():
     folded = fold_batch_norm(model)
     assert folded.network_.dtype == np.float32
     np.testing.assert_allclose(folded.predict(data), model.predict(data), rtol=1e-4, atol=1e-4)
+
+
+def test_hyperparameters_that_were_changed_after_fit_are_an_error():
+    model = MLPRegressor((7,), batch_norm="after", **OPTIONS).fit(X, NUMBERS)
+    with pytest.raises(ValueError, match="do not describe the fitted network: they were changed"):
+        fold_batch_norm(model.set_params(hidden_layer_sizes=(7, 3)))
 
 
 def test_what_is_not_fitted_or_no_model():

@@ -169,7 +169,7 @@ class TensorBoard(Callback):
             self.log_dir_ = os.fspath(self.log_dir).replace("{run}", str(trainer.run_id))
         self._writer = package.SummaryWriter(self.log_dir_)
         self._gradients: list[tuple[str, np.ndarray]] = []
-        if self.graph:
+        if self.graph and trainer.first_of_fit:
             nodes = nodes_of(trainer.network, trainer.loss)
             of_layers = graph_def(nodes, lambda name: import_module(f"tensorboardX.proto.{name}"))
             self._writer.file_writer.add_onnx_graph(of_layers)  # it takes every GraphDef

@@ -242,7 +242,13 @@ class Fitting:
         """
         twin, old = copy.deepcopy(self).set_params(**parameters), self._run
         network = twin._new_network(Run(Streams(0)), old.network.n_inputs, old.network.dtype)
-        for parameter, value in zip(network.parameters.parameters, values, strict=True):
+        own = network.parameters.parameters
+        if [p.shape for p in own] != [value.shape for value in values]:
+            raise ValueError(
+                "The hyperparameters do not describe the fitted network: they were changed after "
+                "fit. Set them back, or fit again."
+            )
+        for parameter, value in zip(own, values, strict=True):
             np.copyto(parameter.value, value, casting="same_kind")
         run = Run(twin._run.streams, twin._run.history, network=network, loss=twin._run.loss)
         run.rows_seen = old.rows_seen
