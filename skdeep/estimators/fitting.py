@@ -235,6 +235,27 @@ class Fitting:
         start._fit_first_values(TrainingData(X, y, start._encode(y), None, None), n_kept)
         return start
 
+    def with_weights(self, parameters: dict[str, Any], values: list[np.ndarray]) -> Any:
+        """Return a fitted copy with other hyperparameters, whose network has these values.
+
+        `values` has an array for each parameter of the network that the hyperparameters describe.
+        """
+        twin, old = copy.deepcopy(self).set_params(**parameters), self._run
+        network = twin._new_network(Run(Streams(0)), old.network.n_inputs, old.network.dtype)
+        own = network.parameters.parameters
+        if [p.shape for p in own] != [value.shape for value in values]:
+            raise ValueError(
+                "The hyperparameters do not describe the fitted network: they were changed after "
+                "fit. Set them back, or fit again."
+            )
+        for parameter, value in zip(own, values, strict=True):
+            np.copyto(parameter.value, value, casting="same_kind")
+        run = Run(twin._run.streams, twin._run.history, network=network, loss=twin._run.loss)
+        run.rows_seen = old.rows_seen
+        run.built_from = architecture.settings(twin._options())
+        twin._run = run
+        return twin
+
     def _fit_first_values(self, data: TrainingData, n_kept: int) -> None:
         """Adapt the first values of a network to the data.
 
