@@ -15,7 +15,7 @@ FLOORS = [
     {"_component", "kernels"},
     {
         *{"activations", "initializers", "losses", "regularizers", "constraints", "schedules"},
-        *{"clipping", "parameters", "averages"},
+        *{"clipping", "parameters", "averages", "augmentation"},
     },
     {"optimizers", "layers"},
     {"network"},

@@ -8,6 +8,7 @@ into a new folder.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import os
 import tempfile
@@ -32,6 +33,7 @@ from skdeep import (
     save,
 )
 from skdeep.activations import ACTIVATIONS, Parametric, PReLU
+from skdeep.augmentation import AUGMENTATIONS
 from skdeep.averages import EMA, SWA
 from skdeep.constraints import CONSTRAINTS
 from skdeep.files.migrations import FORMAT
@@ -129,6 +131,7 @@ def models() -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "tabular-classifier", lambda: _tabular(TabularClassifier, CLASSES)
     yield "tabular-regressor", lambda: _tabular(TabularRegressor, NUMBERS)
     yield "autoencoder", lambda: MLPAutoencoder((2,), tied_weights=True, **OPTIONS).fit(X)
+    yield "augment", _augmented
     yield "pretrained", _pretrained
     yield "checkpoint", _checkpoint
 
@@ -178,6 +181,15 @@ def _many_options() -> Any:
         callbacks.TensorBoard("a"),
     ]
     return model.set_params(callbacks=[*model.callbacks, *writers])
+
+
+def _augmented() -> Any:
+    """Return a model with all augmentations; its data are images of 1 x 3 pixels."""
+    steps = [
+        cls(shape=(1, 3)) if "shape" in inspect.signature(cls).parameters else cls()
+        for cls in AUGMENTATIONS.values()
+    ]
+    return MLPRegressor((2,), augment=steps, **OPTIONS).fit(X, NUMBERS)
 
 
 def _pretrained() -> Any:

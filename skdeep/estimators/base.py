@@ -44,6 +44,7 @@ class BaseMLP(
     """Base class of the estimators: a subclass defines the targets, the loss and the score."""
 
     _y_is_numeric = False
+    _targets_are_inputs = False
 
     # Methods that a subclass defines --------------------------------------------------------------
 
