@@ -77,25 +77,27 @@ def _checked(step: Any, result: Any, X: np.ndarray, Y: np.ndarray, is_complete: 
 
     If Y is not complete, NaN stands for a missing target.
     """
-    what = f"augment={getattr(step, '__name__', repr(step))}"
     if not isinstance(result, (tuple, list)) or len(result) != 2:
-        raise InvalidParameterError(
-            f"{what} returned {type(result).__name__}; it has to return two arrays, X and Y."
-        )
+        kind = type(result).__name__
+        raise _error(step, f"{kind}; it has to return two arrays, X and Y.")
     arrays = []
     for name, found, given in zip("XY", result, (X, Y), strict=True):
         try:
             array = np.asarray(found).astype(given.dtype, order="C", copy=False)
         except (TypeError, ValueError) as error:
-            raise InvalidParameterError(
-                f"{what} returned {name}, which is not numeric: {error}"
-            ) from error
+            raise _error(step, f"{name}, which is not numeric: {error}") from error
         if array.shape != given.shape:
-            raise InvalidParameterError(
-                f"{what} returned {name} of shape {array.shape}; it has to be {given.shape}, as "
-                "the array that it was given."
+            raise _error(
+                step,
+                f"{name} of shape {array.shape}; it has to be {given.shape}, as the array that it "
+                "was given.",
             )
         if (name == "X" or is_complete) and not np.isfinite(array).all():
-            raise InvalidParameterError(f"{what} returned {name} with NaN or infinity.")
+            raise _error(step, f"{name} with NaN or infinity.")
         arrays.append(array)
     return tuple(arrays)
+
+
+def _error(step: Any, what: str) -> InvalidParameterError:
+    given = getattr(step, "__name__", None) or repr(step)
+    return InvalidParameterError(f"augment={given} returned {what}")
