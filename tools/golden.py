@@ -8,6 +8,7 @@ into a new folder.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import os
 import tempfile
@@ -33,6 +34,7 @@ from skdeep import (
     save,
 )
 from skdeep.activations import ACTIVATIONS, Parametric, PReLU
+from skdeep.augmentation import AUGMENTATIONS
 from skdeep.averages import EMA, SWA
 from skdeep.constraints import CONSTRAINTS
 from skdeep.files.migrations import FORMAT
@@ -144,6 +146,7 @@ def models() -> Iterator[tuple[str, Callable[[], Any]]]:
     )
     yield "autoencoder", lambda: MLPAutoencoder((2,), tied_weights=True, **OPTIONS).fit(X)
     yield "multi-task", lambda: _multi_task().fit(X, TASKS)
+    yield "augment", _augmented
     yield "pretrained", _pretrained
     yield "checkpoint", _checkpoint
 
@@ -210,6 +213,15 @@ def _multi_task() -> Any:
         "hint": Classification(training_only=True, at=0),
     }
     return MultiTaskMLP((2, 2), tasks=tasks, warm_start=True, **OPTIONS)
+
+
+def _augmented() -> Any:
+    """Return a model with all augmentations; its data are images of 1 x 3 pixels."""
+    steps = [
+        cls(shape=(1, 3)) if "shape" in inspect.signature(cls).parameters else cls()
+        for cls in AUGMENTATIONS.values()
+    ]
+    return MLPRegressor((2,), augment=steps, **OPTIONS).fit(X, NUMBERS)
 
 
 def _pretrained() -> Any:

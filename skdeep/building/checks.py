@@ -15,6 +15,7 @@ from skdeep._component import (
     is_per_layer,
     unknown_name,
 )
+from skdeep.augmentation import steps_of
 from skdeep.building.options import OPTIONS, Option
 from skdeep.callbacks import Callback
 from skdeep.schedules import Scheduled
@@ -53,6 +54,7 @@ def check_options(estimator: Any) -> None:
             _check_option(option, getattr(estimator, name))
     _check_warm_start(estimator.warm_start)
     check_verbose(estimator.verbose)
+    steps_of(estimator.augment)
     check_callbacks(estimator.callbacks)
 
 

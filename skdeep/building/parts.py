@@ -15,6 +15,7 @@ from skdeep._component import (
     warn_user,
 )
 from skdeep.averages import AVERAGES, WeightAverage
+from skdeep.building.by_name import defaults_of
 from skdeep.building.checks import uses_lbfgs
 from skdeep.building.options import names
 from skdeep.callbacks.figures import sign_of
@@ -93,10 +94,8 @@ def numbers_over_time(e: Any, network: Network | None) -> dict[str, Scheduled]:
 
 def _optimizer(e: Any, old: Optimizer | None) -> Optimizer:
     """Return a new optimizer, or the old one with its state if it is of the same class."""
-    constants = ("momentum", "nesterovs_momentum", "beta_1", "beta_2", "rho", "epsilon")
-    defaults = {name: getattr(e, name) for name in constants} | {"weight_decay": 0.0}
     choices = {**OPTIMIZERS, "lbfgs": None}
-    new = resolve(e.solver, choices, "solver", Optimizer, defaults)
+    new = resolve(e.solver, choices, "solver", Optimizer, defaults_of("solver", vars(e)))
     fits = type(old) is type(new) and old.started and old.slots == new.slots
     return old.set_params(**new.get_params(deep=False)) if fits else new
 
@@ -114,7 +113,8 @@ def _schedule(e: Any, old: Schedule | None) -> Schedule:
                 "instance: learning_rate=skdeep.schedules.InverseScaling(power_t=0.5). Else "
                 "leave learning_rate at 'constant'."
             )
-    new = resolve(spec, SCHEDULES, "learning_rate", Schedule, {"power_t": e.power_t})
+    defaults = defaults_of("learning_rate", vars(e))
+    new = resolve(spec, SCHEDULES, "learning_rate", Schedule, defaults)
     if old is not None and described(old) == described(new):
         return old
     new.reset()

@@ -12,6 +12,7 @@ from sklearn.utils.validation import validate_data
 
 from skdeep._component import clone_once, warn_user, wrap_output
 from skdeep.building import architecture
+from skdeep.building.by_name import with_instances
 from skdeep.building.checks import uses_lbfgs
 from skdeep.building.transfer import with_structure_of_pretrained
 from skdeep.data.training_data import ravel_single_column
@@ -46,6 +47,23 @@ class BaseMLP(
     """Base class of the estimators: a subclass defines the targets, the loss and the score."""
 
     _y_is_numeric = False
+    _targets_are_inputs = False
+
+    def set_params(self, **params):
+        """Set parameters.
+
+        Parameters
+        ----------
+        **params
+            Parameters by name, and those of parts, as in `solver__momentum`. If a part was given
+            by name, it becomes the instance that the name stands for: with `solver="sgd"`,
+            `solver__momentum=0.5` makes `solver=SGD(momentum=0.5)`.
+
+        Returns
+        -------
+        self
+        """
+        return super().set_params(**with_instances(self, params))
 
     # Hyperparameters ------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from skdeep._component import (
     store_parameters,
     warn_user,
 )
+from skdeep.augmentation import steps_of
 from skdeep.building.options.option import SHARE
 from skdeep.data.encoding import ClassEncoder, weights_of_classes
 from skdeep.data.soft_targets import is_one_hot, probabilities
@@ -219,6 +220,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         The largest number of evaluations of the loss, for the solver "lbfgs".
     shuffle : bool, default=True
         Whether the rows are shuffled before each epoch.
+    augment : str, Augmentation, callable, list or None, default=None
+        A change of each batch in training, for example shifts of images: a name, an instance from
+        `skdeep.augmentation`, a function (X, Y, rng) -> (X, Y), or a list of these. Names: "mixup",
+        "swap_columns", "shift_images", "flip_images", "rotate_images". Y has the targets as the
+        loss sees them, with one column for each output of the network. Batches of a sparse X are
+        made dense.
     tol : float, default=0.0001
         The smallest change that counts as an improvement: of the training loss, or with
         `early_stopping` of the validation score or the validation loss. With the solver "lbfgs" it
@@ -398,6 +405,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         max_iter=200,
         max_fun=15000,
         shuffle=True,
+        augment=None,
         tol=1e-4,
         n_iter_no_change=10,
         early_stopping=False,
@@ -652,6 +660,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             raise InvalidParameterError(
                 f"label_smoothing={self.label_smoothing!r} is for losses that give "
                 f"probabilities, which loss={self.loss!r} does not; leave it at 0."
+            )
+        mixes = any(getattr(step, "mixes_targets", False) for step in steps_of(self.augment))
+        if mixes and not loss.gives_probabilities:
+            raise InvalidParameterError(
+                f"augment={self.augment!r} mixes classes, which loss={self.loss!r} can't learn; "
+                "choose a loss that gives probabilities, such as 'log_loss'."
             )
         if self.soft_targets and not loss.gives_probabilities:
             raise InvalidParameterError(

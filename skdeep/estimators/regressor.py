@@ -207,6 +207,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         The largest number of evaluations of the loss, for the solver "lbfgs".
     shuffle : bool, default=True
         Whether the rows are shuffled before each epoch.
+    augment : str, Augmentation, callable, list or None, default=None
+        A change of each batch in training, for example shifts of images: a name, an instance from
+        `skdeep.augmentation`, a function (X, Y, rng) -> (X, Y), or a list of these. Names: "mixup",
+        "swap_columns", "shift_images", "flip_images", "rotate_images". Y has the targets as the
+        loss sees them, with one column for each output of the network. Batches of a sparse X are
+        made dense.
     tol : float, default=0.0001
         The smallest change that counts as an improvement: of the training loss, or with
         `early_stopping` of the validation score or the validation loss. With the solver "lbfgs" it
@@ -382,6 +388,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         max_iter=200,
         max_fun=15000,
         shuffle=True,
+        augment=None,
         tol=1e-4,
         n_iter_no_change=10,
         early_stopping=False,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from skdeep._component import warn_user
+from skdeep.augmentation import steps_of
 from skdeep.building import parts
 from skdeep.building.checks import check_callbacks, uses_lbfgs
 from skdeep.callbacks import Callback
@@ -14,6 +15,7 @@ from skdeep.callbacks.progress import PrintEpochs, ProgressBar
 from skdeep.data.metrics import check_names, directions, figures_of, make_metrics, training_figures
 from skdeep.data.training_data import TrainingData
 from skdeep.data.validation import ValidationSet, make_score
+from skdeep.training.augmented import AugmentedBatches
 from skdeep.training.batches import Batches
 from skdeep.training.lbfgs import fit_lbfgs
 from skdeep.training.run import Run
@@ -79,7 +81,7 @@ def train(estimator: Any, trainer: Trainer, data: TrainingData) -> None:
         _train_lbfgs(estimator, trainer, data)
         return
     e, run = estimator, trainer.run
-    dtype = run.network.dtype
+    dtype, augmentation = run.network.dtype, steps_of(e.augment)
     batches = Batches(
         data.X,
         e._targets(data.encoded, dtype, training=True, rng=run.streams.noise),
@@ -87,9 +89,13 @@ def train(estimator: Any, trainer: Trainer, data: TrainingData) -> None:
         _batch_size(e, data.n_rows),
         run.streams.shuffle if e.shuffle else None,
         dtype,
-        sparse=run.network.accepts_sparse,
+        sparse=run.network.accepts_sparse and not augmentation,
         rows=data.rows,
     )
+    if augmentation:
+        batches = AugmentedBatches(
+            batches, augmentation, run.streams.noise, reconstructs=e._targets_are_inputs
+        )
     is_partial = trainer.settings.is_partial
     trainer.fit(batches, 1 if is_partial else e.max_iter)
     if is_partial:
