@@ -15,8 +15,9 @@ from skdeep._component import (
     warn_user,
 )
 from skdeep.averages import AVERAGES, WeightAverage
-from skdeep.building.checks import uses_lbfgs
+from skdeep.building.checks import check_callbacks, is_set, uses_lbfgs
 from skdeep.building.options import names
+from skdeep.callbacks import EarlyStopping
 from skdeep.callbacks.figures import sign_of
 from skdeep.network import Network
 from skdeep.optimizers import OPTIMIZERS, Optimizer
@@ -66,6 +67,7 @@ def settings(e: Any, run: Run, *, mode: str, weight: float, run_id: str | None) 
         gradient_noise=e.gradient_noise,
         clip_value=e.clip_value,
         clip_norm=e.clip_norm,
+        stops_at_plateau=not _is_left_to_callback(e),
         verbose=bool(e.verbose),
         run_id=run_id,
         hyperparameters=e.get_params(deep=False),
@@ -88,6 +90,12 @@ def numbers_over_time(e: Any, network: Network | None) -> dict[str, Scheduled]:
             kind = f"{type(layer).__name__}_{i}"
             numbers |= {f"{kind}_{name}": getattr(layer, name) for name in layer._may_change}
     return {name: value for name, value in numbers.items() if isinstance(value, Scheduled)}
+
+
+def _is_left_to_callback(e: Any) -> bool:
+    """Whether an EarlyStopping decides when training ends, as the user set no rule beside it."""
+    stoppers = [c for c in check_callbacks(e.callbacks) if isinstance(c, EarlyStopping)]
+    return bool(stoppers) and not e.early_stopping and not is_set(e, "n_iter_no_change")
 
 
 def _optimizer(e: Any, old: Optimizer | None) -> Optimizer:

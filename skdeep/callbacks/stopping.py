@@ -23,6 +23,9 @@ class EarlyStopping(Callback):
     | "decrease" | is worse than `patience` epochs before, by more than `threshold` |
     | "average_change" | changed by less than `threshold` per epoch, on average over `patience` epochs |
 
+    With this callback, training does not end at a plateau of the training loss as it does without,
+    unless the estimator has `early_stopping=True` or an `n_iter_no_change` other than 10.
+
     The parameter `early_stopping=True` of the estimators works like "no_improvement", with
     validation data that are split off. A run whose training loss becomes infinite still ends with
     an error.

@@ -208,7 +208,8 @@ class MLPAutoencoder(BaseMLP):
         is also the tolerance of the gradient.
     n_iter_no_change : int or inf, default=10
         Training stops after more than this number of epochs in a row without an improvement. With
-        `math.inf` it never stops for this reason.
+        `math.inf` it never stops for this reason. If this is at its default, a callback
+        `EarlyStopping` takes the place of this rule.
     early_stopping : bool, default=False
         Whether to stop by the validation score and the validation loss, and to restore the weights
         of the best epoch.

@@ -38,6 +38,9 @@ class Settings:
         The standard deviation of the noise on the gradient.
     clip_value, clip_norm : float or None
         The limits of the gradient's components and of its norm.
+    stops_at_plateau : bool
+        Whether training ends at a plateau that the schedule does not react to. If not, a callback
+        decides when training ends.
     verbose : bool
         Whether to print how the schedule reacts to a plateau.
     run_id : str or None
@@ -57,6 +60,7 @@ class Settings:
     gradient_noise: float | Scheduled = 0.0
     clip_value: float | None = None
     clip_norm: float | None = None
+    stops_at_plateau: bool = True
     verbose: bool = False
     run_id: str | None = None
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)

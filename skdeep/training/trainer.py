@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from numbers import Real
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -17,7 +18,7 @@ from skdeep.clipping import gradient_norm
 from skdeep.kernels import choose, numpy_kernels
 from skdeep.schedules import Progress, Scheduled, ready_number, value_of
 from skdeep.training.batches import Batches, BatchSource, checked
-from skdeep.training.history import even_out, record
+from skdeep.training.history import amend, check_lengths, even_out, record
 from skdeep.training.run import Run
 from skdeep.training.settings import Settings
 from skdeep.training.stages import Clip, GradientStage, Noise, Step
@@ -114,6 +115,8 @@ class Trainer:
         self.save: Callable[[str], None] | None = None
         self.between_epochs = True
         self.figures: dict[str, float] = {}
+        self._own_figures: frozenset[str] = frozenset()
+        self._ends_epoch = False
         self.batch_loss = self.gradient_norm = math.nan
         self.batch_rows = 0
         self.interrupted = self.has_averaged = False
@@ -194,6 +197,30 @@ class Trainer:
         """Return a figure of the last epoch, and 1 if higher is better or -1 if lower is."""
         key, value = watched(self.figures, key, who)
         return value, sign_of(key, mode, self.directions, who)
+
+    def record(self, **figures: float) -> None:
+        """Add figures of a callback's own to the history, in its hook `on_epoch_end`.
+
+        A column has one number for each epoch: NaN in epochs that it was not recorded in. If a name
+        is recorded twice in an epoch, the last number counts.
+        """
+        if not self._ends_epoch:
+            raise InvalidParameterError(
+                f"trainer.record({', '.join(figures)}): call it in on_epoch_end, when the epoch "
+                "has an entry in the history."
+            )
+        for name, value in figures.items():
+            if name in self._own_figures:
+                raise InvalidParameterError(
+                    f"trainer.record({name}=...): history_ has a column of that name, which the "
+                    "trainer itself fills; choose another name."
+                )
+            if not isinstance(value, Real):
+                raise InvalidParameterError(
+                    f"trainer.record({name}={value!r}) is not allowed; give a number."
+                )
+            amend(self.history, name, float(value))
+            self.figures[name] = float(value)
 
     # One step, one epoch, one run ---------------------------------------------------------------
 
@@ -484,7 +511,10 @@ class Trainer:
             self._show_average()
         self._record(loss)
         self.monitor.update(self.figures, len(self.history["loss"]), self.run.vectors())
+        self._ends_epoch = True
         self.tell("on_epoch_end")
+        self._ends_epoch = False
+        check_lengths(self.history)
         return self._ends_after_epoch()
 
     def _ends_after_epoch(self) -> bool:
@@ -495,6 +525,9 @@ class Trainer:
             return False
         # Without an optimizer, under lbfgs, there is no learning rate to change.
         action = self.optimizer and self.schedule.on_plateau(self.learning_rate_init)
+        if action is None and not self.settings.stops_at_plateau:
+            self.monitor.forgive()
+            return False
         if self.settings.verbose:
             print(f"{self.monitor.message()} {action or 'Stopping.'}")
         if action is None:
@@ -518,7 +551,7 @@ class Trainer:
             values |= self.validate()
         values["seconds"] = time.perf_counter() - self._epoch_start
         record(self.history, **values)
-        self.figures = values
+        self.figures, self._own_figures = values, frozenset(values)
 
     def divergence(self, what: str, epoch: int) -> DivergenceError:
         """Return the error to raise; it says what happened and what helps."""

@@ -27,7 +27,8 @@ STOPPING = (
     Option(
         name="n_iter_no_change",
         text="Training stops after more than this number of epochs in a row without an "
-        "improvement. With `math.inf` it never stops for this reason.",
+        "improvement. With `math.inf` it never stops for this reason. If this is at its default, "
+        "a callback `EarlyStopping` takes the place of this rule.",
         limit=Limit(1, integer=True, special=(math.inf,)),
     ),
     Option(
