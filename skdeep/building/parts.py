@@ -15,7 +15,7 @@ from skdeep._component import (
     warn_user,
 )
 from skdeep.averages import AVERAGES, WeightAverage
-from skdeep.building.checks import check_callbacks, is_set, uses_lbfgs
+from skdeep.building.checks import check_callbacks, continues_exactly, is_set, uses_lbfgs
 from skdeep.building.options import names
 from skdeep.callbacks import EarlyStopping
 from skdeep.callbacks.figures import sign_of
@@ -60,13 +60,14 @@ def settings(e: Any, run: Run, *, mode: str, weight: float, run_id: str | None) 
     return Settings(
         mode=mode,
         learning_rate_init=float(e.learning_rate_init),
-        horizon=e.max_iter,
+        horizon=e.max_iter + (0 if mode == "partial" else run.epochs_before_call(mode)),
         l1=float(alpha * e.l1_ratio),
         l2=float(alpha * (1 - e.l1_ratio)),
         weight_decay=0.0 if run.optimizer is None else e.weight_decay,
         gradient_noise=e.gradient_noise,
         clip_value=e.clip_value,
         clip_norm=e.clip_norm,
+        keeps_state=continues_exactly(e),
         stops_at_plateau=not _is_left_to_callback(e),
         verbose=bool(e.verbose),
         run_id=run_id,

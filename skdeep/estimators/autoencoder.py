@@ -225,9 +225,11 @@ class MLPAutoencoder(BaseMLP):
         passed, and on validation data with a name that begins with "val_". The name of a scorer,
         "score" for the estimator's own, a callable `(estimator, X, y)` or a function `(y_true,
         y_pred)`; a list of these, or a dict from names to these.
-    warm_start : bool or "transfer", default=False
-        Whether `fit` starts from the weights of the previous fit. "transfer" keeps the weights of
-        the hidden layers, and makes a new output layer.
+    warm_start : bool, "continue" or "transfer", default=False
+        Whether `fit` starts from the weights of the previous fit. "continue" also keeps the state
+        of the optimizer, of the schedule and of the random numbers, so that fit continues exactly
+        where the last one ended. "transfer" keeps the weights of the hidden layers, and makes a new
+        output layer.
     pretrained : FrozenEstimator or None, default=None
         A fitted estimator of skdeep in a `sklearn.frozen.FrozenEstimator`. The hidden layers of the
         network start with the weights of that estimator's hidden layers, from the bottom up, as far

@@ -8,7 +8,7 @@ from typing import Any
 
 from skdeep.schedules import Scheduled
 
-MODES = ("fresh", "warm", "transfer", "partial", "resumed")
+MODES = ("fresh", "warm", "continued", "transfer", "partial", "resumed")
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Settings:
     | --- | --- |
     | "fresh" | trains a new network |
     | "warm" | trains the network of an earlier call further |
+    | "continued" | continues where the earlier call ended |
     | "transfer" | trains a new network with the hidden layers of an earlier one |
     | "partial" | is one epoch in a loop of the user's own: partial_fit |
     | "resumed" | was interrupted, and continues after its last checkpoint |
@@ -38,6 +39,8 @@ class Settings:
         The standard deviation of the noise on the gradient.
     clip_value, clip_norm : float or None
         The limits of the gradient's components and of its norm.
+    keeps_state : bool
+        Whether a later call is to continue exactly where this one ends.
     stops_at_plateau : bool
         Whether training ends at a plateau that the schedule does not react to. If not, a callback
         decides when training ends.
@@ -60,6 +63,7 @@ class Settings:
     gradient_noise: float | Scheduled = 0.0
     clip_value: float | None = None
     clip_norm: float | None = None
+    keeps_state: bool = False
     stops_at_plateau: bool = True
     verbose: bool = False
     run_id: str | None = None

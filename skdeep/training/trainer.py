@@ -107,9 +107,13 @@ class Trainer:
         self.horizon = settings.horizon
         self.learning_rate_init = settings.learning_rate_init
         self.n_batches = 1
-        # In partial_fit, schedules count the epochs of all calls.
-        self.epochs_before = len(run.history["loss"]) if settings.is_partial else 0
-        self._begins_fit = settings.begins_fit or (settings.is_partial and not self.epochs_before)
+        if settings.mode != "resumed":
+            run.begin_call(settings.mode)
+            run.learning_rate = settings.learning_rate_init
+        # In partial_fit, and if a call continues another, schedules count the epochs of all calls.
+        self.epochs_before = run.epochs_before
+        adds = settings.mode in ("partial", "continued")
+        self._begins_fit = settings.begins_fit or (adds and not self.epochs_before)
         self._batches: BatchSource | None = None
         self._averages_steps = False
         self.save: Callable[[str], None] | None = None
@@ -131,9 +135,6 @@ class Trainer:
         self._stages = [*self.stages, *self._own_stages()]
         if settings.mode == "resumed":
             self.figures = {name: column[-1] for name, column in self.history.items() if column}
-        else:
-            run.begin_call()
-            run.learning_rate = settings.learning_rate_init
 
     def _stages_of_callbacks(self) -> list[GradientStage]:
         stages = []
@@ -187,6 +188,11 @@ class Trainer:
     def is_incremental(self) -> bool:
         """Whether this run is one epoch in a loop of the user's own: partial_fit."""
         return self.settings.is_partial
+
+    @property
+    def epoch_of_run(self) -> int:
+        """The number of epochs done, with those of the calls of fit that this one continues."""
+        return self.epoch if self.is_incremental else self.epochs_before + self.epoch
 
     @property
     def first_of_fit(self) -> bool:
@@ -417,7 +423,7 @@ class Trainer:
                 self._settle()
                 warn_user("Training interrupted by user.")
             except DivergenceError:
-                if not self.run.restore_best():
+                if not self.run.restore_best(self.settings.keeps_state):
                     raise
                 warn_user(
                     f"Training diverged in epoch {self.epoch} and was stopped; the weights of the "
@@ -433,8 +439,17 @@ class Trainer:
 
     def _settle(self) -> None:
         """Leave the best weights in the network, or the averaged ones."""
-        if not self.run.restore_best():
+        if not self.run.restore_best(self.settings.keeps_state):
             self._show_average()
+
+    def restore(self, copies: list[list[np.ndarray]]) -> None:
+        """Put weights back that `run.copies` has returned; for callbacks, at the end of training.
+
+        A later call that continues this run starts from the last weights nevertheless.
+        """
+        if self.settings.keeps_state:
+            self.run.keep_last()
+        self.run.restore_copies(copies)
 
     def _show_average(self) -> None:
         """Let the network hold the average, with running statistics that belong to it."""

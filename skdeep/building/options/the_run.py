@@ -72,13 +72,15 @@ THE_RUN = (
     Option(
         name="warm_start",
         text="Whether `fit` starts from the weights of the previous fit. "
+        '"continue" also keeps the state of the optimizer, of the schedule and of the random '
+        "numbers, so that fit continues exactly where the last one ended. "
         '"transfer" keeps the weights of the hidden layers, and makes a new output layer.',
         also={
             CLASSIFIER: "The classes may differ from those of the previous fit.",
             REGRESSOR: "The number of outputs may differ from that of the previous fit.",
         },
         page="See [reuse](reuse.md).",
-        type='bool or "transfer"',
+        type='bool, "continue" or "transfer"',
     ),
     Option(
         name="pretrained",
