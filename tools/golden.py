@@ -39,7 +39,7 @@ from skdeep.initializers import INITIALIZERS
 from skdeep.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 from skdeep.optimizers import OPTIMIZERS
 from skdeep.regularizers import REGULARIZERS
-from skdeep.schedules import SCHEDULES, Piecewise, Scheduled, Warmup
+from skdeep.schedules import SCHEDULES, Adaptive, Piecewise, Scheduled, Warmup
 
 ROOT = Path(__file__).parents[1] / "tests" / "files" / "golden"
 RNG = np.random.default_rng(0)
@@ -131,6 +131,7 @@ def models() -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "autoencoder", lambda: MLPAutoencoder((2,), tied_weights=True, **OPTIONS).fit(X)
     yield "pretrained", _pretrained
     yield "checkpoint", _checkpoint
+    yield "continue", _to_be_continued
 
 
 def _layers() -> list[layers.Layer]:
@@ -183,6 +184,20 @@ def _many_options() -> Any:
 def _pretrained() -> Any:
     below = MLPClassifier((2,), **OPTIONS).fit(X, CLASSES)
     return MLPRegressor(pretrained=FrozenEstimator(below), **OPTIONS).fit(X, NUMBERS)
+
+
+def _to_be_continued() -> Any:
+    """Return a model with the weights of its best epoch, and the state after its last one."""
+    return MLPClassifier(
+        (2,),
+        warm_start="continue",
+        metrics=["accuracy", "roc_auc_ovr"],
+        early_stopping=True,
+        validation_fraction=0.25,
+        learning_rate=Adaptive(2.0),
+        weight_averaging="ema",
+        **OPTIONS,
+    ).fit(X, CLASSES)
 
 
 def _checkpoint() -> Any:

@@ -416,7 +416,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
     @available_if(has_stochastic_solver)
-    def partial_fit(self, X, y, *, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X,
+        y,
+        *,
+        classes=None,
+        sample_weight=None,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+    ):
         """Train for one epoch on these rows, starting from the present weights.
 
         Parameters
@@ -428,6 +438,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             All classes that may occur in any call; needed in the first call.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             An integer weight acts as repetition of the row.
+        X_val, y_val : array-like or None, default=None
+            Validation data, which are evaluated after the epoch: `history_` has the loss, the score
+            and the metrics.
+        sample_weight_val : array-like or None, default=None
+            The sample weights of the validation data.
 
         Returns
         -------
@@ -441,7 +456,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, "
                 f"was: {self.classes_!r}"
             )
-        return self._fit(X, y, sample_weight, mode="partial", classes=classes)
+        return self._fit(
+            X, y, sample_weight, (X_val, y_val, sample_weight_val), mode="partial", classes=classes
+        )
 
     def predict(self, X):
         """Predict classes.

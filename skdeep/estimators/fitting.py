@@ -109,7 +109,8 @@ continue |
             run.last_vectors = None
             n_kept = self._prepare_network(run, loss, X.shape[1], X.dtype, mode)
         data = TrainingData(X, y, encoded, weight, sample_weight)
-        held_out = hold_out(self, data, validation)
+        # The rows of a call of partial_fit may be few, or of one kind.
+        held_out = hold_out(self, data, validation, compares=not is_partial)
         if n_kept is not None:
             self._fit_first_values(data, n_kept)
         trainer = make_trainer(

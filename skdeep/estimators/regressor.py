@@ -396,7 +396,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
     @available_if(has_stochastic_solver)
-    def partial_fit(self, X, y, *, sample_weight=None):
+    def partial_fit(
+        self,
+        X,
+        y,
+        *,
+        sample_weight=None,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+    ):
         """Train for one epoch on these rows, starting from the present weights.
 
         Parameters
@@ -406,12 +415,17 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             The targets, which are numbers.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             An integer weight acts as repetition of the row.
+        X_val, y_val : array-like or None, default=None
+            Validation data, which are evaluated after the epoch: `history_` has the loss, the score
+            and the metrics.
+        sample_weight_val : array-like or None, default=None
+            The sample weights of the validation data.
 
         Returns
         -------
         self
         """
-        return self._fit(X, y, sample_weight, mode="partial")
+        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), mode="partial")
 
     def predict(self, X):
         """Predict numbers.
