@@ -42,7 +42,7 @@ from skdeep.initializers import INITIALIZERS
 from skdeep.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES, QuantileLoss
 from skdeep.optimizers import OPTIMIZERS
 from skdeep.regularizers import REGULARIZERS
-from skdeep.schedules import SCHEDULES, Piecewise, Scheduled, Warmup
+from skdeep.schedules import SCHEDULES, Adaptive, Piecewise, Scheduled, Warmup
 from skdeep.tasks import Classification, Regression
 
 ROOT = Path(__file__).parents[1] / "tests" / "files" / "golden"
@@ -149,6 +149,7 @@ def models() -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "augment", _augmented
     yield "pretrained", _pretrained
     yield "checkpoint", _checkpoint
+    yield "continue", _to_be_continued
 
 
 def _layers() -> list[layers.Layer]:
@@ -227,6 +228,20 @@ def _augmented() -> Any:
 def _pretrained() -> Any:
     below = MLPClassifier((2,), **OPTIONS).fit(X, CLASSES)
     return MLPRegressor(pretrained=FrozenEstimator(below), **OPTIONS).fit(X, NUMBERS)
+
+
+def _to_be_continued() -> Any:
+    """Return a model with the weights of its best epoch, and the state after its last one."""
+    return MLPClassifier(
+        (2,),
+        warm_start="continue",
+        metrics=["accuracy", "roc_auc_ovr"],
+        early_stopping=True,
+        validation_fraction=0.25,
+        learning_rate=Adaptive(2.0),
+        weight_averaging="ema",
+        **OPTIONS,
+    ).fit(X, CLASSES)
 
 
 def _checkpoint() -> Any:

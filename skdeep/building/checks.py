@@ -31,6 +31,11 @@ def is_transfer(warm_start: Any) -> bool:
     return is_named(warm_start, "transfer")
 
 
+def continues_exactly(estimator: Any) -> bool:
+    """Whether warm_start is "continue": fit continues exactly where the last fit ended."""
+    return is_named(estimator.warm_start, "continue")
+
+
 def is_set(estimator: Any, name: str) -> bool:
     """Whether a parameter has a value other than its default."""
     value, default = getattr(estimator, name), default_of(type(estimator), name)
@@ -87,9 +92,9 @@ def _is_bool(value: Any) -> bool:
 
 
 def _check_warm_start(value: Any) -> None:
-    if not _is_bool(value) and not is_transfer(value):
+    if not (_is_bool(value) or is_transfer(value) or is_named(value, "continue")):
         raise InvalidParameterError(
-            f"warm_start={value!r} is not allowed; give True, False or 'transfer'."
+            f"warm_start={value!r} is not allowed; give True, False, 'continue' or 'transfer'."
         )
 
 

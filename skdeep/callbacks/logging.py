@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 from collections.abc import Callable
 from importlib import import_module
@@ -107,7 +108,10 @@ class CSVLogger(Callback):
         is_new = self.columns_ is None
         if is_new:
             self.columns_ = list(row)
-        elif set(row) != set(self.columns_):
+        else:  # a figure that a callback or validation data had in other epochs
+            absent = set(self.columns_) & set(trainer.history) - set(row)
+            row |= dict.fromkeys(absent, math.nan)
+        if set(row) != set(self.columns_):
             raise InvalidParameterError(
                 f"CSVLogger: {self.path_!r} has columns {self.columns_}, this run has {list(row)}; "
                 "give another path, or append=False."

@@ -232,7 +232,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         is also the tolerance of the gradient.
     n_iter_no_change : int or inf, default=10
         Training stops after more than this number of epochs in a row without an improvement. With
-        `math.inf` it never stops for this reason.
+        `math.inf` it never stops for this reason. If this is at its default, a callback
+        `EarlyStopping` takes the place of this rule.
     early_stopping : bool, default=False
         Whether to stop by the validation score and the validation loss, and to restore the weights
         of the best epoch.
@@ -250,10 +251,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         passed, and on validation data with a name that begins with "val_". The name of a scorer,
         "score" for the estimator's own, a callable `(estimator, X, y)` or a function `(y_true,
         y_pred)`; a list of these, or a dict from names to these.
-    warm_start : bool or "transfer", default=False
-        Whether `fit` starts from the weights of the previous fit. "transfer" keeps the weights of
-        the hidden layers, and makes a new output layer. The classes may differ from those of the
-        previous fit.
+    warm_start : bool, "continue" or "transfer", default=False
+        Whether `fit` starts from the weights of the previous fit. "continue" also keeps the state
+        of the optimizer, of the schedule and of the random numbers, so that fit continues exactly
+        where the last one ended. "transfer" keeps the weights of the hidden layers, and makes a new
+        output layer. The classes may differ from those of the previous fit.
     pretrained : FrozenEstimator or None, default=None
         A fitted estimator of skdeep in a `sklearn.frozen.FrozenEstimator`. The hidden layers of the
         network start with the weights of that estimator's hidden layers, from the bottom up, as far
@@ -450,7 +452,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
     @available_if(has_stochastic_solver)
-    def partial_fit(self, X, y, *, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X,
+        y,
+        *,
+        classes=None,
+        sample_weight=None,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+    ):
         """Train for one epoch on these rows, starting from the present weights.
 
         Parameters
@@ -463,6 +475,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             `soft_targets=True`.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             An integer weight acts as repetition of the row.
+        X_val, y_val : array-like or None, default=None
+            Validation data, which are evaluated after the epoch: `history_` has the loss, the score
+            and the metrics.
+        sample_weight_val : array-like or None, default=None
+            The sample weights of the validation data.
 
         Returns
         -------
@@ -476,7 +493,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, "
                 f"was: {self.classes_!r}"
             )
-        return self._fit(X, y, sample_weight, mode="partial", classes=classes)
+        return self._fit(
+            X, y, sample_weight, (X_val, y_val, sample_weight_val), mode="partial", classes=classes
+        )
 
     def predict(self, X):
         """Predict classes.

@@ -10,7 +10,7 @@ import numpy as np
 
 from skdeep._component import InvalidParameterError, warn_user
 from skdeep.building import architecture
-from skdeep.building.checks import check_options, is_transfer
+from skdeep.building.checks import check_options, continues_exactly, is_transfer, uses_lbfgs
 from skdeep.building.first_values import adapt_to_rows, fit_to_columns, is_auto, set_first_values
 from skdeep.building.transfer import (
     copy_hidden_layers,
@@ -48,6 +48,8 @@ class Fitting:
     | --- | --- | --- | --- | --- | --- |
     | fit | new | new | from the start | new | from random_state |
     | fit, warm_start=True | kept | new | from the start | continues | continue |
+    | fit, warm_start="continue" | kept, of the last epoch | continues | continue | continues | \
+continue |
     | fit, warm_start="transfer" | hidden kept | new | from the start | new | from random_state |
     | partial_fit | kept | continues | continue | continues | continue |
     """
@@ -67,13 +69,20 @@ class Fitting:
 
     def _mode_of_fit(self) -> str:
         """Return the mode of a call of fit, as `Settings` lists them."""
+        if continues_exactly(self) and uses_lbfgs(self):
+            raise InvalidParameterError(
+                "warm_start='continue' is for solvers that train step by step: the state of "
+                "solver='lbfgs' can't be kept. Set warm_start=True, which keeps the weights."
+            )
         if not hasattr(self, "network_") or not self.warm_start:
             return "fresh"
+        if continues_exactly(self):
+            return "continued"
         return "transfer" if is_transfer(self.warm_start) else "warm"
 
     def _continues(self, mode: str) -> bool:
         """Whether a call trains the network of an earlier one further."""
-        return mode in ("warm", "partial") and hasattr(self, "network_")
+        return mode in ("warm", "continued", "partial") and hasattr(self, "network_")
 
     def _train(self, X, y, sample_weight, validation, watchers, mode: str, classes) -> None:
         is_partial, continues = mode == "partial", self._continues(mode)
@@ -95,9 +104,13 @@ class Fitting:
             saved.loss = loss
         else:
             run = self._run if continues else Run(Streams(self.random_state))
+            if mode == "continued":
+                run.go_on()
+            run.last_vectors = None
             n_kept = self._prepare_network(run, loss, X.shape[1], X.dtype, mode)
         data = TrainingData(X, y, encoded, weight, sample_weight)
-        held_out = hold_out(self, data, validation)
+        # The rows of a call of partial_fit may be few, or of one kind.
+        held_out = hold_out(self, data, validation, compares=not is_partial)
         if n_kept is not None:
             self._fit_first_values(data, n_kept)
         trainer = make_trainer(
@@ -147,13 +160,13 @@ class Fitting:
         Sets: _run.
         """
         built_from = architecture.settings(self._options())
-        is_partial, old = mode == "partial", run.network
+        keeps_frozen, old = mode in ("partial", "continued"), run.network
         changed = []
         if old is not None:
             changed = architecture.changed(type(self), built_from, run.built_from)
             self._refuse_structural(changed)
             # A callback may have thawed layers, but fit begins with its frozen_layers.
-            is_as_built = is_partial or old.is_as_built
+            is_as_built = keeps_frozen or old.is_as_built
             if not changed and is_as_built and old.dtype == dtype:
                 self._run, run.loss = run, loss
                 return None
@@ -161,7 +174,7 @@ class Fitting:
         n_kept = None
         if old is not None:
             copy_parameters(old, network)
-            if is_partial and not {"frozen_layers", "learning_rate_multipliers"} & set(changed):
+            if keeps_frozen and not {"frozen_layers", "learning_rate_multipliers"} & set(changed):
                 copy_what_trains(old, network)  # a callback may have thawed layers
             elif run.optimizer is not None and ("frozen_layers" in changed or not is_as_built):
                 run.optimizer.stop()  # its state belongs to the parameters that trained before
@@ -171,7 +184,7 @@ class Fitting:
             run.network = network
         self._run, run.loss, run.built_from = run, loss, built_from
         assigned = vars(self).pop(ASSIGNED, {})
-        if is_partial or (self.warm_start and not is_transfer(self.warm_start)):
+        if mode == "partial" or (self.warm_start and not is_transfer(self.warm_start)):
             for name, arrays in assigned.items():
                 setattr(self, name, arrays)
             n_kept = None if assigned else n_kept

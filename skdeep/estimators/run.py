@@ -54,7 +54,10 @@ def make_trainer(
             best = figures["val_loss"], figures["val_score"], best_epoch, vectors
     else:
         make_score(e, e.scoring)  # a wrong name is an error even if it is not used
-    parts.take_parts(run, e, keeps=mode in ("partial", "resumed"), directions=directions(metrics))
+    keeps = mode in ("partial", "resumed", "continued")
+    parts.take_parts(run, e, keeps=keeps, directions=directions(metrics))
+    if mode == "continued":
+        _warn_of_new_optimizer(run)
     if best is not None:
         run.monitor.start_from(*best)
     settings = parts.settings(e, run, mode=mode, weight=data.mean_sample_weight, run_id=run_id)
@@ -67,6 +70,16 @@ def make_trainer(
         measure=training_figures(metrics, e, data) if metrics else None,
         callbacks=[*check_callbacks(e.callbacks), *_reporters(e.verbose), *watchers],
     )
+
+
+def _warn_of_new_optimizer(run: Run) -> None:
+    """Warn if an optimizer with a state has none to continue with."""
+    if run.optimizer.slots and not run.optimizer.started and run.history["loss"]:
+        warn_user(
+            "warm_start='continue': there is no state of the optimizer to continue with, so it "
+            "starts again. The state is kept if warm_start is 'continue' in the earlier fit too, "
+            "and if the solver and the layers that train are those of the earlier fit."
+        )
 
 
 def _reporters(verbose: Any) -> list[Callback]:
@@ -100,8 +113,9 @@ def train(estimator: Any, trainer: Trainer, data: TrainingData) -> None:
     trainer.fit(batches, 1 if is_partial else e.max_iter)
     if is_partial:
         return
-    run.optimizer.stop()  # only partial_fit continues with its state
-    is_certain = trainer.settings.mode != "resumed" and not trainer.interrupted
+    run.leave(trainer.settings.keeps_state)  # else only partial_fit continues with a state
+    settings = trainer.settings
+    is_certain = settings.mode != "resumed" and not (trainer.interrupted or settings.keeps_state)
     if run.average is not None and is_certain and not trainer.has_averaged:
         warn_user(
             f"weight_averaging={e.weight_averaging!r} had no effect: training ended after "
