@@ -269,7 +269,7 @@ def _one_network(layers: Sequence[Layer]) -> Iterator[dict[int, Layer]]:
         with one_copy_of_each(*layers):
             for layer in layers:
                 for name, value in layer.get_params(deep=False).items():
-                    if nested.holds_parts(value):
+                    if nested.holds_parts(value) or isinstance(layer, Shared):
                         setattr(layer, name, clone(value, safe=False))
         yield _built.get()
     finally:
