@@ -177,9 +177,10 @@ class BaseMLP(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        layer : int, default=-1
+        layer : int or str, default=-1
             The position of the hidden layer, counted from 0 at the bottom or from -1 at the top.
-            With `layers=[...]` every layer of the list counts.
+            With `layers=[...]` every layer of the list counts. If the layer has a name, the name
+            stands for its position.
 
         Returns
         -------
@@ -187,6 +188,8 @@ class BaseMLP(
         """
         X_checked = self._check_X(X)
         stops = self.network_.hidden_stops
+        if isinstance(layer, str):
+            layer = self.network_.hidden_position(layer)
         if not isinstance(layer, (int, np.integer)) or not -len(stops) <= layer < len(stops):
             raise ValueError(
                 f"layer={layer!r} is not allowed; the network has {len(stops)} hidden layers, so "

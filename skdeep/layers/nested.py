@@ -99,8 +99,12 @@ def closed(owner: Any, given: Mapping[str, Any], names: Sequence[str]) -> dict[s
     rest = dict(given)
     paths: dict[str, dict[str, Any]] = {}
     for key in given:
-        name, _, path = key.partition("__")
-        if path and name in names and _is_list(rest.get(name, getattr(owner, name, None)), name):
+        name, separator, path = key.partition("__")
+        if (
+            separator
+            and name in names
+            and _is_list(rest.get(name, getattr(owner, name, None)), name)
+        ):
             paths.setdefault(name, {})[path] = rest.pop(key)
     for name, changes in paths.items():
         rest[name] = _changed(rest.get(name, getattr(owner, name)), changes, name)
