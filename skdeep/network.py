@@ -12,7 +12,15 @@ from sklearn.base import clone
 
 from skdeep._component import one_copy_of_each, unknown_name
 from skdeep.kernels import choose
-from skdeep.layers.base import Chain, Layer, Shared, at_most_columns, used_parameters
+from skdeep.layers.base import (
+    Chain,
+    Inputs,
+    Layer,
+    Shared,
+    at_most_columns,
+    used_parameters,
+    with_inputs,
+)
 from skdeep.layers.batch_norm import BatchNorm
 from skdeep.layers.dense import Dense
 from skdeep.layers.folding import folded
@@ -52,6 +60,8 @@ class Network:
         Called with the layers after they are built and before they have values, to freeze some.
     values : ndarray or None
         The values of all parameters, in the order of an equal network; None draws them.
+    inputs : Inputs or None
+        The columns of the data, for layers that choose some by name.
     """
 
     def __init__(
@@ -63,11 +73,13 @@ class Network:
         rng: np.random.Generator,
         prepare: Callable[[list[Layer]], None] | None = None,
         values: np.ndarray | None = None,
+        inputs: Inputs | None = None,
     ):
         self.chain = Chain(layers)
         self.hidden_stops = list(hidden_stops)
         self.n_inputs = n_inputs
-        self.n_outputs = self.chain.setup(n_inputs)
+        with with_inputs(inputs):
+            self.n_outputs = self.chain.setup(n_inputs)
         self.dtype = np.dtype(dtype)
         if prepare is not None:
             prepare(self.layers)
@@ -134,6 +146,15 @@ class Network:
             kind = f"{i}.{type(layer).__name__}"
             named += [(f"{kind}.{p.name}", p) for p in layer.parameters_]
         return named
+
+    def hidden_copies(self, n_layers: int) -> list[Layer]:
+        """Return the lowest hidden layers, and those for the inputs, as layers that are not built.
+
+        The network may be from a file, which may hold anything.
+        """
+        layers = self.layers[: self.hidden_stops[n_layers - 1]]
+        _check_amount(layers or self.layers)
+        return copies(layers)
 
     # Training -------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from skdeep._component import clone_once, warn_user, wrap_output
 from skdeep.building import architecture
 from skdeep.building.checks import uses_lbfgs
 from skdeep.building.transfer import with_structure_of_pretrained
-from skdeep.data.training_data import ravel_single_column
+from skdeep.data.training_data import ravel_single_column, refuse_several
 from skdeep.estimators import watching
 from skdeep.estimators.fitted import Fitted
 from skdeep.estimators.fitting import Fitting
@@ -148,6 +148,7 @@ class BaseMLP(
 
     def _check_X(self, X):
         self._check_is_fitted()
+        refuse_several(X)
         dtype = self.network_.dtype
         with np.errstate(over="ignore"):  # numbers too large for float32 are then an error
             return validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False)
