@@ -20,12 +20,13 @@ from skdeep.building.transfer import (
     pretrained_layers,
     set_rates,
 )
-from skdeep.data.training_data import TrainingData, checked_weight, combine_weights
+from skdeep.data.training_data import TrainingData, checked_weight, combine_weights, frame_of
 from skdeep.data.validation import hold_out
 from skdeep.estimators import checkpoints, watching
 from skdeep.estimators.fitted import ASSIGNED
 from skdeep.estimators.run import make_trainer, train
 from skdeep.layers import Layer
+from skdeep.layers.base import Inputs
 from skdeep.losses import Loss
 from skdeep.network import Network
 from skdeep.training.randomness import Streams
@@ -86,6 +87,7 @@ continue |
 
     def _train(self, X, y, sample_weight, validation, watchers, mode: str, classes) -> None:
         is_partial, continues = mode == "partial", self._continues(mode)
+        frame = frame_of(X)
         if is_partial and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         X, y = self._check_data(X, y, self._wanted_dtype(continues), reset=not continues)
@@ -107,7 +109,7 @@ continue |
             if mode == "continued":
                 run.go_on()
             run.last_vectors = None
-            n_kept = self._prepare_network(run, loss, X.shape[1], X.dtype, mode)
+            n_kept = self._prepare_network(run, loss, X.shape[1], X.dtype, mode, frame)
         data = TrainingData(X, y, encoded, weight, sample_weight)
         # The rows of a call of partial_fit may be few, or of one kind.
         held_out = hold_out(self, data, validation, compares=not is_partial)
@@ -151,7 +153,7 @@ continue |
         return self.network_.dtype if continues else FLOATS
 
     def _prepare_network(
-        self, run: Run, loss: Loss, n_inputs: int, dtype: np.dtype, mode: str
+        self, run: Run, loss: Loss, n_inputs: int, dtype: np.dtype, mode: str, frame: Any = None
     ) -> int | None:
         """Give a run a new network, or let it keep its own.
 
@@ -170,7 +172,7 @@ continue |
             if not changed and is_as_built and old.dtype == dtype:
                 self._run, run.loss = run, loss
                 return None
-        network = self._new_network(run, n_inputs, dtype)
+        network = self._new_network(run, n_inputs, dtype, frame)
         n_kept = None
         if old is not None:
             copy_parameters(old, network)
@@ -201,8 +203,11 @@ continue |
                 'warm_start="transfer" to keep the hidden layers that are unchanged.'
             )
 
-    def _new_network(self, run: Run, n_inputs: int, dtype: np.dtype) -> Network:
-        """Return a new network with its first values."""
+    def _new_network(self, run: Run, n_inputs: int, dtype: np.dtype, frame: Any) -> Network:
+        """Return a new network with its first values.
+
+        Layers may choose columns by the names, or by the types, of a data frame's columns.
+        """
         layers, stops = self._build_layers()
         return Network(
             layers,
@@ -211,6 +216,7 @@ continue |
             dtype,
             run.streams.init,
             prepare=lambda layers: self._set_up(layers, stops),
+            inputs=Inputs(getattr(self, "feature_names_in_", None), frame),
         )
 
     def _reuse_hidden_layers(self, network: Network, mode: str) -> int:
@@ -236,11 +242,11 @@ continue |
         start.random_state = 0 if self.random_state is None else copy.deepcopy(self.random_state)
         start.warm_start = False
         start.alpha = 0.0  # so that gradients are those of the loss
-        dtype = self.network_.dtype
+        dtype, frame = self.network_.dtype, frame_of(X)
         try:
             X, y = start._check_data(X, y, dtype, reset=False)
             run = Run(Streams(start.random_state))
-            n_kept = start._prepare_network(run, self._loss, X.shape[1], dtype, "fresh")
+            n_kept = start._prepare_network(run, self._loss, X.shape[1], dtype, "fresh", frame)
         except ValueError:
             return None
         if _shapes(start.network_) != _shapes(self.network_):

@@ -105,6 +105,7 @@ CLASSES: Mapping[str, type] = {
     "layers.Output": layers.Output,
     "layers.Periodic": layers.Periodic,
     "layers.PiecewiseLinear": layers.PiecewiseLinear,
+    "layers.Pretrained": layers.Pretrained,
     "layers.Residual": layers.Residual,
     "layers.Scale": layers.Scale,
     "layers.Shared": Shared,

@@ -194,11 +194,11 @@ def test_layers_that_were_given_are_never_changed(make):
     assert layer.children()[0] is not part
 
 
-def test_parameters_of_the_same_layer_twice_are_not_shared():
+def test_parameters_of_the_same_layer_twice_are_shared():
     part = Dense(4)
     network = network_of(Residual([part, part]), Concatenate([part, part]))
-    assert len(network.parameters.parameters) == 8
-    assert network.parameters.values.size == 4 * (16 + 4)
+    assert len(network.parameters.parameters) == 2
+    assert network.parameters.values.size == 16 + 4
 
 
 def test_frozen_branches_beside_one_that_trains(rng):
