@@ -15,6 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from skdeep import initializers
+from skdeep._component import resolve
+from skdeep.initializers import INITIALIZERS, Initializer
 from skdeep.layers import Dropout, GaussianNoise
 from skdeep.training.trainer import Trainer
 
@@ -54,14 +57,32 @@ def sections():
         heading, _, text = section.partition("\n")
         blocks = re.findall(r"^```python ?(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
         found[heading] = {language or "data": code for language, code in blocks}
+        found[heading]["rows"] = re.findall(r"^\| `(.+?)` \| `(.+?)` \|$", text, re.MULTILINE)
     return found
 
 
+def programs(found):
+    """Return {name: {language: code}}: one program for each pair of blocks, and each row below."""
+    both = {}
+    for heading, blocks in found.items():
+        if not {"keras", "skdeep"} <= set(blocks) or heading == SHARED:
+            continue
+        first, *others = blocks["rows"] or [("", "")]
+        both[heading] = {language: blocks[language] for language in ("keras", "skdeep")}
+        for row in others:
+            code = zip(both[heading].items(), first, row, strict=True)
+            assert all(one in blocks[language] for language, one in zip(both[heading], first))
+            both[f"{heading}: {row[0]}"] = {
+                language: text.replace(one, other) for (language, text), one, other in code
+            }
+    return both
+
+
 SECTIONS = sections()
-PROGRAMS = [
+PROGRAMS = programs(SECTIONS)
+CASES = [
     pytest.param(name, marks=pytest.mark.xfail(reason=PENDING[name]) if name in PENDING else ())
-    for name, blocks in SECTIONS.items()
-    if {"keras", "skdeep"} <= set(blocks) and name != SHARED
+    for name in PROGRAMS
 ]
 
 
@@ -168,9 +189,14 @@ def matched(variables, arrays):
     left, pairs = list(arrays), []
     for variable in variables:
         shape = tuple(variable.shape)
-        index = next((i for i, array in enumerate(left) if array.shape == shape), None)
-        assert index is not None, f"skdeep has no weights of shape {shape} "
-        pairs.append((variable, left.pop(index)))
+        alike = [i for i, array in enumerate(left) if array.shape == shape]
+        wider = [i for i, array in enumerate(left) if array.shape[:-1] == shape[:-1]]
+        assert alike or wider, f"skdeep has no weights of the shape {shape}"
+        if alike:
+            pairs.append((variable, left.pop(alike[0])))
+        else:  # skdeep has one output layer for several outputs
+            value, left[wider[-1]] = np.split(left[wider[-1]], shape[-1:], axis=-1)
+            pairs.append((variable, value))
     assert not left, f"Keras has no weights of the shapes {[array.shape for array in left]}"
     return pairs
 
@@ -180,7 +206,7 @@ def run(language, name, monkeypatch):
     module = types.ModuleType("program")
     monkeypatch.setitem(sys.modules, "program", module)
     shared = SECTIONS[SHARED]
-    for code in (shared["data"], shared[language], SECTIONS[name][language]):
+    for code in (shared["data"], shared[language], PROGRAMS[name][language]):
         exec(compile(code, f"{name} ({language})", "exec"), vars(module))
     return vars(module)
 
@@ -199,7 +225,7 @@ def assert_equal(actual, desired, what):
     )
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", CASES)
 def test_programs_agree(name, keras, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SKDEEP_KERNELS", os.environ.get("SKDEEP_KERNELS", "numpy"))
@@ -242,3 +268,24 @@ def predictions(mlp, X):
         return mlp.predict(X)
     P = mlp.predict_proba(X)
     return P[:, 1:] if P.shape[1] == 2 and mlp.n_outputs_ == 1 else P
+
+
+@pytest.mark.parametrize("row", SECTIONS["Initializers"]["rows"], ids="".join)
+def test_initializers_agree(row, keras):
+    rng = np.random.default_rng(0)
+    ours = resolve(eval(row[1], dict(vars(initializers))), INITIALIZERS, "initializer", Initializer)
+    W = np.empty((200, 100))
+    ours.fill(W, rng)
+    if keras is None:
+        return
+    theirs = keras.initializers.get(eval(row[0], dict(vars(keras.initializers))))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        V = keras.ops.convert_to_numpy(theirs((200, 100)))
+    spread = max(V.std(), 1e-12)
+    assert abs(W.std() - V.std()) < 0.03 * spread
+    assert abs(W.mean() - V.mean()) < 0.03 * spread
+    if len(np.unique(V)) < 3 or row[0] == '"orthogonal"':
+        return
+    if abs(V).max() < 2.5 * spread:  # a distribution with limits
+        assert np.allclose([W.min(), W.max()], [V.min(), V.max()], atol=0.01 * spread)
