@@ -11,18 +11,20 @@ import inspect
 import math
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, _clone_parametrized, clone
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.parallel import _get_threadpool_controller as blas_controller
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
-from skdeep._words import SYNONYMS
+from skdeep._words import MISSING, SYNONYMS
 
 __all__ = [
     "Component",
@@ -33,14 +35,18 @@ __all__ = [
     "check_limits",
     "check_number",
     "check_sample_weight",
+    "clone_once",
     "is_called_from",
     "is_named",
+    "is_pair",
     "is_per_layer",
     "named_parameters",
     "needs",
+    "one_copy_of_each",
     "per_layer",
     "per_layer_and_output",
     "resolve",
+    "score_function",
     "store_parameters",
     "unknown_name",
     "warn_user",
@@ -146,6 +152,34 @@ class Component(BaseEstimator):
                 setattr(self, name, value.item())
 
 
+# The copies that `clone_once` has made, with the originals, by the id of the original.
+_copies: ContextVar[dict[int, tuple[Any, Any]] | None] = ContextVar("copies", default=None)
+
+
+@contextmanager
+def one_copy_of_each(*kept: Any) -> Iterator[None]:
+    """Let `clone_once` copy an object once in this context, in however many places it is.
+
+    The objects in `kept` are not copied.
+    """
+    token = _copies.set({id(part): (part, part) for part in kept})
+    try:
+        yield
+    finally:
+        _copies.reset(token)
+
+
+def clone_once(part: Any) -> Any:
+    """Return a clone of an object; within its owner's clone, always the same one."""
+    copies = _copies.get()
+    if copies is None:
+        with one_copy_of_each():
+            return clone_once(part)
+    if id(part) not in copies:
+        copies[id(part)] = part, _clone_parametrized(part)
+    return copies[id(part)][1]
+
+
 def store_parameters(owner: Any, given: Mapping[str, Any]) -> None:
     """Set every constructor argument, from the constructor's locals(), as an attribute."""
     for name, value in given.items():
@@ -202,9 +236,11 @@ def unknown_name(given: str, choices: Mapping[str, Any] | Sequence[str], what: s
 
 
 def _hint(given: str, choices: Iterable[str]) -> str:
-    """Return '; did you mean ...?' with the choice that a name probably stands for, or '.'."""
+    """Return the rest of a sentence: the choice that a name probably stands for, or the reason."""
     choices = list(choices)
     lower = given.lower()
+    if lower in MISSING:
+        return f": {MISSING[lower]}."
     meant = [name for name in (lower, *SYNONYMS.get(lower, ())) if name in choices]
     meant = meant or difflib.get_close_matches(lower, choices, n=1)
     return f"; did you mean {meant[0]!r}?" if meant else "."
@@ -239,6 +275,11 @@ def wrap_output(data: np.ndarray, X: Any, estimator: Any) -> Any:
     return _wrap_data_with_container("transform", data, X, estimator)
 
 
+def score_function(scorer: Callable) -> Callable:
+    """Return the function of targets and predictions in a scorer; any other callable as it is."""
+    return getattr(scorer, "_score_func", scorer)
+
+
 def is_named(value: Any, name: str) -> bool:
     """Whether a value is this name; arrays and objects with an == of their own are not."""
     return isinstance(value, str) and value == name
@@ -247,6 +288,16 @@ def is_named(value: Any, name: str) -> bool:
 def is_per_layer(value: Any) -> bool:
     """Whether a parameter holds one entry for each layer rather than one value for all."""
     return isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0)
+
+
+def is_pair(value: Any) -> bool:
+    """Whether a value is (name, layer) or (name, layers), as in the steps of a Pipeline."""
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and isinstance(value[0], str)
+        and (isinstance(value[1], (list, tuple)) or hasattr(value[1], "setup"))
+    )
 
 
 def per_layer(value: Any, n_hidden: int, what: str) -> list:
@@ -333,21 +384,32 @@ def _has_filter(module: str, message: str, category: type[Warning]) -> bool:
     )
 
 
-def described(value: Any) -> Any:
+def described(value: Any, layers: dict[int, int] | None = None) -> Any:
     """Return a value as nested tuples of text that compare: parts by class and parameters.
 
     Files hold such descriptions. Therefore they have neither the module of a class of skdeep nor
     parameters at their defaults: a class may move, and later versions may add parameters to it.
+
+    The names of layers do not count. A layer in a further place is described by its number.
     """
+    layers = {} if layers is None else layers
+    if hasattr(value, "setup"):
+        if id(value) in layers:
+            return "shared", layers[id(value)]
+        layers[id(value)] = len(layers)
     if isinstance(value, Component):
         kind, module = type(value).__qualname__, type(value).__module__
         kind = kind if module.partition(".")[0] == "skdeep" else f"{module}.{kind}"
         defaults = inspect.signature(type(value)).parameters
-        given = {name: described(v) for name, v in value.get_params(deep=False).items()}
+        given = {name: described(v, layers) for name, v in value.get_params(deep=False).items()}
         return (
             kind,
             *((name, v) for name, v in given.items() if v != described(defaults[name].default)),
         )
+    if is_pair(value):
+        return described(value[1], layers)
     if is_per_layer(value):
-        return tuple(described(entry) for entry in value)
+        return tuple(described(entry, layers) for entry in value)
+    if type(value).__repr__ is object.__repr__:  # which shows an address
+        return type(value).__qualname__, described(sorted(vars(value).items()))
     return repr(value)

@@ -5,6 +5,11 @@ from __future__ import annotations
 _LOG_LOSS = ("log_loss", "neg_log_loss")
 _SQUARED = ("squared_error", "neg_mean_squared_error")
 _ABSOLUTE = ("absolute_error", "neg_mean_absolute_error")
+_RADIAL = "it is for the kernels of convolutions, which skdeep does not have"
+# Names of parts that skdeep does not have, with the reason.
+MISSING: dict[str, str] = dict.fromkeys(
+    ("radial", "radialconstraint", "radial_constraint"), _RADIAL
+)
 SYNONYMS: dict[str, tuple[str, ...]] = {
     # losses and scores
     **dict.fromkeys(("mse", "mean_squared_error", "l2", "l2_loss", "quadratic"), _SQUARED),
@@ -29,11 +34,14 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("kaiming", "he", "kaiming_normal"), ("he_normal",)),
     "kaiming_uniform": ("he_uniform",),
     "lecun": ("lecun_normal",),
+    **dict.fromkeys(("threshold", "hard_threshold", "sign", "binary_step"), ("step",)),
     **dict.fromkeys(("leakyrelu", "lrelu"), ("leaky_relu",)),
     "hardsigmoid": ("hard_sigmoid",),
     **dict.fromkeys(("maxnorm", "max-norm"), ("max_norm",)),
     **dict.fromkeys(("nonneg", "non_negative"), ("non_neg",)),
     **dict.fromkeys(("l1l2", "elastic_net", "elasticnet"), ("l1_l2",)),
+    **dict.fromkeys(("unitnorm", "unit-norm"), ("unit_norm",)),
+    **dict.fromkeys(("minmaxnorm", "min_max"), ("min_max_norm",)),
     # training
     **dict.fromkeys(("momentum", "nesterov", "gradient_descent"), ("sgd",)),
     **dict.fromkeys(("l-bfgs", "bfgs", "l_bfgs"), ("lbfgs",)),
@@ -54,13 +62,15 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("min_delta", "tolerance"), ("tol",)),
     **dict.fromkeys(("dropout_rate", "p_dropout"), ("dropout",)),
     **dict.fromkeys(("batchnorm", "batch_normalization", "use_batch_norm"), ("batch_norm",)),
-    **dict.fromkeys(("clipnorm", "max_grad_norm", "gradient_clip_norm"), ("clip_norm",)),
+    **dict.fromkeys(("global_clipnorm", "max_grad_norm", "gradient_clip_norm"), ("clip_norm",)),
+    "clipnorm": ("clip_parameter_norm",),
     "clipvalue": ("clip_value",),
     **dict.fromkeys(("l2_reg", "reg_lambda", "weight_penalty"), ("alpha",)),
     **dict.fromkeys(("kernel_constraints", "constraint"), ("kernel_constraint",)),
-    **dict.fromkeys(("metric", "metrics", "eval_metric"), ("scoring",)),
+    **dict.fromkeys(("metric", "eval_metric"), ("metrics", "scoring")),
     **dict.fromkeys(("seed", "random_seed"), ("random_state",)),
     **dict.fromkeys(("loss_function", "objective", "criterion"), ("loss",)),
+    **dict.fromkeys(("n_transferred_layers", "n_pretrained_layers"), ("n_reused_layers",)),
     "nesterovs": ("nesterovs_momentum",),
     **dict.fromkeys(("rate_multipliers", "lr_multipliers"), ("learning_rate_multipliers",)),
 }

@@ -21,7 +21,9 @@ from skdeep.parameters import Parameter
 
 
 class Activation(Component):
-    """Base class: a subclass implements `forward` and `backward`, elementwise and in place.
+    """Base class: a subclass implements `forward` and `backward`, in place.
+
+    All functions but Softmax are elementwise; Softmax works on the rows.
 
     Attributes
     ----------
@@ -34,6 +36,9 @@ class Activation(Component):
     keeps_variance : bool
         Whether numbers of mean 0 and variance 1 keep both through a layer with this activation,
         weights drawn by `initializer` and biases of 0.
+    has_derivative : bool
+        Whether `backward` is the derivative of `forward`. If not, it is a stand-in for a derivative
+        that is 0.
     units_can_die : bool
         Whether a unit can put out 0 with a slope of 0 for every row, and so never train again.
     levels_off_at : (float, float) or None
@@ -44,6 +49,7 @@ class Activation(Component):
     is_random = False
     initializer = "glorot_uniform"
     keeps_variance = False
+    has_derivative = True
     units_can_die = False
     levels_off_at: tuple[float, float] | None = None
     #: The attributes that `allocate` sets. They live until training ends, and are never pickled.
@@ -570,6 +576,49 @@ class Exponential(Activation):
         dA *= A
 
 
+class Softmax(Activation):
+    """f(z)_j = exp(z_j) / sum_k exp(z_k): the outputs of each row are positive, and sum to 1.
+
+    The function works on all units of the layer together.
+    """
+
+    def forward(self, Z, work):
+        Z -= Z.max(axis=1, keepdims=True)  # so that no exponential overflows
+        np.exp(Z, out=Z)
+        Z /= Z.sum(axis=1, keepdims=True)
+
+    def backward(self, dA, A, Z, work):
+        # dz_j = a_j * (da_j - sum_k a_k * da_k)
+        np.multiply(dA, A, out=work)
+        dA -= work.sum(axis=1, keepdims=True)
+        dA *= A
+
+
+class Step(Activation):
+    """f(z) = 1 for z >= 0, 0 elsewhere: the Heaviside step of a threshold logic unit.
+
+    The derivative is 0, so that nothing below would train. In its place, the gradient goes straight
+    through for abs(z) <= 1, as if f were z there, and is 0 elsewhere.
+
+    References
+    ----------
+    Bengio et al. (2013), "Estimating or propagating gradients through stochastic neurons"; Hubara
+    et al. (2016), "Binarized neural networks".
+    """
+
+    needs_input = True
+    has_derivative = False
+    units_can_die = True
+
+    def forward(self, Z, work):
+        np.heaviside(Z, 1.0, out=Z)
+
+    def backward(self, dA, A, Z, work):
+        np.abs(Z, out=work)
+        np.less_equal(work, 1, out=work)
+        dA *= work
+
+
 class Parametric(Activation):
     """f(z) = z + a * (g(z) - z), with one trained share a of g for each unit.
 
@@ -615,6 +664,10 @@ class Parametric(Activation):
     @property
     def keeps_variance(self):
         return self._function().keeps_variance
+
+    @property
+    def has_derivative(self):
+        return self._function().has_derivative
 
     def build(self, n_units):
         self.function_ = self._function()
@@ -690,4 +743,7 @@ ACTIVATIONS = {
     "softsign": Softsign,
     "hard_sigmoid": HardSigmoid,
     "exponential": Exponential,
+    "softmax": Softmax,
+    "step": Step,
+    "heaviside": Step,
 }

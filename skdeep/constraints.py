@@ -14,7 +14,19 @@ from skdeep._component import Component, InvalidParameterError, Limit
 
 
 class Constraint(Component):
-    """Base class: a subclass implements `project`."""
+    """Base class: a subclass implements `project`.
+
+    An instance can be called with an array, and returns the projected copy.
+    """
+
+    def __call__(self, w) -> np.ndarray:
+        """Return the nearest array that is allowed."""
+        self.check()
+        projected = np.array(w, order="C", ndmin=1)
+        if projected.dtype != np.float32:
+            projected = projected.astype(np.float64)
+        self.project(projected)
+        return projected
 
     def project(self, w: np.ndarray) -> None:
         """w <- the nearest array that is allowed."""

@@ -9,10 +9,13 @@ Losses that are distances average over outputs; likelihoods are summed over outp
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import numpy as np
 from scipy.special import expit, logit, xlogy
 
-from skdeep._component import Component, InvalidParameterError, Limit
+from skdeep._component import Component, InvalidParameterError, Limit, is_per_layer
 from skdeep.activations import ACTIVATIONS, Activation, Exponential
 from skdeep.kernels import numpy_kernels
 
@@ -284,7 +287,7 @@ class RegressionLoss(Loss):
             best = _weighted_sum(Y, weight) / weight.sum()
         else:
             best = weighted_quantile(Y, weight, self.center)
-        return _OUTPUT_INVERSES[self.link](best)
+        return OUTPUT_INVERSES[self.link](best)
 
     def use_output_activation(self, name: str) -> None:
         """Replace the link of the loss; "auto" restores the default."""
@@ -412,14 +415,35 @@ class QuantileLoss(RegressionLoss):
 
     Parameters
     ----------
-    quantile : float, default=0.5
+    quantile : float or sequence of float, default=0.5
+        With a sequence in ascending order, `MLPRegressor` predicts one column for each quantile of
+        a single target.
+    non_crossing : bool, default=False
+        Whether the predicted quantiles of a row are in ascending order. It is for a sequence.
     """
 
     compiled_as = "quantile"
-    _limits = {"quantile": Limit(0, 1, closed="()")}
 
-    def __init__(self, quantile: float = 0.5):
+    def __init__(self, quantile: float | Sequence[float] = 0.5, non_crossing: bool = False):
         self.quantile = quantile
+        self.non_crossing = non_crossing
+
+    def check(self, what=""):
+        super().check(what)
+        several, inside = is_per_layer(self.quantile), Limit(0, 1, closed="()")
+        entries = list(self.quantile) if several else [self.quantile]
+        are_inside = bool(entries) and all(map(inside.allows, entries))
+        if not are_inside or any(a >= b for a, b in pairwise(entries)):
+            raise InvalidParameterError(
+                f"QuantileLoss quantile={self.quantile!r} is not allowed; give {inside}, or an "
+                "ascending sequence of such numbers."
+            )
+        self.quantile = [float(q) for q in entries] if several else float(self.quantile)
+        if self.non_crossing and not several:
+            raise InvalidParameterError(
+                f"QuantileLoss non_crossing={self.non_crossing!r} is for several quantiles; give "
+                "quantile a sequence."
+            )
 
     @property
     def center(self):
@@ -538,7 +562,7 @@ REGRESSION_LOSSES = {
 
 # Each returns the raw outputs for which the output activation gives p, or a number near p if p is
 # out of its reach. A relu begins above 0, since it does not learn below 0.
-_OUTPUT_INVERSES = {
+OUTPUT_INVERSES = {
     "identity": lambda p: p,
     "relu": lambda p: np.maximum(p, 0.1),
     "softplus": lambda p: np.maximum(p, 1e-3) + np.log(-np.expm1(-np.maximum(p, 1e-3))),
@@ -546,5 +570,5 @@ _OUTPUT_INVERSES = {
     "logistic": lambda p: logit(np.clip(p, 0.01, 0.99)),
     "tanh": lambda p: np.arctanh(np.clip(p, -0.98, 0.98)),
 }
-OUTPUT_ACTIVATIONS = tuple(_OUTPUT_INVERSES)
+OUTPUT_ACTIVATIONS = tuple(OUTPUT_INVERSES)
 POSITIVE_OUTPUTS = ("exponential", "softplus", "logistic")

@@ -8,9 +8,11 @@ from itertools import pairwise
 from types import ModuleType
 
 import numpy as np
+from sklearn.base import clone
 
+from skdeep._component import one_copy_of_each, unknown_name
 from skdeep.kernels import choose
-from skdeep.layers.base import Chain, Layer, at_most_columns
+from skdeep.layers.base import Chain, Layer, Shared, at_most_columns, used_parameters
 from skdeep.layers.batch_norm import BatchNorm
 from skdeep.layers.dense import Dense
 from skdeep.layers.folding import folded
@@ -68,8 +70,8 @@ class Network:
         self.n_outputs = self.chain.setup(n_inputs)
         self.dtype = np.dtype(dtype)
         if prepare is not None:
-            prepare(layers)
-        self.parameters = ParameterVector(parameters_of(layers), self.dtype, rng, values)
+            prepare(self.layers)
+        self.parameters = ParameterVector(parameters_of(self.layers), self.dtype, rng, values)
         self.n_trainable_as_built = self.parameters.n_trainable
 
     # Structure ------------------------------------------------------------------------------
@@ -84,9 +86,17 @@ class Network:
         """The layer on top, which computes the raw outputs."""
         return self.layers[self.hidden_stops[-1]]
 
-    def walk(self):
-        """Yield every layer, including layers inside other layers."""
-        return self.chain.walk()
+    def walk(self, every_use: bool = False):
+        """Yield every layer, including layers inside other layers; shared layers once."""
+        return self.chain.walk(every_use)
+
+    def __getitem__(self, name: str) -> Layer:
+        """Return the layer with this name, inside other layers too."""
+        for layer in self.walk():
+            if layer.name_ is not None and layer.name_ == name:
+                return layer.layer if isinstance(layer, Shared) else layer
+        names = [layer.name_ for layer in self.walk() if layer.name_ is not None]
+        raise KeyError(unknown_name(str(name), names, "the layer"))
 
     @property
     def is_as_built(self) -> bool:
@@ -135,12 +145,14 @@ class Network:
         self._regularized = [p for p in trainable if p.regularizer is not None]
         self._constrained = [p for p in trainable if p.constraint is not None]
         self._penalizing = self._layers_with(Layer.penalty)
-        self._finishing = self._layers_with(Layer.finish_backward)
-        self._following = [layer for layer in self.walk() if layer.take_progress()]
+        # From the top down: a layer in a further place adds to one below it.
+        self._finishing = self._layers_with(Layer.finish_backward)[::-1]
+        self._following = [layer for layer in self.walk(every_use=True) if layer.take_progress()]
 
     def _layers_with(self, method: Callable) -> list[Layer]:
         """Return the layers whose class overrides this method of Layer."""
-        return [x for x in self.walk() if getattr(type(x), method.__name__) is not method]
+        every = self.walk(every_use=True)
+        return [x for x in every if getattr(type(x), method.__name__) is not method]
 
     def release(self) -> None:
         """Drop the buffers of training."""
@@ -195,8 +207,8 @@ class Network:
             p.constraint.project(p.value)
 
     def batch_norms(self) -> list[BatchNorm]:
-        """Return the batch norm layers, those inside others too."""
-        return [layer for layer in self.walk() if isinstance(layer, BatchNorm)]
+        """Return the batch norm layers, those inside others too, in every place."""
+        return [layer for layer in self.walk(every_use=True) if isinstance(layer, BatchNorm)]
 
     def measure_statistics(self, batches: Iterable, batch_size: int, kernels: ModuleType) -> None:
         """Set batch norm's running statistics to those of all rows of some batches.
@@ -211,21 +223,24 @@ class Network:
         twin.allocate(batch_size, None, kernels)
         for _, layer in pairs:
             layer.measure(0.0)
-        sums = [np.zeros((2, own.n_inputs_)) for own, _ in pairs]
-        n_seen = 0
+        # A batch norm that is shared has the statistics of all its places.
+        sums = {id(own.mean_.root): np.zeros((2, own.n_inputs_)) for own, _ in pairs}
+        n_seen = dict.fromkeys(sums, 0)
         for X in batches:
             n_rows = X.shape[0]
             if n_rows < 2:  # which has no variance
                 continue
             twin.forward(X)
-            n_seen += n_rows
-            for total, (_, layer) in zip(sums, pairs, strict=True):
-                mean = layer.mean_.value.astype(np.float64)
-                total += n_rows * np.stack([mean, layer.variance_.value + mean**2])
-        if not n_seen:
-            return
-        for (mean, square), (own, _) in zip(sums, pairs, strict=True):
-            mean, square = mean / n_seen, square / n_seen
+            for own, layer in pairs:
+                mean, variance = layer.batch_statistics()
+                mean = mean.astype(np.float64)
+                n_seen[id(own.mean_.root)] += n_rows
+                sums[id(own.mean_.root)] += n_rows * np.stack([mean, variance + mean**2])
+        for own, _ in pairs:
+            n = n_seen[id(own.mean_.root)]
+            if not n:
+                return
+            mean, square = sums[id(own.mean_.root)] / n
             np.copyto(own.mean_.value, mean, casting="same_kind")
             np.copyto(own.variance_.value, np.maximum(square - mean**2, 0), casting="same_kind")
 
@@ -275,14 +290,13 @@ class Network:
         """
         layers, values = list(self.layers), self.parameters.values
         _check_amount(layers)
-        twins: dict[int, Layer] = {}
-        for layer in layers:
-            arguments = layer.get_params(deep=False)
-            if "source" in arguments:  # the layer below, whose weights this layer shares
-                arguments["source"] = twins[id(arguments["source"])]
-            twins[id(layer)] = type(layer)(**arguments)
-        if len(twins) < len(layers):
+        twins = copies(layers)
+        if len({id(twin) for twin in twins}) < len(layers):
             raise ValueError("a layer is in the network twice")
+        for i, twin in enumerate(twins):  # a layer may share the weights of one below
+            source = getattr(twin, "source", None)
+            if source is not None and not any(source is below for below in twins[:i]):
+                raise ValueError("a layer has the weights of one that is not below it")
         flags = [(bool(p.frozen), float(p.multiplier)) for p in self.parameters.parameters]
 
         def prepare(built: list[Layer]) -> None:
@@ -294,7 +308,7 @@ class Network:
             raise ValueError("there are more columns than weights can account for")
         with at_most_columns(left):
             network = Network(
-                list(twins.values()),
+                twins,
                 [int(stop) for stop in self.hidden_stops],
                 int(self.n_inputs),
                 np.dtype(self.dtype),
@@ -318,8 +332,22 @@ def hidden_groups(layers: Sequence[Layer], stops: Sequence[int]) -> list[list[La
 
 
 def parameters_of(layers: Sequence[Layer]) -> list[Parameter]:
-    """Return the parameters of layers, and of the layers inside them."""
+    """Return the parameters of layers, and of the layers inside them; shared ones once."""
     return [p for layer in layers for part in layer.walk() for p in part.parameters_]
+
+
+def parameters_behind(layers: Sequence[Layer]) -> list[Parameter]:
+    """Return the parameters that layers use, if they are those of another layer too."""
+    return [p.root for p in used_parameters(layers)]
+
+
+def copies(layers: Sequence[Layer]) -> list[Layer]:
+    """Return layers that are not built, with the hyperparameters of others, and their names."""
+    with one_copy_of_each():
+        twins = [clone(layer) for layer in layers]
+    for layer, twin in zip(layers, twins, strict=True):
+        twin.name_ = None if layer.name_ is None else str(layer.name_)
+    return twins
 
 
 def _check_amount(layers: Sequence[Layer]) -> None:

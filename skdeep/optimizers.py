@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from skdeep._component import Component, Limit
+from skdeep._component import Component, InvalidParameterError, Limit
 from skdeep.kernels import choose
 from skdeep.parameters import Segment
 
@@ -119,28 +119,58 @@ class Optimizer(Component):
         return {**super().__getstate__(), "_update": None}
 
 
+def _root(s, inside: float, outside: float, work) -> None:
+    """Work <- sqrt(s + inside) + outside; at most one of the two numbers is not 0."""
+    if inside:
+        np.add(s, inside, out=work)
+        np.sqrt(work, out=work)
+    else:
+        np.sqrt(s, out=work)
+        work += outside
+
+
 class SGD(Optimizer):
-    """v <- momentum * v - lr * g; w <- w + v, or with Nesterov w <- w + momentum * v - lr * g.
+    """v <- momentum * v - lr * (1 - dampening) * g; w <- w + v.
+
+    With Nesterov: v <- momentum * v - lr * g; w <- w + momentum * v - lr * g.
 
     Parameters
     ----------
     momentum : float, default=0.9
     nesterovs_momentum : bool, default=True
+    dampening : float, default=0.0
+        The share of the gradient that the velocity does not take over. With `dampening=momentum`,
+        the velocity is an exponential moving average of the steps. It needs
+        `nesterovs_momentum=False`, and has no effect without momentum.
     """
 
     compiled_as = "sgd"
-    _limits = {"momentum": Limit(0, 1)}
+    _limits = {"momentum": Limit(0, 1), "dampening": Limit(0, 1)}
 
-    def __init__(self, momentum: float = 0.9, nesterovs_momentum: bool = True):
+    def __init__(
+        self, momentum: float = 0.9, nesterovs_momentum: bool = True, dampening: float = 0.0
+    ):
         self.momentum = momentum
         self.nesterovs_momentum = nesterovs_momentum
+        self.dampening = dampening
+
+    def check(self, what=""):
+        super().check(what)
+        if self.dampening and self.momentum and self.nesterovs_momentum:
+            raise InvalidParameterError(
+                f"dampening={self.dampening!r} does not go with nesterovs_momentum=True; set "
+                "nesterovs_momentum=False."
+            )
 
     @property
     def slots(self):
         return ("velocity",) if self.momentum else ()
 
+    def _gradient_rate(self, lr):
+        return lr * (1 - self.dampening) if self.momentum else lr
+
     def update(self, w, g, lr, work, v=None):
-        g *= lr
+        g *= self._gradient_rate(lr)
         if v is None:
             w -= g
             return
@@ -154,7 +184,7 @@ class SGD(Optimizer):
         w += work
 
     def compiled_constants(self, lr):
-        return lr, self.momentum, self.nesterovs_momentum
+        return self._gradient_rate(lr), self.momentum, self.nesterovs_momentum
 
 
 class Adam(Optimizer):
@@ -168,6 +198,12 @@ class Adam(Optimizer):
     beta_1 : float, default=0.9
     beta_2 : float, default=0.999
     epsilon : float, default=1e-8
+    bias_correction : bool, default=True
+        Whether the moments, which start at 0, are divided by 1 - beta_1^t and 1 - beta_2^t. Without
+        it: w <- w - lr * m / (sqrt(v) + epsilon).
+    epsilon_inside : bool, default=False
+        Whether epsilon is added under the root: w <- w - lr * m' / sqrt(v' + epsilon), where m' and
+        v' are the corrected moments.
 
     References
     ----------
@@ -176,22 +212,36 @@ class Adam(Optimizer):
 
     compiled_as = "adam"
     slots = ("m", "v")
+    _inside = 0.0
     _limits = {
         "beta_1": Limit(0, 1, closed="[)"),
         "beta_2": Limit(0, 1, closed="[)"),
         "epsilon": Limit(0, closed="(]"),
     }
 
-    def __init__(self, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8):
+    def __init__(
+        self,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        bias_correction: bool = True,
+        epsilon_inside: bool = False,
+    ):
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
+        self.bias_correction = bias_correction
+        self.epsilon_inside = epsilon_inside
 
     def use_rate(self, lr):
         t, root = self.n_steps_, math.sqrt(1 - self.beta_2)
-        corrected = lr * math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
-        self._rate = corrected * (1 - self.beta_1) / root
-        self._epsilon = self.epsilon / root
+        of_m, of_v = 1.0, 1.0
+        if self.bias_correction:
+            of_m, of_v = 1 - self.beta_1**t, 1 - self.beta_2**t
+        self._rate = lr * math.sqrt(of_v) / of_m * (1 - self.beta_1) / root
+        # The slot of v lacks the factor 1 - beta_2, and the rate has the root of its correction.
+        self._epsilon = 0.0 if self.epsilon_inside else self.epsilon / root
+        self._inside = self.epsilon * of_v / (1 - self.beta_2) if self.epsilon_inside else 0.0
 
     def moments(self, g, m, v):
         """Update both moments; g is overwritten."""
@@ -206,15 +256,14 @@ class Adam(Optimizer):
         self.move(w, work, m, v)
 
     def move(self, w, work, m, v):
-        """w <- w - rate * m / (sqrt(v) + epsilon)."""
-        np.sqrt(v, out=work)
-        work += self._epsilon
+        """w <- w - rate * m / (sqrt(v + epsilon) or sqrt(v) + epsilon)."""
+        _root(v, self._inside, self._epsilon, work)
         np.divide(m, work, out=work)
         work *= self._rate
         w -= work
 
     def compiled_constants(self, lr):
-        return self._rate, self.beta_1, self.beta_2, self._epsilon
+        return self._rate, self.beta_1, self.beta_2, self._epsilon, self._inside
 
 
 class AdamW(Adam):
@@ -227,6 +276,8 @@ class AdamW(Adam):
     epsilon : float, default=1e-8
     weight_decay : float, default=0.01
         With the name "adamw", the estimator's `weight_decay` is used in place of this default.
+    bias_correction : bool, default=True
+    epsilon_inside : bool, default=False
 
     References
     ----------
@@ -236,8 +287,16 @@ class AdamW(Adam):
     compiled_as = "adam"
     _limits = {**Adam._limits, "weight_decay": Limit(0)}
 
-    def __init__(self, beta_1=0.9, beta_2=0.999, epsilon=1e-8, weight_decay: float = 0.01):
-        super().__init__(beta_1, beta_2, epsilon)
+    def __init__(
+        self,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        weight_decay: float = 0.01,
+        bias_correction=True,
+        epsilon_inside=False,
+    ):
+        super().__init__(beta_1, beta_2, epsilon, bias_correction, epsilon_inside)
         self.weight_decay = weight_decay
 
 
@@ -249,6 +308,8 @@ class AMSGrad(Adam):
     beta_1 : float, default=0.9
     beta_2 : float, default=0.999
     epsilon : float, default=1e-8
+    bias_correction : bool, default=True
+    epsilon_inside : bool, default=False
 
     References
     ----------
@@ -280,6 +341,9 @@ class Nadam(Adam):
     """  # noqa: D205
 
     compiled_as = "nadam"
+
+    def __init__(self, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
+        super().__init__(beta_1, beta_2, epsilon)
 
     def start(self, n_parameters, dtype):
         super().start(n_parameters, dtype)
@@ -335,6 +399,9 @@ class Adamax(Adam):
     compiled_as = "adamax"
     slots = ("m", "u")
 
+    def __init__(self, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
+        super().__init__(beta_1, beta_2, epsilon)
+
     def use_rate(self, lr):
         self._rate = lr * (1 - self.beta_1) / (1 - self.beta_1**self.n_steps_)
 
@@ -353,12 +420,37 @@ class Adamax(Adam):
         return self._rate, self.beta_1, self.beta_2, self.epsilon
 
 
-class AdaGrad(Optimizer):
+class _Accumulating(Optimizer):
+    """An optimizer with one slot s of squared gradients: w <- w - lr * g / (sqrt(s) + epsilon)."""
+
+    slots = ("s",)
+
+    def start(self, n_parameters, dtype):
+        super().start(n_parameters, dtype)
+        self.slots_[0].fill(self.initial_accumulator)
+
+    def _epsilons(self):
+        """Return the numbers to add under the root, and after it."""
+        return (self.epsilon, 0.0) if self.epsilon_inside else (0.0, self.epsilon)
+
+    def move(self, w, g, lr, work, s):
+        """w <- w - lr * g / (sqrt(s + epsilon) or sqrt(s) + epsilon)."""
+        _root(s, *self._epsilons(), work)
+        g /= work
+        g *= lr
+        w -= g
+
+
+class AdaGrad(_Accumulating):
     """s <- s + g^2; w <- w - lr * g / (sqrt(s) + epsilon).
 
     Parameters
     ----------
     epsilon : float, default=1e-8
+    epsilon_inside : bool, default=False
+        Whether epsilon is added under the root: w <- w - lr * g / sqrt(s + epsilon).
+    initial_accumulator : float, default=0.0
+        The first value of s. The larger it is, the smaller are the first steps.
 
     References
     ----------
@@ -366,32 +458,38 @@ class AdaGrad(Optimizer):
     """
 
     compiled_as = "adagrad"
-    slots = ("s",)
-    _limits = {"epsilon": Limit(0, closed="(]")}
+    _limits = {"epsilon": Limit(0, closed="(]"), "initial_accumulator": Limit(0)}
 
-    def __init__(self, epsilon: float = 1e-8):
+    def __init__(
+        self,
+        epsilon: float = 1e-8,
+        epsilon_inside: bool = False,
+        initial_accumulator: float = 0.0,
+    ):
         self.epsilon = epsilon
+        self.epsilon_inside = epsilon_inside
+        self.initial_accumulator = initial_accumulator
 
     def update(self, w, g, lr, work, s):
         np.multiply(g, g, out=work)
         s += work
-        np.sqrt(s, out=work)
-        work += self.epsilon
-        g /= work
-        g *= lr
-        w -= g
+        self.move(w, g, lr, work, s)
 
     def compiled_constants(self, lr):
-        return lr, self.epsilon
+        return lr, *self._epsilons()
 
 
-class RMSProp(Optimizer):
+class RMSProp(_Accumulating):
     """s <- rho s + (1 - rho) g^2; w <- w - lr * g / (sqrt(s) + epsilon).
 
     Parameters
     ----------
     rho : float, default=0.9
     epsilon : float, default=1e-8
+    epsilon_inside : bool, default=False
+        Whether epsilon is added under the root: w <- w - lr * g / sqrt(s + epsilon).
+    initial_accumulator : float, default=0.0
+        The first value of s. The larger it is, the smaller are the first steps.
 
     References
     ----------
@@ -399,26 +497,29 @@ class RMSProp(Optimizer):
     """
 
     compiled_as = "rmsprop"
-    slots = ("s",)
-    _limits = {"rho": Limit(0, 1, closed="[)"), "epsilon": Limit(0, closed="(]")}
+    _limits = {**AdaGrad._limits, "rho": Limit(0, 1, closed="[)")}
 
-    def __init__(self, rho: float = 0.9, epsilon: float = 1e-8):
+    def __init__(
+        self,
+        rho: float = 0.9,
+        epsilon: float = 1e-8,
+        epsilon_inside: bool = False,
+        initial_accumulator: float = 0.0,
+    ):
         self.rho = rho
         self.epsilon = epsilon
+        self.epsilon_inside = epsilon_inside
+        self.initial_accumulator = initial_accumulator
 
     def update(self, w, g, lr, work, s):
         s *= self.rho
         np.multiply(g, g, out=work)
         work *= 1 - self.rho
         s += work
-        np.sqrt(s, out=work)
-        work += self.epsilon
-        g /= work
-        g *= lr
-        w -= g
+        self.move(w, g, lr, work, s)
 
     def compiled_constants(self, lr):
-        return lr, self.rho, 1 - self.rho, self.epsilon
+        return lr, self.rho, 1 - self.rho, *self._epsilons()
 
 
 class AdaDelta(Optimizer):
@@ -439,7 +540,7 @@ class AdaDelta(Optimizer):
 
     compiled_as = "adadelta"
     slots = ("s", "a")
-    _limits = RMSProp._limits
+    _limits = {"rho": Limit(0, 1, closed="[)"), "epsilon": Limit(0, closed="(]")}
 
     def __init__(self, rho: float = 0.9, epsilon: float = 1e-8):
         self.rho = rho

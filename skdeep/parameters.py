@@ -71,6 +71,9 @@ class Parameter:
         Whether the parameter does not train at present.
     multiplier : float
         Another factor of the learning rate, which the estimator or a callback sets.
+    source : Parameter or None
+        The parameter whose values this one has: that of the layer in its first place, if the
+        layer is in several places of a network. Such a parameter belongs to no vector.
     value, grad : ndarray of shape `shape`
         Views into the network's vector. `grad` is None outside training, and if the parameter is
         not trainable.
@@ -100,6 +103,8 @@ class Parameter:
         self.rate = check_rate(rate, name)
         self.decay = check_rate(decay, name, "decay")
         self.multiplier = 1.0
+        self.source: Parameter | None = None
+        self.followers: list[Parameter] = []
         self.value: np.ndarray | None = None
         self.grad: np.ndarray | None = None
 
@@ -116,6 +121,22 @@ class Parameter:
     def size(self) -> int:
         """The number of elements."""
         return math.prod(self.shape)
+
+    @property
+    def root(self) -> Parameter:
+        """The parameter in the vector that the values belong to."""
+        return self if self.source is None else self.source.root
+
+    def follow(self, source: Parameter) -> None:
+        """Have the values of another parameter from now on, and train if it does."""
+        self.source = source
+        source.followers.append(self)
+
+    def lead(self) -> None:
+        """Show the values to the parameters that follow this one."""
+        for other in self.followers:
+            other.value, other.frozen = self.value, self.frozen
+            other.lead()
 
     def __getstate__(self) -> dict:
         # A pickled view would be a copy that no longer belongs to the vector. The vector is pickled
@@ -253,6 +274,7 @@ class ParameterVector:
             p.value = self.values[start:stop].reshape(p.shape)
             has_grad = p.trainable and self.grads is not None
             p.grad = self.grads[start:stop].reshape(p.shape) if has_grad else None
+            p.lead()
             start = stop
 
     def __getstate__(self) -> dict:

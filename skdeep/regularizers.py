@@ -9,7 +9,16 @@ from skdeep.kernels import numpy_kernels
 
 
 class Regularizer(Component):
-    """Base class: a subclass implements `penalize`."""
+    """Base class: a subclass implements `penalize`.
+
+    An instance can be called with an array, and returns the penalty.
+    """
+
+    def __call__(self, w) -> float:
+        """Return the penalty of an array."""
+        self.check()
+        w = np.array(w, dtype=np.float64, order="C")
+        return float(self.penalize(w, np.zeros_like(w)))
 
     def penalize(self, w: np.ndarray, g: np.ndarray, scale: float = 1.0) -> float:
         """Return scale * penalty(w), and add its derivative to g."""

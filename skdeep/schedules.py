@@ -53,10 +53,17 @@ class Schedule(Component):
     ends : bool
         Whether the schedule is laid out to end at max_iter. There is then no warning if training
         takes all epochs.
+    monitor : str or None
+        The figure of the history whose plateau the schedule waits for; None is the training loss,
+        or with early stopping the validation score.
+    mode : {None, "min", "max"}
+        Whether a lower or a higher figure is better; None if its name says it.
     """
 
     every_step = False
     ends = False
+    monitor: str | None = None
+    mode: str | None = None
 
     def rate(self, initial: float, progress: Progress) -> float:
         """Return the learning rate; `initial` is learning_rate_init."""
@@ -101,13 +108,38 @@ class Adaptive(Schedule):
     ----------
     factor : float, default=5.0
     min_rate : float, default=1e-6
+    monitor : str or None, default=None
+        The key of `history_` that is watched, such as "val_roc_auc". None is the training loss, or
+        with early stopping the validation score. `tol` and `n_iter_no_change` of the estimator
+        define its plateau.
+    mode : {None, "min", "max"}, default=None
+        Whether a lower or a higher figure is better; None if its name says it.
     """
 
     _limits = {"factor": Limit(1, closed="(]"), "min_rate": Limit(0)}
 
-    def __init__(self, factor: float = 5.0, min_rate: float = 1e-6):
+    def __init__(
+        self,
+        factor: float = 5.0,
+        min_rate: float = 1e-6,
+        monitor: str | None = None,
+        mode: str | None = None,
+    ):
         self.factor = factor
         self.min_rate = min_rate
+        self.monitor = monitor
+        self.mode = mode
+
+    def check(self, what=""):
+        super().check(what)
+        if self.monitor is not None and not isinstance(self.monitor, str):
+            raise InvalidParameterError(
+                f"Adaptive monitor={self.monitor!r} is not allowed; give a key of history_."
+            )
+        if self.mode not in (None, "min", "max"):
+            raise InvalidParameterError(
+                f"Adaptive mode={self.mode!r} is not allowed; give None, 'min' or 'max'."
+            )
 
     def reset(self):
         self.rate_ = None
@@ -442,6 +474,14 @@ class Warmup(Schedule):
     @property
     def ends(self):
         return self.inner_.ends
+
+    @property
+    def monitor(self):
+        return self.inner_.monitor
+
+    @property
+    def mode(self):
+        return self.inner_.mode
 
     def reset(self):
         self.inner_.reset()

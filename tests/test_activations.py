@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from skdeep import MLPRegressor
+from skdeep import MLPClassifier, MLPRegressor
 from skdeep._component import InvalidParameterError
-from skdeep.activations import LeakyReLU, Parametric, PReLU
-from skdeep.layers import Activation, Dense
+from skdeep.activations import ACTIVATIONS, LeakyReLU, Parametric, PReLU
+from skdeep.inspection import check_gradients
+from skdeep.layers import Activation, BatchNorm, Concatenate, Dense, Residual
 from skdeep.network import Network
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -85,6 +86,80 @@ def test_slopes_on_both_sides_of_1(dtype, width, rng):
         A = Z.copy()
         f.infer(A, np.full_like(Z, np.nan))
         np.testing.assert_array_equal(A, np.where(Z > 0, Z, slopes * Z))
+
+
+def test_softmax_is_exact_through_a_network_and_in_every_place(rng):
+    """A function of the whole row, beside parts that work on one column or one row at a time."""
+    X = rng.standard_normal((40, 4))
+    y = np.column_stack([np.sin(X[:, 0]), X[:, 1] * X[:, 2]])
+    stacks = [
+        [Dense(6, "softmax")],
+        [Dense(6), BatchNorm(), Activation("softmax"), BatchNorm()],
+        [Concatenate([[Dense(3, "softmax")], [Dense(4, "softmax"), BatchNorm()]])],
+        [Dense(6, "tanh"), Residual([Dense(6, Parametric("softmax", initial=0.4))])],
+    ]
+    for layers in stacks:
+        model = MLPRegressor(layers=layers, max_iter=5, random_state=0).fit(X, y)
+        assert check_gradients(model, X, y).passed
+        many = np.concatenate([X] * 10)  # enough rows for folded weights
+        np.testing.assert_allclose(model.predict(many)[:40], model.predict(X), rtol=1e-10)
+    hidden = MLPRegressor((5,), "softmax", max_iter=3, random_state=0).fit(X, y).transform(X)
+    np.testing.assert_allclose(hidden.sum(axis=1), 1.0)
+
+
+def test_a_step_trains_by_a_gradient_that_goes_straight_through(rng):
+    X = rng.uniform(-1, 1, (400, 2))
+    y = (X[:, 0] * X[:, 1] > 0).astype(int)
+    model = MLPClassifier((30,), "step", learning_rate_init=0.02, max_iter=300, random_state=0)
+    assert model.fit(X, y).score(X, y) > 0.8  # by chance: 0.5
+    assert set(np.unique(model.transform(X))) == {0.0, 1.0}
+    with pytest.raises(ValueError, match=r"check_gradients can't judge Step\(\): its gradient is"):
+        check_gradients(model, X, y)
+
+
+def test_a_step_keeps_nan():
+    Z = np.array([[-1.0, 0.0, np.nan]])
+    ACTIVATIONS["step"]().forward(Z, np.empty_like(Z))
+    np.testing.assert_array_equal(Z, [[0.0, 1.0, np.nan]])
+
+
+GATES = {  # (weights, bias) of one threshold unit
+    "and": ([1, 1], -1.5, [0, 0, 0, 1]),
+    "or": ([1, 1], -0.5, [0, 1, 1, 1]),
+    "nand": ([-1, -1], 1.5, [1, 1, 1, 0]),
+    "not the first": ([-1, 0], 0.5, [1, 1, 0, 0]),
+}
+INPUTS = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_logic_gates_with_weights_set_by_hand(name):
+    weights, bias, truth = GATES[name]
+    gate = MLPRegressor((1,), "step")
+    gate.coefs_ = [np.reshape(weights, (2, 1)).astype(float), np.ones((1, 1))]
+    gate.intercepts_ = [np.array([bias]), np.zeros(1)]
+    assert gate.predict(INPUTS).tolist() == truth
+
+
+def test_one_threshold_unit_is_a_perceptron():
+    """The rule w <- w + lr * (y - step(x w)) * x is the squared error, straight through."""
+    X, y = np.array(INPUTS), np.array([0.0, 0.0, 0.0, 1.0])
+    unit = MLPRegressor(
+        (1,), "step", initializer="zeros", bias_initializer="zeros", solver="sgd", momentum=0.0,
+        learning_rate_init=0.25, batch_size=1, shuffle=False, alpha=0.0, max_iter=1,
+    )  # fmt: skip
+    unit.coefs_ = [np.zeros((2, 1)), np.ones((1, 1))]
+    unit.intercepts_ = [np.zeros(1), np.zeros(1)]
+    unit.set_params(warm_start=True, frozen_layers=0, learning_rate_multipliers=[1.0, 0.0])
+    w, b = np.zeros(2), 0.0
+    for _ in range(10):
+        unit.fit(X, y)
+        for x, target in zip(X, y, strict=True):
+            error = target - (x @ w + b >= 0)
+            w, b = w + 0.25 * error * x, b + 0.25 * error
+        np.testing.assert_array_equal(unit.coefs_[0].ravel(), w)
+        assert unit.intercepts_[0] == b
+    assert unit.predict(X).tolist() == y.tolist()
 
 
 def test_slopes_can_be_learned_in_a_search():

@@ -31,6 +31,18 @@ def test_clips_in_place_by_value_then_by_norm(dtype, g, clip_value, clip_norm, e
     np.testing.assert_allclose(g, expected, rtol=1e-6)
 
 
+def test_each_parameter_is_clipped_by_its_own_norm_between_the_other_two():
+    g = np.array([3.0, -4.0, 0.3, 0.4, 9.0])
+    pieces = [g[:2], g[2:4], g[4:]]
+    clip_gradient(g, 4.0, None, clip_parameter_norm=1.0, pieces=pieces)
+    np.testing.assert_allclose(g, [0.6, -0.8, 0.3, 0.4, 1.0])
+    g[:] = [3.0, -5.0, 0.3, 0.4, 9.0]
+    clip_gradient(g, 4.0, 1.5, clip_parameter_norm=1.0, pieces=pieces)
+    np.testing.assert_allclose(g, [0.6, -0.8, 0.3, 0.4, 1.0])  # its norm is 1.5
+    clip_gradient(g, None, 0.15, clip_parameter_norm=1.0, pieces=pieces)
+    np.testing.assert_allclose(g, [0.06, -0.08, 0.03, 0.04, 0.1])
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n", [1, 8191, 8192, 8193, 100_001])
 def test_norm_is_that_of_the_whole_vector(dtype, n, rng):

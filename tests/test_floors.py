@@ -17,7 +17,7 @@ FLOORS = [
         *{"activations", "initializers", "losses", "regularizers", "constraints", "schedules"},
         *{"clipping", "parameters", "averages"},
     },
-    {"optimizers", "layers"},
+    {"optimizers", "layers", "joint_losses"},
     {"network"},
     {"training", "callbacks"},
     {"data", "reports"},

@@ -48,7 +48,10 @@ TOLERANCE = 1e-6
 STEP = 3e-6
 
 # Names that stand for the same class are tried once.
-DISTINCT_ACTIVATIONS = list({make: name for name, make in ACTIVATIONS.items()}.values())
+# The gradient of a step is a stand-in, and not a derivative.
+DISTINCT_ACTIVATIONS = list(
+    {make: name for name, make in ACTIVATIONS.items() if make().has_derivative}.values()
+)
 BATCH_NORMS = [None, "before", "after"]
 PENALTIES = {
     "none": {"alpha": 0.0},

@@ -5,9 +5,10 @@ import pickle
 import numpy as np
 import pytest
 
+from skdeep._component import InvalidParameterError
 from skdeep.kernels import numpy_kernels
 from skdeep.kernels.numpy_kernels import BLOCK
-from skdeep.optimizers import OPTIMIZERS, SGD, Adam, AdamW, Optimizer
+from skdeep.optimizers import OPTIMIZERS, SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
 from skdeep.parameters import Segment
 
 SIZES = [1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 2 * BLOCK + 777]
@@ -143,6 +144,56 @@ def test_two_optimizers_do_not_share_anything():
     for g in gradients(5):
         second.step(other, g.copy(), 0.1)
     np.testing.assert_array_equal(w, other)
+
+
+# PyTorch ------------------------------------------------------------------------------------------
+
+
+def dampened(torch, w):
+    optimizer = torch.optim.SGD([w], lr=0.01, momentum=0.9, dampening=0.4)
+    # PyTorch does not dampen the first gradient, if there is no velocity yet.
+    optimizer.state[w]["momentum_buffer"] = torch.zeros_like(w)
+    return optimizer
+
+
+IN_PYTORCH = {
+    "dampening": (SGD(0.9, False, 0.4), dampened),
+    "initial accumulator": (
+        AdaGrad(1e-10, initial_accumulator=0.3),
+        lambda torch, w: torch.optim.Adagrad([w], lr=0.01, initial_accumulator_value=0.3),
+    ),
+    "rmsprop": (
+        RMSProp(0.99),
+        lambda torch, w: torch.optim.RMSprop([w], lr=0.01),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", IN_PYTORCH)
+def test_as_in_pytorch(case):
+    torch = pytest.importorskip("torch")
+    ours, make = IN_PYTORCH[case]
+    w = np.linspace(-1, 1, 9)
+    theirs = torch.tensor(w.copy(), requires_grad=True)
+    optimizer = make(torch, theirs)
+    started(ours, w.size)
+    for g in gradients(w.size, n_steps=8):
+        ours.step(w, g.copy(), 0.01)
+        theirs.grad = torch.tensor(g)
+        optimizer.step()
+    np.testing.assert_allclose(w, theirs.detach().numpy(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("parameters", [{"dampening": 0.5}, {"dampening": 1.5}])
+def test_dampening_that_is_not_allowed(parameters):
+    with pytest.raises(InvalidParameterError, match=r"dampening=.*(nesterovs_momentum=False|give)"):
+        SGD(**parameters).check()
+
+
+@pytest.mark.parametrize("cls", [AdaGrad, RMSProp])
+def test_an_initial_accumulator_below_0_is_an_error(cls):
+    with pytest.raises(InvalidParameterError, match=r"initial_accumulator=-0\.1 is not allowed"):
+        cls(initial_accumulator=-0.1).check()
 
 
 # A state that is not for these parameters --------------------------------------------------------

@@ -77,6 +77,12 @@ REFERENCE_ACTIVATIONS = {
     "softsign": lambda z: z / (1 + abs(z)),
     "hard_sigmoid": lambda z: 0.0 if z <= -3 else 1.0 if z >= 3 else z / 6 + 0.5,
     "exponential": math.exp,
+    "step": lambda z: 1.0 if z >= 0 else 0.0,
+    "heaviside": lambda z: 1.0 if z >= 0 else 0.0,
+}
+# Functions of a row of units.
+REFERENCE_ROW_ACTIVATIONS = {
+    "softmax": lambda row: [math.exp(z) / sum(map(math.exp, row)) for z in row],
 }
 REFERENCE_ACTIVATIONS_WITH_CONSTANTS = {
     "leaky_relu": (activations.LeakyReLU(negative_slope=0.3), leaky(0.3)),
@@ -100,9 +106,20 @@ def activate(f, Z):
 
 class TestActivations:
     def test_every_activation_has_a_formula(self):
-        assert REFERENCE_ACTIVATIONS.keys() == ACTIVATIONS.keys()
+        given = REFERENCE_ACTIVATIONS.keys() | REFERENCE_ROW_ACTIVATIONS.keys()
+        assert given == ACTIVATIONS.keys()
 
-    @pytest.mark.parametrize("name", ACTIVATIONS)
+    @pytest.mark.parametrize("name", REFERENCE_ROW_ACTIVATIONS)
+    def test_formula_of_rows(self, name):
+        Z = Z_GRID[:54].reshape(-1, 6)
+        for units in (1, 2, 6):
+            rows = np.ascontiguousarray(Z[:, :units])
+            expected = [REFERENCE_ROW_ACTIVATIONS[name](row.tolist()) for row in rows]
+            np.testing.assert_allclose(activate(name, rows), expected, rtol=1e-12, atol=1e-15)
+            far = activate(name, 1e4 * rows)
+            np.testing.assert_allclose(far.sum(axis=1), 1.0, rtol=1e-12)
+
+    @pytest.mark.parametrize("name", REFERENCE_ACTIVATIONS)
     def test_formula(self, name):
         expected = elementwise(REFERENCE_ACTIVATIONS[name])(Z_GRID)
         np.testing.assert_allclose(activate(name, Z_GRID), expected, rtol=1e-12, atol=1e-15)
@@ -661,11 +678,32 @@ class TestSchedules:
 # Optimizers -----------------------------------------------------------------------------------
 
 
-def sgd(w, gradients, lr, momentum=0.9, nesterov=True):
+def sgd(w, gradients, lr, momentum=0.9, nesterov=True, dampening=0.0):
     v = np.zeros_like(w)
     for g in gradients:
-        v = momentum * v - lr * g
+        v = momentum * v - lr * (1 - dampening) * g
         w = w + (momentum * v - lr * g if nesterov else v)
+    return w
+
+
+def adam_by_the_book(w, gradients, lr, b1=0.9, b2=0.999, eps=1e-8, corrects=True, amsgrad=False):
+    """Adam with epsilon under the root of the corrected moment."""
+    m, v, v_max = (np.zeros_like(w) for _ in range(3))
+    for t, g in enumerate(gradients, 1):
+        m = b1 * m + (1 - b1) * g
+        v = b2 * v + (1 - b2) * g**2
+        v_max = np.maximum(v_max, v)
+        of_m, of_v = (1 - b1**t, 1 - b2**t) if corrects else (1, 1)
+        w = w - lr * (m / of_m) / np.sqrt((v_max if amsgrad else v) / of_v + eps)
+    return w
+
+
+def adam_uncorrected(w, gradients, lr, b1=0.9, b2=0.999, eps=1e-8):
+    m, v = np.zeros_like(w), np.zeros_like(w)
+    for g in gradients:
+        m = b1 * m + (1 - b1) * g
+        v = b2 * v + (1 - b2) * g**2
+        w = w - lr * m / (np.sqrt(v) + eps)
     return w
 
 
@@ -701,19 +739,19 @@ def adamax(w, gradients, lr, b1=0.9, b2=0.999, eps=1e-8):
     return w
 
 
-def adagrad(w, gradients, lr, eps=1e-8):
-    s = np.zeros_like(w)
+def adagrad(w, gradients, lr, eps=1e-8, inside=False, initial=0.0):
+    s = np.full_like(w, initial)
     for g in gradients:
         s = s + g**2
-        w = w - lr * g / (np.sqrt(s) + eps)
+        w = w - lr * g / (np.sqrt(s + eps) if inside else np.sqrt(s) + eps)
     return w
 
 
-def rmsprop(w, gradients, lr, rho=0.9, eps=1e-8):
-    s = np.zeros_like(w)
+def rmsprop(w, gradients, lr, rho=0.9, eps=1e-8, inside=False, initial=0.0):
+    s = np.full_like(w, initial)
     for g in gradients:
         s = rho * s + (1 - rho) * g**2
-        w = w - lr * g / (np.sqrt(s) + eps)
+        w = w - lr * g / (np.sqrt(s + eps) if inside else np.sqrt(s) + eps)
     return w
 
 
@@ -745,6 +783,9 @@ REFERENCE_OPTIMIZERS = {
             (SGD(0.5), lambda *a: sgd(*a, momentum=0.5)),
             (SGD(0.8, False), lambda *a: sgd(*a, momentum=0.8, nesterov=False)),
             (SGD(1.0), lambda *a: sgd(*a, momentum=1.0)),
+            (SGD(0.9, False, 0.9), lambda *a: sgd(*a, nesterov=False, dampening=0.9)),
+            (SGD(0.5, False, 1.0), lambda *a: a[0]),
+            (SGD(0.0, dampening=0.9), lambda *a: sgd(*a, momentum=0.0)),
         ],
     ),
     "adam": (
@@ -752,22 +793,55 @@ REFERENCE_OPTIMIZERS = {
         [
             (Adam(0.5, 0.7, 0.1), lambda *a: adam(*a, b1=0.5, b2=0.7, eps=0.1)),
             (Adam(0.0, 0.0, 0.1), lambda *a: adam(*a, b1=0.0, b2=0.0, eps=0.1)),
+            (Adam(epsilon=0.1, epsilon_inside=True), lambda *a: adam_by_the_book(*a, eps=0.1)),
+            (Adam(bias_correction=False), adam_uncorrected),
+            (
+                Adam(0.5, 0.7, 0.1, bias_correction=False, epsilon_inside=True),
+                lambda *a: adam_by_the_book(*a, b1=0.5, b2=0.7, eps=0.1, corrects=False),
+            ),
         ],
     ),
     # the trainer applies the decay: see its tests
-    "adamw": (adam, [(AdamW(0.5, 0.7, 0.1), lambda *a: adam(*a, b1=0.5, b2=0.7, eps=0.1))]),
+    "adamw": (
+        adam,
+        [
+            (AdamW(0.5, 0.7, 0.1), lambda *a: adam(*a, b1=0.5, b2=0.7, eps=0.1)),
+            (AdamW(epsilon=0.1, epsilon_inside=True), lambda *a: adam_by_the_book(*a, eps=0.1)),
+            (AdamW(bias_correction=False), adam_uncorrected),
+        ],
+    ),
     "nadam": (nadam, [(Nadam(0.5, 0.7, 0.1), lambda *a: nadam(*a, b1=0.5, b2=0.7, eps=0.1))]),
     "adamax": (adamax, [(Adamax(0.5, 0.7, 0.1), lambda *a: adamax(*a, b1=0.5, b2=0.7, eps=0.1))]),
     "amsgrad": (
         lambda *a: adam(*a, amsgrad=True),
-        [(AMSGrad(0.5, 0.7, 0.1), lambda *a: adam(*a, b1=0.5, b2=0.7, eps=0.1, amsgrad=True))],
+        [
+            (AMSGrad(0.5, 0.7, 0.1), lambda *a: adam(*a, b1=0.5, b2=0.7, eps=0.1, amsgrad=True)),
+            (
+                AMSGrad(epsilon=0.1, epsilon_inside=True),
+                lambda *a: adam_by_the_book(*a, eps=0.1, amsgrad=True),
+            ),
+        ],
     ),
-    "adagrad": (adagrad, [(AdaGrad(0.1), lambda *a: adagrad(*a, eps=0.1))]),
+    "adagrad": (
+        adagrad,
+        [
+            (AdaGrad(0.1), lambda *a: adagrad(*a, eps=0.1)),
+            (AdaGrad(0.1, True), lambda *a: adagrad(*a, eps=0.1, inside=True)),
+            (AdaGrad(initial_accumulator=0.3), lambda *a: adagrad(*a, initial=0.3)),
+        ],
+    ),
     "adadelta": (
         adadelta,
         [(AdaDelta(0.7, 1e-3), lambda *a: adadelta(*a, rho=0.7, eps=1e-3))],
     ),
-    "rmsprop": (rmsprop, [(RMSProp(0.6, 0.1), lambda *a: rmsprop(*a, rho=0.6, eps=0.1))]),
+    "rmsprop": (
+        rmsprop,
+        [
+            (RMSProp(0.6, 0.1), lambda *a: rmsprop(*a, rho=0.6, eps=0.1)),
+            (RMSProp(0.6, 0.1, True), lambda *a: rmsprop(*a, rho=0.6, eps=0.1, inside=True)),
+            (RMSProp(initial_accumulator=0.3), lambda *a: rmsprop(*a, initial=0.3)),
+        ],
+    ),
     "lion": (
         lambda *a: lion(*a),
         [(Lion(0.5, 0.7), lambda *a: lion(*a, b1=0.5, b2=0.7))],

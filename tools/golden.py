@@ -36,7 +36,7 @@ from skdeep.averages import EMA, SWA
 from skdeep.constraints import CONSTRAINTS
 from skdeep.files.migrations import FORMAT
 from skdeep.initializers import INITIALIZERS
-from skdeep.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
+from skdeep.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES, QuantileLoss
 from skdeep.optimizers import OPTIMIZERS
 from skdeep.regularizers import REGULARIZERS
 from skdeep.schedules import SCHEDULES, Piecewise, Scheduled, Warmup
@@ -128,6 +128,13 @@ def models() -> Iterator[tuple[str, Callable[[], Any]]]:
     )
     yield "tabular-classifier", lambda: _tabular(TabularClassifier, CLASSES)
     yield "tabular-regressor", lambda: _tabular(TabularRegressor, NUMBERS)
+    yield "joint-loss", _joint_loss
+    yield (
+        "quantiles",
+        lambda: MLPRegressor((2,), loss=QuantileLoss([0.1, 0.9], non_crossing=True), **OPTIONS).fit(
+            X, NUMBERS[:, 0]
+        ),
+    )
     yield "autoencoder", lambda: MLPAutoencoder((2,), tied_weights=True, **OPTIONS).fit(X)
     yield "pretrained", _pretrained
     yield "checkpoint", _checkpoint
@@ -151,6 +158,14 @@ def _with_layers(below: list[layers.Layer]) -> Any:
 def _tabular(cls: type, y: np.ndarray) -> Any:
     options = {"hidden_layer_sizes": (2,), "n_members": 2, "max_iter": 4, "random_state": 0}
     return cls(max_one_hot=2, bagging=True, **options).fit(TABLE, y)
+
+
+def _joint_loss() -> Any:
+    """Return a model with a loss for each output, and a gap in its targets."""
+    options = {"loss": ["huber", "poisson"], "loss_weights": [0.9, 0.1], **OPTIONS}
+    Y = NUMBERS.copy()
+    Y[3, 1] = np.nan
+    return MLPRegressor((2,), missing_targets="ignore", **options).fit(X, Y)
 
 
 def _many_options() -> Any:

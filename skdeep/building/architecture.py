@@ -7,7 +7,14 @@ from typing import Any
 
 from sklearn.base import clone
 
-from skdeep._component import InvalidParameterError, described, per_layer, resolve
+from skdeep._component import (
+    InvalidParameterError,
+    described,
+    is_per_layer,
+    one_copy_of_each,
+    per_layer,
+    resolve,
+)
 from skdeep.activations import ACTIVATIONS, Activation
 from skdeep.building.checks import check_hidden_layer_sizes, default_of, is_set
 from skdeep.building.options import OPTIONS, WarmStart, WithLayers, names
@@ -19,14 +26,16 @@ from skdeep.layers import (
     Dropout,
     GaussianNoise,
     Layer,
+    Output,
 )
-from skdeep.layers.base import check_layers
+from skdeep.layers.base import check_layers, placed
 
 # Changing these between two warm starts would need other weights.
 STRUCTURE = names(warm_start=WarmStart.STRUCTURE)
 _SETTINGS = STRUCTURE + names(warm_start=WarmStart.LAYERS)
 _REPLACED_BY_LAYERS = names(with_layers=WithLayers.REFUSED)
 # The options that describe hidden layers, with one value for each layer.
+_OF_OUTPUT_LAYER = names(with_layers=WithLayers.OUTPUT)
 _OF_HIDDEN_LAYERS = [
     option
     for option in OPTIONS.values()
@@ -41,15 +50,11 @@ def build_layers(estimator: Any, n_outputs: int) -> tuple[list[Layer], list[int]
     """
     layers = _input_layers(estimator)
     if estimator.layers is not None:
-        stops = _add_custom_layers(estimator, layers)
-        output = {"initializer": "auto", **_of_output_layer(estimator)}
+        stops, output = _add_custom_layers(estimator, layers)
     else:
         stops, output = _add_hidden_layers(estimator, layers)
     stops = stops or [len(layers)]
-    activity = output.pop("activity_regularizer", None)
-    layers.append(Dense(n_outputs, bias_initializer=estimator.bias_initializer, **output))
-    if activity is not None:
-        layers.append(ActivityRegularization(activity))
+    layers.append(output.dense(n_outputs))
     return layers, stops
 
 
@@ -64,30 +69,39 @@ def _input_layers(e: Any) -> list[Layer]:
     return layers
 
 
-def _of_output_layer(e: Any) -> dict[str, Any]:
-    """Return the output layer's options if layers=[...] describes the hidden layers."""
-    return {
-        option.name: option.spread(getattr(e, option.name), 0)[-1]
-        for option in _OF_HIDDEN_LAYERS
-        if option.with_layers is WithLayers.OUTPUT
-    }
+def _output_layer(e: Any, given: list[Layer]) -> Output:
+    """Return the output layer if layers=[...] describes the hidden layers; take it off the list."""
+    if not given or not isinstance(given[-1], Output):
+        values = {name: OPTIONS[name].spread(getattr(e, name), 0)[-1] for name in _OF_OUTPUT_LAYER}
+        return Output(**values)
+    for name in _OF_OUTPUT_LAYER:
+        if is_set(e, name):
+            raise InvalidParameterError(
+                f"{name}={getattr(e, name)!r} is for the output layer, as is Output(...) in "
+                f"layers=[...]; leave {name} at its default, and set it in Output."
+            )
+    return given.pop()
 
 
-def _add_custom_layers(e: Any, layers: list[Layer]) -> list[int]:
+def _add_custom_layers(e: Any, layers: list[Layer]) -> tuple[list[int], Output]:
+    """Append the hidden layers; return the position after each, and the output layer."""
     for name in _REPLACED_BY_LAYERS:
         if is_set(e, name):
             raise InvalidParameterError(
                 f"{name}={getattr(e, name)!r} has no effect with layers=[...], which describes "
                 f"the hidden layers; leave {name} at its default, and set it in the layers."
             )
-    given = check_layers(e.layers, "layers")
+    check_layers(e.layers, "layers")
+    with one_copy_of_each():
+        given = placed(clone(e.layers, safe=False), "layers")
+    output = _output_layer(e, given)
     start = len(layers)
-    layers += [clone(layer) for layer in given]
-    return list(range(start + 1, len(layers) + 1))
+    layers += given
+    return list(range(start + 1, len(layers) + 1)), output
 
 
-def _add_hidden_layers(e: Any, layers: list[Layer]) -> tuple[list[int], dict[str, Any]]:
-    """Append the hidden layers; return the position after each, and the output layer's options."""
+def _add_hidden_layers(e: Any, layers: list[Layer]) -> tuple[list[int], Output]:
+    """Append the hidden layers; return the position after each, and the output layer."""
     sizes = check_hidden_layer_sizes(e.hidden_layer_sizes)
     n = len(sizes)
     spread = {
@@ -97,7 +111,8 @@ def _add_hidden_layers(e: Any, layers: list[Layer]) -> tuple[list[int], dict[str
     for i, units in enumerate(sizes):
         layers += _hidden_layer(e, units, **{name: values[i] for name, values in spread.items()})
         stops.append(len(layers))
-    return stops, {name: values[n] for name, values in spread.items() if len(values) > n}
+    of_output = {name: values[n] for name, values in spread.items() if len(values) > n}
+    return stops, Output(**of_output)
 
 
 def _hidden_layer(
@@ -106,19 +121,19 @@ def _hidden_layer(
     *,
     activation,
     activity_regularizer,
+    batch_norm,
     dropout,
     pre_activation_noise,
     activation_noise,
     **of_dense,
 ) -> list[Layer]:
     """Return the layers that one hidden layer is made of."""
-    normalizes_before = e.batch_norm == "before"
+    normalizes_before = batch_norm == "before"
     is_fused = not normalizes_before and not pre_activation_noise
     dense = Dense(
         units,
         activation,
         bias=not normalizes_before,  # the batch norm's beta takes its place
-        bias_initializer=e.bias_initializer,
         **of_dense,
     )
     normalization = BatchNorm(e.batch_norm_momentum, e.batch_norm_epsilon)
@@ -132,7 +147,7 @@ def _hidden_layer(
         layers.append(ActivationLayer("identity" if activation is None else activation))
     if activity_regularizer is not None:
         layers.append(ActivityRegularization(activity_regularizer))
-    if e.batch_norm == "after":
+    if batch_norm == "after":
         layers.append(normalization)
     if activation_noise:
         layers.append(GaussianNoise(activation_noise))
@@ -171,4 +186,6 @@ def _spelled_out(estimator: Any, name: str) -> Any:
         n_hidden = len(check_hidden_layer_sizes(estimator.hidden_layer_sizes))
         kinds = per_layer(value, n_hidden, name)
         return [resolve(k, ACTIVATIONS, name, Activation, optional=True) for k in kinds]
+    if name == "batch_norm" and is_per_layer(value) and len(set(value)) == 1:
+        return value[0]
     return value

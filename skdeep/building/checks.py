@@ -60,7 +60,9 @@ def _check_option(option: Option, value: Any) -> None:
     if option.limit is not None:
         _check_limit(option, option.limit, value)
     if option.choices is not None:
-        _check_choice(option.name, value, option.choices)
+        may_be_several = option.goes_by_layer or option.by_output
+        for entry in value if may_be_several and is_per_layer(value) else [value]:
+            _check_choice(option.name, entry, option.choices)
     if option.switch and not _is_bool(value):
         raise InvalidParameterError(f"{option.name}={value!r} is not allowed; give True or False.")
 

@@ -41,6 +41,7 @@ from skdeep.layers import (
     Residual,
     Scale,
 )
+from skdeep.layers.base import Shared
 from skdeep.layers.tied import TiedDense
 from skdeep.network import Network
 
@@ -57,7 +58,7 @@ _LEAST_SHARE_OF_VARIANCE = 1e-3
 def set_first_values(hidden: list[Layer], output: Layer) -> None:
     """Give the layers of a network that is built, but has no values yet, their initializers."""
     shared = _shared([*hidden, output])
-    for place in _places(hidden, np.arange(hidden[0].n_inputs_) if hidden else None):
+    for place in _first_places(hidden, np.arange(hidden[0].n_inputs_) if hidden else None):
         f = place.function
         _set(
             place.dense,
@@ -74,7 +75,8 @@ def set_first_values(hidden: list[Layer], output: Layer) -> None:
 def fit_to_columns(network: Network, data: TrainingData) -> None:
     """Let the first hidden layer, once it has values, begin as if columns were standardized."""
     hidden = network.layers[: network.hidden_stops[-1]]
-    places = [p for p in _places(hidden, np.arange(network.n_inputs)) if p.columns is not None]
+    every = _first_places(hidden, np.arange(network.n_inputs))
+    places = [place for place in every if place.columns is not None]
     if not any(is_auto(p.dense.initializer) for p in places):
         return
     mean, std = _mean_and_std(data)
@@ -83,13 +85,12 @@ def fit_to_columns(network: Network, data: TrainingData) -> None:
         return
     for place in places:
         W, b = place.dense.kernel_.value, place.dense.bias_
-        is_scaled = place.columns >= 0
-        chosen = place.columns[is_scaled]
+        is_scaled, means, stds = _of_inputs(place.columns, mean, std)
         if is_auto(place.dense.initializer):
             if place.dense not in shared:
-                W[is_scaled] /= std[chosen, None]
+                W[is_scaled] /= stds[:, None]
             if b is not None and is_auto(place.dense.bias_initializer):
-                b.value -= (mean[chosen] @ W[is_scaled]).astype(W.dtype)
+                b.value -= (means @ W[is_scaled]).astype(W.dtype)
 
 
 def adapt_to_rows(network: Network, data: TrainingData, n_kept: int, rng) -> None:
@@ -127,13 +128,39 @@ class _Place(NamedTuple):
 
     `columns` has an entry for each input of the layer: the position of the input among the columns
     of the data, or -1 for another input, which has mean 0 and variance 1. It is None if the inputs
-    are the outputs of a hidden layer.
+    are the outputs of a hidden layer. A layer in several places has a row of entries for each.
     """
 
     dense: Dense
     function: Activation
     is_normalized: bool
     columns: np.ndarray | None
+
+
+def _first_places(layers: list[Layer], columns: np.ndarray | None) -> list[_Place]:
+    """Return the dense layers of a stack; a layer in several places once."""
+    found: dict[int, _Place] = {}
+    for place in _places(layers, columns):
+        kernel = getattr(place.dense, "kernel_", place.dense)  # a tied layer has none
+        root = getattr(kernel, "root", kernel)
+        first = found.get(id(root))
+        if first is not None:
+            both = (first.columns, place.columns)
+            columns = None if any(c is None for c in both) else np.vstack(both)
+            place = first._replace(columns=columns)
+        if first is not None or root is kernel:
+            found[id(root)] = place
+    return list(found.values())
+
+
+def _of_inputs(columns: np.ndarray, mean: np.ndarray, std: np.ndarray) -> tuple:
+    """Return which inputs of a dense layer are columns, with their means and deviations."""
+    if columns.ndim == 1:
+        is_column = columns >= 0
+        return is_column, mean[columns[is_column]], std[columns[is_column]]
+    means = np.where(columns >= 0, mean[columns], 0.0).mean(axis=0)
+    variances = np.where(columns >= 0, std[columns] ** 2, 1.0).mean(axis=0)
+    return np.ones(columns.shape[1], bool), means, np.sqrt(variances)
 
 
 def _places(
@@ -144,6 +171,8 @@ def _places(
         if isinstance(layer, Dense):
             yield _Place(layer, _function_behind(layers, i), _is_normalized(layers, i), columns)
             columns = None
+        elif isinstance(layer, Shared):
+            columns = yield from _places(layer.chain_.layers, columns)
         elif isinstance(layer, Residual):
             yield from _places(layer.branch_.layers, columns)
             columns = None

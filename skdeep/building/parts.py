@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
-from skdeep._component import described, is_named, is_per_layer, resolve, warn_user
+from skdeep._component import (
+    InvalidParameterError,
+    described,
+    is_named,
+    is_per_layer,
+    resolve,
+    warn_user,
+)
 from skdeep.averages import AVERAGES, WeightAverage
 from skdeep.building.checks import uses_lbfgs
 from skdeep.building.options import names
+from skdeep.callbacks.figures import sign_of
 from skdeep.network import Network
 from skdeep.optimizers import OPTIMIZERS, Optimizer
 from skdeep.schedules import SCHEDULES, Schedule, Scheduled
@@ -22,15 +31,21 @@ from skdeep.training.trainer import Trainer
 _NOT_FOR_LBFGS = [n for n in names(not_for_lbfgs=True) if not n.startswith("learning_rate")]
 
 
-def take_parts(run: Run, e: Any, *, keeps: bool) -> None:
+def take_parts(
+    run: Run, e: Any, *, keeps: bool, directions: Mapping[str, int | None] | None = None
+) -> None:
     """Give a run the parts that an estimator's hyperparameters ask for.
 
-    With keeps=True, a part of an earlier call stays if its settings were not changed.
+    With keeps=True, a part of an earlier call stays if its settings were not changed. `directions`
+    has 1 for figures of which higher is better, and -1 for those of which lower is.
     """
     is_lbfgs = uses_lbfgs(e)
     run.optimizer = None if is_lbfgs else _optimizer(e, run.optimizer if keeps else None)
     run.schedule = _schedule(e, run.schedule if keeps else None)
-    run.monitor = _monitor(e, run.monitor if keeps else None, is_lbfgs)
+    figure, sign = "loss", -1
+    if not is_lbfgs:
+        figure, sign = _watched_by_schedule(e, run.schedule, directions or {})
+    run.monitor = _monitor(e, run.monitor if keeps else None, is_lbfgs, figure, sign)
     average = None if is_lbfgs else _average(e, run.average if keeps else None)
     if average is not run.average:
         run.show_raw()
@@ -51,6 +66,7 @@ def settings(e: Any, run: Run, *, mode: str, weight: float, run_id: str | None) 
         gradient_noise=e.gradient_noise,
         clip_value=e.clip_value,
         clip_norm=e.clip_norm,
+        clip_parameter_norm=e.clip_parameter_norm,
         verbose=bool(e.verbose),
         run_id=run_id,
         hyperparameters=e.get_params(deep=False),
@@ -105,12 +121,28 @@ def _schedule(e: Any, old: Schedule | None) -> Schedule:
     return new
 
 
-def _monitor(e: Any, old: Monitor | None, is_lbfgs: bool) -> Monitor:
+def _watched_by_schedule(
+    e: Any, schedule: Schedule, directions: Mapping[str, int | None]
+) -> tuple[str, int]:
+    """Return the figure that the schedule waits for, and 1 if higher is better, or -1."""
+    if schedule.monitor is None:
+        return "loss", -1
+    if e.early_stopping:
+        raise InvalidParameterError(
+            f"learning_rate={e.learning_rate!r} watches {schedule.monitor!r}, but with "
+            "early_stopping=True the plateau is that of the validation score. Choose the score "
+            "with `scoring`, and leave monitor at None."
+        )
+    sign = sign_of(schedule.monitor, schedule.mode, directions, "learning_rate")
+    return schedule.monitor, sign
+
+
+def _monitor(e: Any, old: Monitor | None, is_lbfgs: bool, figure: str, sign: int) -> Monitor:
     """Return a new monitor, or the old one if its settings were not changed."""
     # lbfgs itself knows when the training loss is at its minimum.
     patience = math.inf if is_lbfgs and not e.early_stopping else e.n_iter_no_change
     # If the user names a scorer, the validation loss does not count.
-    new = Monitor(e.tol, patience, bool(e.early_stopping), heeds_loss=e.scoring is None)
+    new = Monitor(e.tol, patience, bool(e.early_stopping), e.scoring is None, figure, sign)
     return old if old is not None and old.watches_like(new) else new
 
 

@@ -12,8 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 from skdeep._component import InvalidParameterError, Limit, is_per_layer
 from skdeep.building.checks import check_hidden_layer_sizes, is_set
 from skdeep.building.options import OPTIONS, names
-from skdeep.layers import Layer
-from skdeep.network import Network, hidden_groups, parameters_of
+from skdeep.layers import Layer, Output
+from skdeep.layers.base import check_layers
+from skdeep.network import Network, hidden_groups, parameters_behind, parameters_of
 
 # The options that describe the hidden layers.
 _DESCRIPTION = names(from_pretrained=True)
@@ -43,28 +44,51 @@ def pretrained_layers(pretrained: Any, owner_of_networks: type) -> tuple[Network
     return model.network_, model._n_layers_to_reuse
 
 
-def copy_hidden_layers(source: Network, target: Network, n_layers: int, what: str) -> None:
+def copy_hidden_layers(
+    source: Network, target: Network, n_layers: int, wanted: int | None, what: str
+) -> int:
     """Copy parameters and running statistics of hidden layers, from the bottom.
 
-    At most n_layers layers of the source are copied, and not more than the target has.
+    Of the lowest n_layers layers of the source, `wanted` are copied; None stands for all that the
+    target has too. Return the number of layers that were copied.
     """
-    layers_there = hidden_groups(source.layers, source.hidden_stops)[:n_layers]
+    n_here = len(target.hidden_stops)
+    if wanted is not None and wanted > min(n_layers, n_here):
+        raise InvalidParameterError(
+            f"n_reused_layers={wanted!r} is not allowed with {what}: the earlier network passes on "
+            f"{n_layers} hidden layers, and the new one has {n_here}; give None, or an integer in "
+            f"[0, {min(n_layers, n_here)}]."
+        )
+    n_copied = n_layers if wanted is None else wanted
+    layers_there = hidden_groups(source.layers, source.hidden_stops)[:n_copied]
     layers_here = hidden_groups(target.layers, target.hidden_stops)
     pairs = list(zip(layers_there, layers_here, strict=False))
-    problems = []
-    if source.n_inputs != target.n_inputs:
-        problems.append(f"inputs: {source.n_inputs} there, {target.n_inputs} here")
-    for i, (there, here) in enumerate(pairs):
-        if _described(there) != _described(here):
-            problems.append(f"hidden layer {i}: {_described(there)} there, {_described(here)} here")
-    if problems:
-        raise InvalidParameterError(
-            f"{what} needs hidden layers of equal shapes and activations. These differ between "
-            f"the earlier network and the new one: {'; '.join(problems)}."
-        )
+    if pairs:
+        _check_agreement(source, target, pairs, what)
     for there, here in pairs:
         for old, new in zip(parameters_of(there), parameters_of(here), strict=True):
             np.copyto(new.value, old.value, casting="same_kind")
+    return len(pairs)
+
+
+def _check_agreement(source: Network, target: Network, pairs: list, what: str) -> None:
+    """Raise if layers that are to be copied differ between two networks."""
+    problems = []
+    if source.n_inputs != target.n_inputs:
+        problems.append(f"inputs: {source.n_inputs} there, {target.n_inputs} here")
+    described = [(_described(there), _described(here)) for there, here in pairs]
+    differing = [i for i, (there, here) in enumerate(described) if there != here]
+    for i in differing:
+        problems.append(f"hidden layer {i}: {described[i][0]} there, {described[i][1]} here")
+    if not problems:
+        return
+    advice = ""
+    if source.n_inputs == target.n_inputs and differing[0]:
+        advice = f" n_reused_layers={differing[0]} copies only the layers below them."
+    raise InvalidParameterError(
+        f"{what} needs hidden layers of equal shapes and activations. These differ between "
+        f"the earlier network and the new one: {'; '.join(problems)}.{advice}"
+    )
 
 
 def copy_parameters(source: Network, target: Network) -> None:
@@ -103,10 +127,13 @@ def with_structure_of_pretrained(model: Any, owner_of_networks: type) -> Any:
     twin = copy.copy(model)
     for name in _DESCRIPTION:
         setattr(twin, name, getattr(source, name))
-    if source.layers is None:
+    if source.layers is not None:
+        twin.layers = [x for x in check_layers(source.layers, "layers") if type(x) is not Output]
+    else:
         twin.hidden_layer_sizes = check_hidden_layer_sizes(source.hidden_layer_sizes)[:n_layers]
-        if is_per_layer(source.activation):
-            twin.activation = list(source.activation)[:n_layers]
+        for name in ("activation", "batch_norm"):
+            if is_per_layer(getattr(source, name)):
+                setattr(twin, name, list(getattr(source, name))[:n_layers])
     return twin
 
 
@@ -114,7 +141,7 @@ def freeze(layers: list[Layer], stops: list[int], frozen_layers: Any) -> None:
     """Freeze the parameters of some hidden layers of a network that is built."""
     groups = hidden_groups(layers, stops)
     for i in _frozen_indices(frozen_layers, len(groups)):
-        for parameter in parameters_of(groups[i]):
+        for parameter in parameters_behind(groups[i]):
             parameter.frozen = True
 
 

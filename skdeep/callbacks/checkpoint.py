@@ -9,7 +9,7 @@ from pathlib import Path
 
 from skdeep._component import InvalidParameterError, Limit, warn_user
 from skdeep.callbacks.base import Callback
-from skdeep.callbacks.stopping import figure, sign_of
+from skdeep.callbacks.figures import check_mode
 
 
 class ModelCheckpoint(Callback):
@@ -33,8 +33,11 @@ class ModelCheckpoint(Callback):
     best_only : bool, default=False
         Whether to write a file only if `monitor` is better than ever before in this run.
     monitor : str or None, default=None
-        A key of `history_`. None is "val_score" if there is validation data, else "loss". Of
-        scores, higher is better; of all other figures, lower is better.
+        A key of `history_`. None is "val_score" if there is validation data, else "loss".
+    mode : {None, "min", "max"}, default=None
+        Whether a lower or a higher figure is better. None knows it of losses and scores, of metrics
+        that are scorers, and of names with "score", "accuracy", "loss", "error" or "deviance" in
+        them. Any other figure needs "min" or "max".
     resume : bool, default=False
         Whether fit continues from the file, if there is one. A finished run is not repeated.
 
@@ -58,16 +61,19 @@ class ModelCheckpoint(Callback):
         every: int = 1,
         best_only: bool = False,
         monitor: str | None = None,
+        mode: str | None = None,
         resume: bool = False,
     ):
         self.path = path
         self.every = every
         self.best_only = best_only
         self.monitor = monitor
+        self.mode = mode
         self.resume = resume
 
     def check(self, what=""):
         super().check(what)
+        check_mode(self.mode, "ModelCheckpoint")
         for name in ("best_only", "resume"):
             if not isinstance(getattr(self, name), bool):
                 raise InvalidParameterError(
@@ -151,10 +157,9 @@ class ModelCheckpoint(Callback):
         return f"{root}-{{run}}{suffix}"
 
     def _is_best(self, trainer) -> bool:
-        key, value = figure(trainer, self.monitor, "ModelCheckpoint")
+        value, sign = trainer.watched(self.monitor, self.mode, "ModelCheckpoint")
         if math.isnan(value):
             return False
-        sign = sign_of(key)
         is_best = self.best_ is None or sign * value > sign * self.best_
         if is_best:
             self.best_ = value

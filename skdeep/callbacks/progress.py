@@ -14,6 +14,7 @@ from skdeep.callbacks.base import Callback
 SECONDS_BETWEEN_REFRESHES = 0.1
 # The clock costs time too, so the bar reads it once in this number of steps.
 STEPS_BETWEEN_LOOKS = 8
+_IN_OTHER_FORMS = ("loss", "learning_rate", "seconds")
 
 
 class PrintEpochs(Callback):
@@ -21,7 +22,13 @@ class PrintEpochs(Callback):
 
     def on_epoch_end(self, trainer):
         width = len(str(trainer.horizon))
-        print(f"Iteration {trainer.epoch:{width}d}, {describe(trainer.figures)}", flush=True)
+        print(f"Iteration {trainer.epoch:{width}d}, {describe(shown(trainer))}", flush=True)
+
+
+def shown(trainer) -> dict[str, float]:
+    """Return the figures of an epoch that are shown: those of the course of training are not."""
+    hidden = {"gradient_norm", *trainer.settings.numbers}
+    return {name: value for name, value in trainer.figures.items() if name not in hidden}
 
 
 def describe(figures: dict[str, float], room: float = math.inf) -> str:
@@ -31,7 +38,7 @@ def describe(figures: dict[str, float], room: float = math.inf) -> str:
     """
     parts = [f"loss = {figures['loss']:.8f}"]
     parts += [
-        f"{name} = {figures[name]:.6f}" for name in ("val_loss", "val_score") if name in figures
+        f"{name} = {value:.6f}" for name, value in figures.items() if name not in _IN_OTHER_FORMS
     ]
     parts += [f"rate = {figures['learning_rate']:.3e}", f"{figures['seconds']:.2f} s"]
     while len(parts) > 1 and len(", ".join(parts)) > room:
@@ -72,11 +79,11 @@ class ProgressBar(Callback):
         now = time.perf_counter()
         if now >= self._next or trainer.epoch == trainer.horizon:
             self._next = now + SECONDS_BETWEEN_REFRESHES
-            self._bar.show(trainer.epoch, trainer.figures)
+            self._bar.show(trainer.epoch, shown(trainer))
 
     def on_train_end(self, trainer):
         if self._bar is not None and trainer.figures:
-            self._bar.show(trainer.epoch, trainer.figures)
+            self._bar.show(trainer.epoch, shown(trainer))
         self.on_error(trainer)
 
     def on_error(self, trainer):

@@ -8,26 +8,9 @@ import numpy as np
 
 from skdeep._component import InvalidParameterError, Limit, unknown_name
 from skdeep.callbacks.base import Callback
+from skdeep.callbacks.figures import check_mode
 
 TRIGGERS = ("no_improvement", "absolute_change", "decrease", "average_change")
-
-
-def figure(trainer, key: str | None, who: str) -> tuple[str, float]:
-    """Return key and value of the watched figure; None is the score, or the loss without one."""
-    figures = trainer.figures
-    if key is None:
-        key = "val_score" if "val_score" in figures else "loss"
-    if key not in figures:
-        raise InvalidParameterError(
-            f"{who} monitor={key!r} is not in history_; choose from {sorted(figures)}. Keys that "
-            "begin with 'val_' need validation data."
-        )
-    return key, figures[key]
-
-
-def sign_of(key: str) -> int:
-    """Return 1 if a higher figure is better, -1 if a lower one is."""
-    return 1 if "score" in key else -1
 
 
 class EarlyStopping(Callback):
@@ -47,8 +30,11 @@ class EarlyStopping(Callback):
     Parameters
     ----------
     monitor : str or None, default=None
-        A key of `history_`. None is "val_score" if there is validation data, else "loss". Of
-        scores, higher is better; of all other figures, lower is better.
+        A key of `history_`. None is "val_score" if there is validation data, else "loss".
+    mode : {None, "min", "max"}, default=None
+        Whether a lower or a higher figure is better. None knows it of losses and scores, of metrics
+        that are scorers, and of names with "score", "accuracy", "loss", "error" or "deviance" in
+        them. Any other figure needs "min" or "max".
     trigger : str, default="no_improvement"
         The rule that ends training: see the table.
     patience : int, default=10
@@ -79,12 +65,14 @@ class EarlyStopping(Callback):
         self,
         monitor: str | None = None,
         *,
+        mode: str | None = None,
         trigger: str = "no_improvement",
         patience: int = 10,
         threshold: float = 0.0,
         restore_best: bool = True,
     ):
         self.monitor = monitor
+        self.mode = mode
         self.trigger = trigger
         self.patience = patience
         self.threshold = threshold
@@ -92,6 +80,7 @@ class EarlyStopping(Callback):
 
     def on_train_begin(self, trainer):
         self.check()
+        check_mode(self.mode, "EarlyStopping")
         if self.trigger not in TRIGGERS:
             raise InvalidParameterError(unknown_name(self.trigger, TRIGGERS, "trigger"))
         if trainer.is_incremental:
@@ -105,20 +94,20 @@ class EarlyStopping(Callback):
         if not trainer.first_of_fit:
             return  # a run that continues
         self.values_: list[float] = []
-        self.best_, self.best_epoch_, self.stopped_epoch_ = -math.inf, 0, None
+        self.best_, self.best_epoch_, self.stopped_epoch_ = math.nan, 0, None
         self.n_waited_, self.reference_ = 0, -math.inf
         self.best_weights_: list[list[np.ndarray]] | None = None
 
     def on_epoch_end(self, trainer):
-        key, value = figure(trainer, self.monitor, "EarlyStopping")
-        value *= sign_of(key)
+        figure, sign = trainer.watched(self.monitor, self.mode, "EarlyStopping")
+        value = sign * figure
         self.values_.append(value)
         # The reference moves with improvements only, so that small steps may add up to one.
         improved = value > self.reference_ + self.threshold
         self.n_waited_ = 0 if improved else self.n_waited_ + 1
         self.reference_ = value if improved else self.reference_
-        if value > self.best_:
-            self.best_, self.best_epoch_ = value, trainer.epoch
+        if value > (sign * self.best_ if self.best_epoch_ else -math.inf):
+            self.best_, self.best_epoch_ = figure, trainer.epoch
             if self.restore_best:
                 self.best_weights_ = trainer.run.copies()
         if self._is_triggered():
@@ -139,9 +128,6 @@ class EarlyStopping(Callback):
         return abs(change) / k < self.threshold
 
     def on_train_end(self, trainer):
-        if self.values_:
-            key, _ = figure(trainer, self.monitor, "EarlyStopping")
-            self.best_ *= sign_of(key)
         if self.best_weights_ is not None:
             trainer.run.restore_copies(self.best_weights_)
             self.best_weights_ = None

@@ -10,6 +10,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from skdeep._component import InvalidParameterError, is_named
+from skdeep.data.soft_targets import expected_weights, probabilities
 from skdeep.training.batches import ClassTargets, DenseTargets
 
 
@@ -21,6 +22,9 @@ class ClassEncoder:
     | binary | one or two | 0 or 1, in one column | one logit |
     | multiclass | more than two | codes 0, 1, ..., in 1-D | one logit per class |
     | multilabel | one column per label | the indicator matrix | one logit per label |
+
+    Soft targets, rows of probabilities, are binary or multiclass. Encoded, they are the column of
+    the second class, or all columns.
 
     Parameters
     ----------
@@ -34,6 +38,11 @@ class ClassEncoder:
         kind = type_of_target(y)
         if kind == "unknown":
             raise ValueError(_about_objects(y))
+        if kind == "continuous-multioutput":
+            raise ValueError(
+                "Unknown label type: continuous-multioutput. y has columns of numbers; if its "
+                "rows are probabilities of classes, set soft_targets=True."
+            )
         check_classification_targets(y)
         if kind == "multiclass-multioutput":
             raise ValueError(
@@ -90,11 +99,27 @@ class ClassEncoder:
             return np.asarray(positive).reshape(-1, 1)
         return np.searchsorted(self.classes, y)
 
+    def probabilities(self, y: Any) -> np.ndarray:
+        """Return soft targets with a column for each class; raise ValueError if y is not that."""
+        P = probabilities(y)
+        if self.kind == "multilabel" or P.shape[1] != len(self.classes):
+            raise ValueError(
+                f"y has {P.shape[1]} columns of probabilities, but the model was fitted to "
+                f"{len(self.classes)} {'labels' if self.kind == 'multilabel' else 'classes'}."
+            )
+        return P
+
+    def encode_soft(self, y: Any) -> np.ndarray:
+        """Return soft targets with one column for each output of the network."""
+        P = self.probabilities(y)
+        return P if self.kind == "multiclass" else P[:, 1:]
+
     def targets(self, encoded: np.ndarray, dtype: np.dtype, smoothing: float = 0.0):
         """Return the targets that batches are gathered from."""
-        if self.kind == "multiclass":
+        if self.kind == "multiclass" and encoded.ndim == 1:
             return ClassTargets(encoded, self.n_outputs, smoothing)
-        return DenseTargets(encoded.astype(dtype) * (1 - smoothing) + smoothing / 2)
+        n_classes = self.n_outputs if self.kind == "multiclass" else 2
+        return DenseTargets(encoded.astype(dtype) * (1 - smoothing) + smoothing / n_classes)
 
     def decode(self, Z: np.ndarray) -> np.ndarray:
         """Return the labels that logits stand for."""
@@ -115,7 +140,9 @@ def _about_objects(y: Any) -> str:
     )
 
 
-def weights_of_classes(class_weight: Any, y: Any, encoder: ClassEncoder) -> np.ndarray | None:
+def weights_of_classes(
+    class_weight: Any, y: Any, encoder: ClassEncoder, *, is_soft: bool = False
+) -> np.ndarray | None:
     """Return one weight for each row by its class, or None if class_weight is None."""
     if class_weight is None:
         return None
@@ -128,7 +155,10 @@ def weights_of_classes(class_weight: Any, y: Any, encoder: ClassEncoder) -> np.n
             f"label to weight, such as {example}. For multilabel targets give a list with one "
             "dict for each column."
         )
-    weights = compute_sample_weight(class_weight, y)
+    if is_soft:
+        weights = expected_weights(class_weight, encoder.probabilities(y), encoder.classes)
+    else:
+        weights = compute_sample_weight(class_weight, y)
     if not np.isfinite(weights).all() or (weights < 0).any():
         raise InvalidParameterError(
             f"class_weight={class_weight!r} is not allowed; give finite weights >= 0."

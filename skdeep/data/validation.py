@@ -20,7 +20,9 @@ from skdeep._component import (
     unknown_name,
     warn_user,
 )
+from skdeep.callbacks.figures import VALIDATION
 from skdeep.data.calibration import calibrated_loss
+from skdeep.data.metrics import Rows
 from skdeep.data.training_data import (
     TrainingData,
     checked_weight,
@@ -70,15 +72,26 @@ class ValidationSet:
         self.Y = Y
         self.weight = weight
 
-    def evaluate(self, network: Network, loss: Loss, score: Callable) -> tuple[float, float]:
-        """Return the loss, without penalties, and the score: NaN if an output is not finite."""
+    def evaluate(
+        self,
+        network: Network,
+        loss: Loss,
+        score: Callable,
+        measure: Callable[[Rows, np.ndarray], dict[str, float]] | None = None,
+    ) -> dict[str, float]:
+        """Return the loss, without penalties, the score, and further figures of `measure`.
+
+        A score and a figure are NaN if an output is not finite.
+        """
         Z = network.infer(self.X)
         finite = bool(np.isfinite(Z).all())
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             value = loss.value_and_grad(self.Y, Z.copy(), self.weight, np.empty_like(Z))
-        if not finite:
-            return value, math.nan
-        return value, float(score(self, Z, value))
+        figures = {"loss": value, "score": float(score(self, Z, value)) if finite else math.nan}
+        if measure is not None:
+            rows = Rows("validation", lambda: self.X, self.y, self.weight)
+            figures |= {name: v for name, v in measure(rows, Z).items() if name not in figures}
+        return {f"{VALIDATION}{name}": figure for name, figure in figures.items()}
 
 
 def make_score(estimator: Any, scoring: Any) -> Callable[[ValidationSet, np.ndarray, float], float]:
@@ -291,4 +304,4 @@ def _validation_set(estimator, X, y, encoded, weight) -> ValidationSet:
     dtype = estimator.network_.dtype
     targets = estimator._targets(encoded, dtype, training=False)
     Y = targets.gather(slice(None), np.empty(targets.shape, dtype))
-    return ValidationSet(X, y, Y, scale_to_mean_one(weight, None, dtype))
+    return ValidationSet(X, estimator._scored_targets(y), Y, scale_to_mean_one(weight, None, dtype))

@@ -19,6 +19,7 @@ from skdeep._component import (
 )
 from skdeep.building.checks import check_hidden_layer_sizes
 from skdeep.building.options import OPTIONS
+from skdeep.building.regression_loss import n_quantiles
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.watching import with_callbacks
@@ -47,8 +48,8 @@ class MLPAutoencoder(BaseMLP):
         The activation of the hidden layers: a name or an instance from `skdeep.activations`. Names:
         "identity", "linear", "logistic", "sigmoid", "tanh", "relu", "leaky_relu", "prelu", "rrelu",
         "thresholded_relu", "elu", "selu", "gelu", "swish", "silu", "mish", "softplus", "softsign",
-        "hard_sigmoid", "exponential". A sequence has one entry for each layer of the encoder, which
-        the decoder mirrors, or one entry for each hidden layer.
+        "hard_sigmoid", "exponential", "softmax", "step", "heaviside". A sequence has one entry for
+        each layer of the encoder, which the decoder mirrors, or one entry for each hidden layer.
     tied_weights : bool, default=False
         Whether the weights of the decoder are those of the encoder, transposed.
     initializer : str, Initializer or sequence, default="auto"
@@ -60,16 +61,19 @@ class MLPAutoencoder(BaseMLP):
         "data" fits the weights to a sample of the rows: the weighted sum of each unit begins with
         variance 1. A sequence has one entry for each layer of the encoder, which the decoder
         mirrors, or one entry for each hidden layer, with or without one more for the output layer.
-    bias_initializer : str or Initializer, default="auto"
+    bias_initializer : str, Initializer or sequence, default="auto"
         The first values of all biases: a name or an instance from `skdeep.initializers`. "auto" is
         uniform in [-0.3, 0.3] in hidden layers. It is 0 in hidden layers with SELU or with a batch
         normalization after them. The biases of the first hidden layer also make up for the means of
         the columns. In the output layer, "auto" is the best constant prediction. "data" sets the
         biases so that the weighted sum of each unit is 0 at a random mixture of 5 rows, in the
-        output layer too.
+        output layer too. A sequence has one entry for each layer of the encoder, which the decoder
+        mirrors, or one entry for each hidden layer, with or without one more for the output layer.
     batch_norm : {None, "before", "after"}, default=None
         Batch normalization in every hidden layer, before or after the activation. With "before",
-        the dense layers have no biases, as the normalization has its own.
+        the dense layers have no biases, as the normalization has its own. A sequence has one entry
+        for each layer of the encoder, which the decoder mirrors, or one entry for each hidden
+        layer.
     batch_norm_input : bool, default=False
         Whether the inputs go through a batch normalization.
     batch_norm_momentum : float, default=0.9
@@ -109,12 +113,12 @@ class MLPAutoencoder(BaseMLP):
     gradient_noise : float or Scheduled, default=0.0
         The standard deviation of Gaussian noise that is added to the gradient of each batch, before
         clipping. A `skdeep.schedules.Scheduled` changes it over time.
-    output_activation : str, default="auto"
+    output_activation : str or sequence of str, default="auto"
         The function at the end of the network, which is applied to the raw outputs: "identity",
         "relu", "softplus", "exponential", "logistic", "tanh". "auto" follows the loss: the
         exponential for "poisson" and "gamma", the logistic function for "log_loss", the identity
         for other losses.
-    loss : str or Loss, default="squared_error"
+    loss : str, Loss or sequence, default="squared_error"
         The loss that training minimizes: a name, or an instance from `skdeep.losses`. Names:
         "squared_error", "absolute_error", "huber", "log_cosh", "poisson", "gamma", "quantile",
         "log_loss". "log_loss" is for inputs in [0, 1].
@@ -194,6 +198,10 @@ class MLPAutoencoder(BaseMLP):
     clip_value : float or None, default=None
         The largest absolute value that a component of the gradient may have. It is applied before
         `clip_norm`.
+    clip_parameter_norm : float or None, default=None
+        The largest norm that the gradient of each parameter may have, such as the weights of one
+        layer or its biases. A gradient with a larger norm is scaled down. It is applied after
+        `clip_value` and before `clip_norm`.
     batch_size : int or "auto", default="auto"
         The number of rows of a batch. "auto" is `min(200, n_samples)`.
     max_iter : int, default=200
@@ -219,6 +227,11 @@ class MLPAutoencoder(BaseMLP):
         The validation score. None is the score of the estimator itself, and the validation loss
         then counts too. "loss" is the negative validation loss. Other values are the name of a
         scorer or a callable `scoring(estimator, X, y)`.
+    metrics : str, callable, list, dict or None, default=None
+        Figures of the predictions that `history_` has for every epoch: on the training rows as they
+        passed, and on validation data with a name that begins with "val_". The name of a scorer,
+        "score" for the estimator's own, a callable `(estimator, X, y)` or a function `(y_true,
+        y_pred)`; a list of these, or a dict from names to these.
     warm_start : bool or "transfer", default=False
         Whether `fit` starts from the weights of the previous fit. "transfer" keeps the weights of
         the hidden layers, and makes a new output layer.
@@ -226,6 +239,11 @@ class MLPAutoencoder(BaseMLP):
         A fitted estimator of skdeep in a `sklearn.frozen.FrozenEstimator`. The hidden layers of the
         network start with the weights of that estimator's hidden layers, from the bottom up, as far
         as both networks have hidden layers.
+    n_reused_layers : int or None, default=None
+        The number of the lowest hidden layers that `pretrained` or warm_start="transfer" copies.
+        The hidden layers above them may differ in size and activation, and start with new weights.
+        With None, all hidden layers that both networks have are copied, and have to agree. Without
+        an earlier network, the option has no effect.
     frozen_layers : int or sequence of int, default=0
         The hidden layers that do not train: the number of the lowest ones, or a sequence of their
         positions. The lowest hidden layer includes the layers for the inputs. A frozen batch
@@ -352,6 +370,7 @@ class MLPAutoencoder(BaseMLP):
         weight_decay=0.0,
         clip_norm=None,
         clip_value=None,
+        clip_parameter_norm=None,
         batch_size="auto",
         max_iter=200,
         max_fun=15000,
@@ -361,8 +380,10 @@ class MLPAutoencoder(BaseMLP):
         early_stopping=False,
         validation_fraction=0.1,
         scoring=None,
+        metrics=None,
         warm_start=False,
         pretrained=None,
+        n_reused_layers=None,
         frozen_layers=0,
         weight_averaging=None,
         dtype="auto",
@@ -470,6 +491,15 @@ class MLPAutoencoder(BaseMLP):
         self._loss.output(Z)
         return Z
 
+    def _with_outputs(self, X, Z):
+        model = super()._with_outputs(X, Z)
+
+        def predict(rows):  # for scorers, which compare reconstructions with the inputs
+            return model._decode(model._raw_outputs(rows))
+
+        model.predict = predict
+        return model
+
     # Methods for the base class -------------------------------------------------------------------
 
     def _check_data(self, X, y, dtype, *, reset):
@@ -514,6 +544,11 @@ class MLPAutoencoder(BaseMLP):
             raise InvalidParameterError(
                 f"loss={self.loss!r} is not for reconstructions; "
                 f"choose from {sorted(AUTOENCODER_LOSSES)}."
+            )
+        if n_quantiles(loss) is not None or is_per_layer(self.output_activation):
+            raise InvalidParameterError(
+                f"loss={self.loss!r} and output_activation={self.output_activation!r} have to be "
+                "one loss and one name for all columns, in MLPAutoencoder."
             )
         if isinstance(loss, RegressionLoss):
             loss.use_output_activation(self.output_activation)

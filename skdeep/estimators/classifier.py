@@ -9,12 +9,22 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 
-from skdeep._component import InvalidParameterError, named_parameters, resolve, store_parameters
+from skdeep._component import (
+    InvalidParameterError,
+    check_number,
+    named_parameters,
+    resolve,
+    store_parameters,
+    warn_user,
+)
+from skdeep.building.options.option import SHARE
 from skdeep.data.encoding import ClassEncoder, weights_of_classes
+from skdeep.data.soft_targets import is_one_hot, probabilities
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.watching import with_callbacks
 from skdeep.losses import CLASSIFICATION_LOSSES, ClassificationLoss, Loss
+from skdeep.training.flips import FlippedTargets
 
 
 def _has_probabilities(estimator: Any) -> bool:
@@ -52,12 +62,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         The activation of the hidden layers: a name or an instance from `skdeep.activations`. Names:
         "identity", "linear", "logistic", "sigmoid", "tanh", "relu", "leaky_relu", "prelu", "rrelu",
         "thresholded_relu", "elu", "selu", "gelu", "swish", "silu", "mish", "softplus", "softsign",
-        "hard_sigmoid", "exponential". A sequence has one entry for each hidden layer.
+        "hard_sigmoid", "exponential", "softmax", "step", "heaviside". A sequence has one entry for
+        each hidden layer.
     layers : list of Layer or None, default=None
         The hidden layers as a list of instances from `skdeep.layers`, instead of
         `hidden_layer_sizes` and the options that describe hidden layers. The output layer is added
         to them. `bias_initializer`, `bias_regularizer`, `kernel_constraint` and `bias_constraint`
-        are then for the output layer alone.
+        are then for the output layer alone. An `Output` at the end of the list describes the output
+        layer instead.
     initializer : str, Initializer or sequence, default="auto"
         The first values of the weights: a name or an instance from `skdeep.initializers`. One value
         is for all hidden layers, and the output layer then has "auto". "auto" is uniform with
@@ -67,16 +79,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         "data" fits the weights to a sample of the rows: the weighted sum of each unit begins with
         variance 1. A sequence has one entry for each hidden layer, and may have one more for the
         output layer.
-    bias_initializer : str or Initializer, default="auto"
+    bias_initializer : str, Initializer or sequence, default="auto"
         The first values of all biases: a name or an instance from `skdeep.initializers`. "auto" is
         uniform in [-0.3, 0.3] in hidden layers. It is 0 in hidden layers with SELU or with a batch
         normalization after them. The biases of the first hidden layer also make up for the means of
         the columns. In the output layer, "auto" is the best constant prediction. "data" sets the
         biases so that the weighted sum of each unit is 0 at a random mixture of 5 rows, in the
-        output layer too.
+        output layer too. A sequence has one entry for each hidden layer, and may have one more for
+        the output layer.
     batch_norm : {None, "before", "after"}, default=None
         Batch normalization in every hidden layer, before or after the activation. With "before",
-        the dense layers have no biases, as the normalization has its own.
+        the dense layers have no biases, as the normalization has its own. A sequence has one entry
+        for each hidden layer.
     batch_norm_input : bool, default=False
         Whether the inputs go through a batch normalization.
     batch_norm_momentum : float, default=0.9
@@ -111,7 +125,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     gradient_noise : float or Scheduled, default=0.0
         The standard deviation of Gaussian noise that is added to the gradient of each batch, before
         clipping. A `skdeep.schedules.Scheduled` changes it over time.
-    loss : str or Loss, default="log_loss"
+    loss : str, Loss or sequence, default="log_loss"
         The loss that training minimizes: a name, or an instance from `skdeep.losses`. Names:
         "log_loss", "squared_error", "hinge", "squared_hinge", "focal". "log_loss" follows the
         targets: a sigmoid for two classes and for every column of multilabel targets, a softmax for
@@ -123,6 +137,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         products are scaled to mean 1.
     label_smoothing : float, default=0.0
         The share of every target that is spread evenly over the classes.
+    soft_targets : bool, default=False
+        Whether y has a row of probabilities for each sample, with one column for each class, in
+        place of labels. The rows sum to 1. The classes are then 0, 1, 2, ... Validation data and
+        `score` take labels too.
+    target_noise : float or Scheduled, default=0.0
+        The noise in the targets of each batch in training. It is the share of the rows whose label
+        is replaced by another class, all classes alike; for multilabel targets, the share of the
+        entries that are flipped. It is less than 1. A `skdeep.schedules.Scheduled` changes it over
+        time.
     alpha : float, default=0.0001
         The strength of scikit-learn's penalty on the weights of the dense layers: `alpha / n_batch
         * ((1 - l1_ratio) / 2 * sum(W ** 2) + l1_ratio * sum(abs(W)))`. With `sample_weight`, the
@@ -193,6 +216,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     clip_value : float or None, default=None
         The largest absolute value that a component of the gradient may have. It is applied before
         `clip_norm`.
+    clip_parameter_norm : float or None, default=None
+        The largest norm that the gradient of each parameter may have, such as the weights of one
+        layer or its biases. A gradient with a larger norm is scaled down. It is applied after
+        `clip_value` and before `clip_norm`.
     batch_size : int or "auto", default="auto"
         The number of rows of a batch. "auto" is `min(200, n_samples)`.
     max_iter : int, default=200
@@ -220,6 +247,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         then counts too. "loss" is the negative validation loss. Other values are the name of a
         scorer or a callable `scoring(estimator, X, y)`. "calibrated_loss" is the negative log-loss
         that is left if the probabilities are calibrated by one factor of the logits.
+    metrics : str, callable, list, dict or None, default=None
+        Figures of the predictions that `history_` has for every epoch: on the training rows as they
+        passed, and on validation data with a name that begins with "val_". The name of a scorer,
+        "score" for the estimator's own, a callable `(estimator, X, y)` or a function `(y_true,
+        y_pred)`; a list of these, or a dict from names to these.
     warm_start : bool or "transfer", default=False
         Whether `fit` starts from the weights of the previous fit. "transfer" keeps the weights of
         the hidden layers, and makes a new output layer. The classes may differ from those of the
@@ -230,6 +262,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         as both networks have hidden layers. If `hidden_layer_sizes`, `activation`, `layers`,
         `batch_norm` and `batch_norm_input` are all at their defaults, they are taken from the
         fitted estimator.
+    n_reused_layers : int or None, default=None
+        The number of the lowest hidden layers that `pretrained` or warm_start="transfer" copies.
+        The hidden layers above them may differ in size and activation, and start with new weights.
+        With None, all hidden layers that both networks have are copied, and have to agree. Without
+        an earlier network, the option has no effect.
     frozen_layers : int or sequence of int, default=0
         The hidden layers that do not train: the number of the lowest ones, or a sequence of their
         positions. The lowest hidden layer includes the layers for the inputs. A frozen batch
@@ -342,6 +379,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         loss="log_loss",
         class_weight=None,
         label_smoothing=0.0,
+        soft_targets=False,
+        target_noise=0.0,
         alpha=0.0001,
         l1_ratio=0.0,
         kernel_regularizer=None,
@@ -363,6 +402,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         weight_decay=0.0,
         clip_norm=None,
         clip_value=None,
+        clip_parameter_norm=None,
         batch_size="auto",
         max_iter=200,
         max_fun=15000,
@@ -372,8 +412,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         early_stopping=False,
         validation_fraction=0.1,
         scoring=None,
+        metrics=None,
         warm_start=False,
         pretrained=None,
+        n_reused_layers=None,
         frozen_layers=0,
         weight_averaging=None,
         dtype="auto",
@@ -392,7 +434,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Labels of any type; or a 0/1 indicator matrix for multilabel targets.
+            Labels of any type; or a 0/1 indicator matrix for multilabel targets; or with
+            `soft_targets=True` a matrix of probabilities, with a column for each class.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             An integer weight acts as repetition of the row.
         X_val, y_val : array-like or None, default=None
@@ -417,7 +460,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels.
         classes : array-like or None, default=None
-            All classes that may occur in any call; needed in the first call.
+            All classes that may occur in any call; needed in the first call, except with
+            `soft_targets=True`.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             An integer weight acts as repetition of the row.
 
@@ -426,7 +470,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self
         """
         if not hasattr(self, "classes_"):
-            if classes is None:
+            if classes is None and not self.soft_targets:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
         elif classes is not None and not np.array_equal(self.classes_, np.unique(classes)):
             raise ValueError(
@@ -479,7 +523,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             The columns are in the order of `classes_`. Multilabel probabilities do not sum to 1. No
             probability is exactly 0 or 1, so that the logarithms are finite.
         """
-        Z = self._both_sides(self._raw_outputs(X))
+        return self.prediction_of(self._raw_outputs(X))
+
+    def prediction_of(self, Z):
+        """Return the probabilities for raw outputs."""
+        Z = self._both_sides(Z)
         return _inside(self._probabilities(Z).astype(Z.dtype), Z)
 
     def _probabilities(self, Z: np.ndarray) -> np.ndarray:
@@ -515,7 +563,32 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return np.full_like(Z, np.inf if self._loss.link == "logistic" else 0)
         return np.concatenate([-Z, Z], axis=1)
 
+    def score(self, X, y, sample_weight=None):
+        """Return the accuracy.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Labels. With `soft_targets=True`, rows of probabilities stand for their likeliest class.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+
+        Returns
+        -------
+        float
+        """
+        self._check_is_fitted()
+        return super().score(X, self._scored_targets(y), sample_weight)
+
     # Methods for the base class -------------------------------------------------------------------
+
+    def _scored_targets(self, y):
+        if not self._is_soft(y):
+            return y
+        return self.classes_[self._encoder.probabilities(y).argmax(axis=1)]
+
+    def _is_soft(self, y) -> bool:
+        return bool(self.soft_targets) and (y.ndim if hasattr(y, "ndim") else np.ndim(y)) == 2
 
     def check_targets(self):
         self._encoder.check()
@@ -546,12 +619,24 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             )
 
     def _encode_first(self, y, classes, sample_weight):
-        self._encoder = ClassEncoder(y, classes)
+        labels = np.arange(probabilities(y).shape[1]) if self.soft_targets else y
+        self._encoder = ClassEncoder(labels, classes)
         self.classes_ = self._encoder.classes
         self.n_outputs_ = self._encoder.n_outputs
+        # In partial_fit, which is given the classes, a few rows say little.
+        if self._encoder.kind == "multilabel" and classes is None and is_one_hot(y):
+            warn_user(
+                "y is an indicator matrix with exactly one 1 in every row, and is learned as "
+                "multilabel: a yes or no for each column, on its own. If the columns are the "
+                "classes of a one-hot encoding, give y.argmax(axis=1), or the labels themselves. "
+                "If they are not, ignore this warning: warnings.filterwarnings('ignore', "
+                "'y is an indicator matrix')."
+            )
         return self._encode(y)
 
     def _encode(self, y):
+        if self._is_soft(y):
+            return self._encoder.encode_soft(y)
         unseen = self._encoder.unseen(y)
         if len(unseen):
             raise ValueError(
@@ -561,7 +646,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._encoder.encode(y)
 
     def _encode_again(self, y, incremental):
-        if not incremental:
+        if not incremental and not self._is_soft(y):
             labels = self._encoder.labels(y)
             if set(labels) != set(self.classes_):
                 raise ValueError(
@@ -572,7 +657,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._encode(y)
 
     def _targets(self, encoded, dtype, *, training, rng=None):
-        return self._encoder.targets(encoded, dtype, self.label_smoothing if training else 0.0)
+        smoothing = self.label_smoothing if training else 0.0
+        targets = self._encoder.targets(encoded, dtype, smoothing)
+        if rng is None or not self.target_noise:
+            return targets
+        is_multiclass = self._encoder.kind == "multiclass"
+        return FlippedTargets(targets, self.target_noise, rng, multiclass=is_multiclass)
 
     def _resolve_loss(self) -> Loss:
         return resolve(self.loss, CLASSIFICATION_LOSSES, "loss", Loss)
@@ -589,6 +679,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 f"label_smoothing={self.label_smoothing!r} is for losses that give "
                 f"probabilities, which loss={self.loss!r} does not; leave it at 0."
             )
+        if self.soft_targets and not loss.gives_probabilities:
+            raise InvalidParameterError(
+                f"soft_targets=True is for losses that give probabilities, which "
+                f"loss={self.loss!r} does not; choose another loss, such as 'log_loss'."
+            )
+        check_number(self.target_noise, SHARE, "target_noise")
         if isinstance(loss, ClassificationLoss):
             loss.multiclass = self._encoder.kind == "multiclass"
         return loss
@@ -602,18 +698,20 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "does not see all rows; give a dict of weights, computed with "
                 "sklearn.utils.class_weight.compute_class_weight."
             )
-        return weights_of_classes(self.class_weight, y, self._encoder)
+        return weights_of_classes(self.class_weight, y, self._encoder, is_soft=self._is_soft(y))
 
     def _rows_of_targets(self, encoded, weight):
-        if self._encoder.kind != "multiclass":
+        if encoded.ndim == 2:
             return encoded, weight
         return np.eye(self.n_outputs_), np.bincount(encoded, weight, self.n_outputs_)
 
     def _stratify(self, encoded):
-        return None if self._encoder.kind == "multilabel" else encoded
+        return None if self.soft_targets or self._encoder.kind == "multilabel" else encoded
 
     def _score_outputs(self, y, Z, weight):
-        return accuracy_score(y, self._encoder.decode(Z), sample_weight=weight)
+        return accuracy_score(
+            self._scored_targets(y), self._encoder.decode(Z), sample_weight=weight
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -203,14 +203,13 @@ class Fitting:
     def _reuse_hidden_layers(self, network: Network, mode: str) -> int:
         """Copy hidden layers into a new network, if there are any to reuse; return their number."""
         if mode == "transfer":
-            n_kept = len(self.network_.hidden_stops)
-            copy_hidden_layers(self.network_, network, n_kept, 'warm_start="transfer"')
-            return n_kept
-        if self.pretrained is None:
+            source, n_layers = self.network_, len(self.network_.hidden_stops)
+            what = 'warm_start="transfer"'
+        elif self.pretrained is None:
             return 0
-        source, n_kept = pretrained_layers(self.pretrained, Fitting)
-        copy_hidden_layers(source, network, n_kept, "pretrained")
-        return n_kept
+        else:
+            (source, n_layers), what = pretrained_layers(self.pretrained, Fitting), "pretrained"
+        return copy_hidden_layers(source, network, n_layers, self.n_reused_layers, what)
 
     def before_training(self, X, y) -> Any | None:
         """Return a copy of a fitted model with the network that its training began with.
@@ -246,7 +245,7 @@ class Fitting:
             fit_to_columns(self.network_, data)
         adapt_to_rows(self.network_, data, n_kept, self._run.streams.init)
         output = self.network_.output_layer
-        if not is_auto(self.bias_initializer) or output.bias_ is None:
+        if not is_auto(output.bias_initializer) or output.bias_ is None:
             return
         Y, weight = self._rows_of_targets(data.encoded, data.row_weights())
         start = self._loss.best_constant(Y, weight)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 
-from skdeep._component import InvalidParameterError, named_parameters, resolve, store_parameters
+from skdeep._component import InvalidParameterError, named_parameters, store_parameters
+from skdeep.building.regression_loss import n_quantiles, regression_loss
+from skdeep.data.gaps import check_data_with_gaps, check_gaps, score_of_numbers
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.watching import with_callbacks
-from skdeep.losses import REGRESSION_LOSSES, Loss, RegressionLoss
 from skdeep.training.batches import DenseTargets
 
 
@@ -31,12 +31,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         The activation of the hidden layers: a name or an instance from `skdeep.activations`. Names:
         "identity", "linear", "logistic", "sigmoid", "tanh", "relu", "leaky_relu", "prelu", "rrelu",
         "thresholded_relu", "elu", "selu", "gelu", "swish", "silu", "mish", "softplus", "softsign",
-        "hard_sigmoid", "exponential". A sequence has one entry for each hidden layer.
+        "hard_sigmoid", "exponential", "softmax", "step", "heaviside". A sequence has one entry for
+        each hidden layer.
     layers : list of Layer or None, default=None
         The hidden layers as a list of instances from `skdeep.layers`, instead of
         `hidden_layer_sizes` and the options that describe hidden layers. The output layer is added
         to them. `bias_initializer`, `bias_regularizer`, `kernel_constraint` and `bias_constraint`
-        are then for the output layer alone.
+        are then for the output layer alone. An `Output` at the end of the list describes the output
+        layer instead.
     initializer : str, Initializer or sequence, default="auto"
         The first values of the weights: a name or an instance from `skdeep.initializers`. One value
         is for all hidden layers, and the output layer then has "auto". "auto" is uniform with
@@ -46,16 +48,18 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         "data" fits the weights to a sample of the rows: the weighted sum of each unit begins with
         variance 1. A sequence has one entry for each hidden layer, and may have one more for the
         output layer.
-    bias_initializer : str or Initializer, default="auto"
+    bias_initializer : str, Initializer or sequence, default="auto"
         The first values of all biases: a name or an instance from `skdeep.initializers`. "auto" is
         uniform in [-0.3, 0.3] in hidden layers. It is 0 in hidden layers with SELU or with a batch
         normalization after them. The biases of the first hidden layer also make up for the means of
         the columns. In the output layer, "auto" is the best constant prediction. "data" sets the
         biases so that the weighted sum of each unit is 0 at a random mixture of 5 rows, in the
-        output layer too.
+        output layer too. A sequence has one entry for each hidden layer, and may have one more for
+        the output layer.
     batch_norm : {None, "before", "after"}, default=None
         Batch normalization in every hidden layer, before or after the activation. With "before",
-        the dense layers have no biases, as the normalization has its own.
+        the dense layers have no biases, as the normalization has its own. A sequence has one entry
+        for each hidden layer.
     batch_norm_input : bool, default=False
         Whether the inputs go through a batch normalization.
     batch_norm_momentum : float, default=0.9
@@ -90,14 +94,23 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     gradient_noise : float or Scheduled, default=0.0
         The standard deviation of Gaussian noise that is added to the gradient of each batch, before
         clipping. A `skdeep.schedules.Scheduled` changes it over time.
-    output_activation : str, default="auto"
+    output_activation : str or sequence of str, default="auto"
         The function at the end of the network, which is applied to the raw outputs: "identity",
         "relu", "softplus", "exponential", "logistic", "tanh". "auto" follows the loss: the
-        exponential for "poisson" and "gamma", the identity for other losses.
-    loss : str or Loss, default="squared_error"
+        exponential for "poisson" and "gamma", the identity for other losses. A sequence has one
+        entry for each output.
+    loss : str, Loss or sequence, default="squared_error"
         The loss that training minimizes: a name, or an instance from `skdeep.losses`. Names:
         "squared_error", "absolute_error", "huber", "log_cosh", "poisson", "gamma", "quantile". An
-        instance sets the constants of its loss: `loss=QuantileLoss(0.9)`.
+        instance sets the constants of its loss: `loss=QuantileLoss(0.9)`. A sequence has one loss
+        for each output. `QuantileLoss([0.1, 0.5, 0.9])` predicts several quantiles of one target.
+    loss_weights : sequence of float or None, default=None
+        The weights of the outputs in the loss, which is then the weighted sum of their losses: one
+        number for each output. None is the mean over the outputs. For losses that add up over the
+        outputs ("poisson", "gamma"), None is their sum if `loss` is not a sequence.
+    missing_targets : {"error", "ignore"}, default="error"
+        What to do with targets that are NaN. "ignore" leaves them out of the loss and of the score,
+        so that a row may lack some of its targets.
     standardize_y : bool, default=False
         Whether the network learns targets that are scaled to mean 0 and variance 1, each output on
         its own. `predict`, `score`, `y` and `y_val` are in the units of y. `loss_`, the losses in
@@ -105,8 +118,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         deviation of y. It takes the place of a `TransformedTargetRegressor`, for targets of any
         size.
     target_noise : float or Scheduled, default=0.0
-        The standard deviation of Gaussian noise that is added to the targets in training. A
-        `skdeep.schedules.Scheduled` changes it over time.
+        The noise in the targets of each batch in training. It is the standard deviation of Gaussian
+        noise that is added to them. A `skdeep.schedules.Scheduled` changes it over time.
     alpha : float, default=0.0001
         The strength of scikit-learn's penalty on the weights of the dense layers: `alpha / n_batch
         * ((1 - l1_ratio) / 2 * sum(W ** 2) + l1_ratio * sum(abs(W)))`. With `sample_weight`, the
@@ -177,6 +190,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     clip_value : float or None, default=None
         The largest absolute value that a component of the gradient may have. It is applied before
         `clip_norm`.
+    clip_parameter_norm : float or None, default=None
+        The largest norm that the gradient of each parameter may have, such as the weights of one
+        layer or its biases. A gradient with a larger norm is scaled down. It is applied after
+        `clip_value` and before `clip_norm`.
     batch_size : int or "auto", default="auto"
         The number of rows of a batch. "auto" is `min(200, n_samples)`.
     max_iter : int, default=200
@@ -202,6 +219,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         The validation score. None is the score of the estimator itself, and the validation loss
         then counts too. "loss" is the negative validation loss. Other values are the name of a
         scorer or a callable `scoring(estimator, X, y)`.
+    metrics : str, callable, list, dict or None, default=None
+        Figures of the predictions that `history_` has for every epoch: on the training rows as they
+        passed, and on validation data with a name that begins with "val_". The name of a scorer,
+        "score" for the estimator's own, a callable `(estimator, X, y)` or a function `(y_true,
+        y_pred)`; a list of these, or a dict from names to these.
     warm_start : bool or "transfer", default=False
         Whether `fit` starts from the weights of the previous fit. "transfer" keeps the weights of
         the hidden layers, and makes a new output layer. The number of outputs may differ from that
@@ -212,6 +234,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         as both networks have hidden layers. If `hidden_layer_sizes`, `activation`, `layers`,
         `batch_norm` and `batch_norm_input` are all at their defaults, they are taken from the
         fitted estimator.
+    n_reused_layers : int or None, default=None
+        The number of the lowest hidden layers that `pretrained` or warm_start="transfer" copies.
+        The hidden layers above them may differ in size and activation, and start with new weights.
+        With None, all hidden layers that both networks have are copied, and have to agree. Without
+        an earlier network, the option has no effect.
     frozen_layers : int or sequence of int, default=0
         The hidden layers that do not train: the number of the lowest ones, or a sequence of their
         positions. The lowest hidden layer includes the layers for the inputs. A frozen batch
@@ -320,6 +347,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         gradient_noise=0.0,
         output_activation="auto",
         loss="squared_error",
+        loss_weights=None,
+        missing_targets="error",
         standardize_y=False,
         target_noise=0.0,
         alpha=0.0001,
@@ -343,6 +372,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         weight_decay=0.0,
         clip_norm=None,
         clip_value=None,
+        clip_parameter_norm=None,
         batch_size="auto",
         max_iter=200,
         max_fun=15000,
@@ -352,8 +382,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         early_stopping=False,
         validation_fraction=0.1,
         scoring=None,
+        metrics=None,
         warm_start=False,
         pretrained=None,
+        n_reused_layers=None,
         frozen_layers=0,
         weight_averaging=None,
         dtype="auto",
@@ -415,8 +447,33 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            With several quantiles, the second shape has one column for each quantile.
         """
         return self._decode(self._raw_outputs(X))
+
+    def score(self, X, y, sample_weight=None):
+        """Return R2, averaged over the outputs; with several quantiles, their mean D2.
+
+        D2 is 1 minus the pinball loss divided by that of the constant quantile of y. With
+        `missing_targets="ignore"`, targets that are NaN are left out.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+
+        Returns
+        -------
+        float
+        """
+        return self._score_of(y, self.predict(X), sample_weight)
+
+    def _score_of(self, y, prediction: np.ndarray, weight) -> float:
+        quantiles = None if n_quantiles(self.loss) is None else self.loss.quantile
+        return score_of_numbers(
+            y, prediction, weight, quantiles, with_gaps=self.missing_targets == "ignore"
+        )
 
     def _decode(self, Z: np.ndarray) -> np.ndarray:
         self._loss.output(Z)
@@ -426,6 +483,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return Z[:, 0] if self.n_outputs_ == 1 else Z
 
     # Methods for the base class -------------------------------------------------------------------
+
+    def _check_data(self, X, y, dtype, *, reset):
+        if self.missing_targets != "ignore":
+            return super()._check_data(X, y, dtype, reset=reset)
+        return check_data_with_gaps(self, X, y, dtype, reset=reset)
 
     def check_targets(self):
         scaling = self.y_mean_, self.y_scale_
@@ -437,23 +499,30 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.y_mean_ = self.y_scale_ = None
 
     def _encode_first(self, y, classes, sample_weight):
-        self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
+        n_targets = 1 if y.ndim == 1 else y.shape[1]
+        self.n_outputs_ = n_quantiles(self.loss) or n_targets
+        if n_quantiles(self.loss) and n_targets > 1:
+            raise ValueError(
+                f"y has {n_targets} outputs, but loss={self.loss!r} predicts several quantiles of "
+                "one; give y one column, or QuantileLoss one quantile."
+            )
         self._know_targets()
         Y = self._encode(y)
+        check_gaps(Y, "y")
         if not self.standardize_y:
             return Y
-        self.y_mean_ = np.average(Y, axis=0, weights=sample_weight)
-        std = np.sqrt(np.average((Y - self.y_mean_) ** 2, axis=0, weights=sample_weight))
-        # The spread of a constant target is 0 but for rounding: there is nothing to scale.
-        is_constant = std <= 10 * np.finfo(np.float64).eps * np.abs(self.y_mean_)
-        self.y_scale_ = np.where(is_constant, 1.0, std)
+        self.y_mean_, self.y_scale_ = _mean_and_scale(Y, sample_weight)
         return self._encode(y)
 
     def _encode(self, y):
         Y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
-        if Y.shape[1] != self.n_outputs_:
+        n_given = n_targets = Y.shape[1]
+        if n_quantiles(self.loss) == self.n_outputs_ and n_given == 1:
+            n_targets = self.n_outputs_
+            Y = np.repeat(Y, n_targets, axis=1)
+        if n_targets != self.n_outputs_:
             raise ValueError(
-                f"y has {Y.shape[1]} outputs, but the model was fitted with {self.n_outputs_}."
+                f"y has {n_given} outputs, but the model was fitted with {self.n_outputs_}."
             )
         return Y if self.y_scale_ is None else (Y - self.y_mean_) / self.y_scale_
 
@@ -467,14 +536,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         )
 
     def _choose_loss(self):
-        loss = resolve(self.loss, REGRESSION_LOSSES, "loss", Loss)
-        if loss.task == "classification":
-            raise InvalidParameterError(
-                f"loss={self.loss!r} is not for regression; "
-                f"choose from {sorted(REGRESSION_LOSSES)}."
-            )
-        if isinstance(loss, RegressionLoss):
-            loss.use_output_activation(self.output_activation)
+        loss = regression_loss(self, self.n_outputs_)
         if self.standardize_y and loss.link != "identity":
             raise InvalidParameterError(
                 f"standardize_y=True does not go with loss={self.loss!r} and "
@@ -487,9 +549,26 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         prediction = self._decode(Z.copy())
         if not np.isfinite(prediction).all():
             return np.nan
-        return r2_score(y, prediction, sample_weight=weight)
+        return self._score_of(y, prediction, weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _mean_and_scale(Y: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean of each column and the number to divide it by; NaN is left out."""
+    known = ~np.isnan(Y)
+    if not known.all():
+        columns = [
+            _mean_and_scale(Y[rows, k : k + 1], None if weight is None else weight[rows])
+            for k, rows in enumerate(known.T)
+        ]
+        means, scales = zip(*columns, strict=True)
+        return np.concatenate(means), np.concatenate(scales)
+    mean = np.average(Y, axis=0, weights=weight)
+    std = np.sqrt(np.average((Y - mean) ** 2, axis=0, weights=weight))
+    # The spread of a constant target is 0 but for rounding: there is nothing to scale.
+    is_constant = std <= 10 * np.finfo(np.float64).eps * np.abs(mean)
+    return mean, np.where(is_constant, 1.0, std)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from skdeep.building import parts
 from skdeep.building.checks import check_callbacks, uses_lbfgs
 from skdeep.callbacks import Callback
 from skdeep.callbacks.progress import PrintEpochs, ProgressBar
+from skdeep.data.metrics import check_names, directions, figures_of, make_metrics, training_figures
 from skdeep.data.training_data import TrainingData
 from skdeep.data.validation import ValidationSet, make_score
 from skdeep.training.batches import Batches
@@ -34,25 +36,31 @@ def make_trainer(
     Sets: the run's optimizer, schedule, monitor and average.
     """
     e, validate, best = estimator, None, None
+    metrics = make_metrics(e)
     if held_out is not None:
         score = make_score(e, e.scoring)
 
         def validate():
-            return held_out.evaluate(run.network, run.loss, score)
+            return held_out.evaluate(run.network, run.loss, score, partial(figures_of, metrics, e))
 
         if e.early_stopping and mode == "warm":
             # Rows and targets may be new, so the best score so far is measured again.
-            best_epoch = getattr(e, "best_iter_", None)
-            best = *validate(), best_epoch, [vector.copy() for vector in run.vectors()]
+            figures, best_epoch = validate(), getattr(e, "best_iter_", None)
+            vectors = [vector.copy() for vector in run.vectors()]
+            best = figures["val_loss"], figures["val_score"], best_epoch, vectors
     else:
         make_score(e, e.scoring)  # a wrong name is an error even if it is not used
-    parts.take_parts(run, e, keeps=mode in ("partial", "resumed"))
+    parts.take_parts(run, e, keeps=mode in ("partial", "resumed"), directions=directions(metrics))
     if best is not None:
         run.monitor.start_from(*best)
+    settings = parts.settings(e, run, mode=mode, weight=data.mean_sample_weight, run_id=run_id)
+    check_names(metrics, settings.numbers)
     return Trainer(
         run,
-        parts.settings(e, run, mode=mode, weight=data.mean_sample_weight, run_id=run_id),
+        settings,
         validate=validate,
+        directions=directions(metrics),
+        measure=training_figures(metrics, e, data) if metrics else None,
         callbacks=[*check_callbacks(e.callbacks), *_reporters(e.verbose), *watchers],
     )
 

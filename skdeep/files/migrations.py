@@ -20,7 +20,10 @@ FORMAT = 1
 #: For each older format: a function that converts its content, as plain data, to the next format.
 MIGRATIONS: dict[int, Callable[[Any], Any]] = {}
 #: For each name of a class in files: the attributes that older files lack, with their values.
-ADDED: dict[str, Mapping[str, Any]] = {"parameters.Parameter": {"decay": 1.0}}
+ADDED: dict[str, Mapping[str, Any]] = {
+    "parameters.Parameter": {"decay": 1.0, "source": None, "followers": []},
+    "training.Monitor": {"figure": "loss", "sign": -1},
+}
 
 
 def migrate(content: Any, version: int) -> Any:

@@ -22,7 +22,8 @@ from skdeep import (
 )
 from skdeep.data.encoding import ClassEncoder
 from skdeep.data.validation import Smoothed
-from skdeep.layers.base import Chain
+from skdeep.joint_losses import JointLoss, Measured, Quantiles
+from skdeep.layers.base import Chain, Shared
 from skdeep.layers.tied import TiedDense
 from skdeep.network import Network
 from skdeep.parameters import Parameter, ParameterVector
@@ -45,8 +46,10 @@ CLASSES: Mapping[str, type] = {
     "activations.Parametric": activations.Parametric,
     "activations.ReLU": activations.ReLU,
     "activations.SELU": activations.SELU,
+    "activations.Softmax": activations.Softmax,
     "activations.Softplus": activations.Softplus,
     "activations.Softsign": activations.Softsign,
+    "activations.Step": activations.Step,
     "activations.Swish": activations.Swish,
     "activations.Tanh": activations.Tanh,
     "activations.ThresholdedReLU": activations.ThresholdedReLU,
@@ -86,10 +89,12 @@ CLASSES: Mapping[str, type] = {
     "layers.Dropout": layers.Dropout,
     "layers.Embedding": layers.Embedding,
     "layers.GaussianNoise": layers.GaussianNoise,
+    "layers.Output": layers.Output,
     "layers.Periodic": layers.Periodic,
     "layers.PiecewiseLinear": layers.PiecewiseLinear,
     "layers.Residual": layers.Residual,
     "layers.Scale": layers.Scale,
+    "layers.Shared": Shared,
     "layers.TiedDense": TiedDense,
     "losses.AbsoluteError": losses.AbsoluteError,
     "losses.BrierLoss": losses.BrierLoss,
@@ -97,10 +102,13 @@ CLASSES: Mapping[str, type] = {
     "losses.GammaLoss": losses.GammaLoss,
     "losses.Hinge": losses.Hinge,
     "losses.Huber": losses.Huber,
+    "losses.JointLoss": JointLoss,
     "losses.LogCosh": losses.LogCosh,
     "losses.LogLoss": losses.LogLoss,
+    "losses.Measured": Measured,
     "losses.PoissonLoss": losses.PoissonLoss,
     "losses.QuantileLoss": losses.QuantileLoss,
+    "losses.Quantiles": Quantiles,
     "losses.SquaredError": losses.SquaredError,
     "losses.SquaredHinge": losses.SquaredHinge,
     "network.Network": Network,

@@ -5,6 +5,7 @@ from skdeep.inspection.errors import BiasVarianceReport, bias_variance_report
 from skdeep.inspection.gradients import GradientCheck, check_gradients
 from skdeep.inspection.rates import RangeTest, learning_rate_range_test
 from skdeep.inspection.statistics import LayerReport, layer_statistics
+from skdeep.inspection.uncertainty import MCDropout, mc_dropout
 from skdeep.tabular.importance import ColumnImportances, column_importance
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Finding",
     "GradientCheck",
     "LayerReport",
+    "MCDropout",
     "RangeTest",
     "Report",
     "bias_variance_report",
@@ -21,4 +23,5 @@ __all__ = [
     "diagnose",
     "layer_statistics",
     "learning_rate_range_test",
+    "mc_dropout",
 ]

@@ -24,7 +24,7 @@ FOLLOWS_FROM = {
     "saturated units": {"learning rate too low"},
 }
 # Findings that do not keep a network from learning.
-NO_CAUSES = {"class imbalance"}
+NO_CAUSES = {"class imbalance", "selu without self-normalization"}
 
 
 class Report:
@@ -87,6 +87,7 @@ def diagnose(model: Any, X: Any, y: Any = None, X_val: Any = None, y_val: Any = 
         *training.regularization(case),
         *layers.gradients(case),
         *layers.units(case),
+        *layers.self_normalization(case),
         *training.learning_rate(case),
         *data.batches(case),
         *data.classes(case),

@@ -11,7 +11,10 @@ ADVICE = {
     "high variance": "more data, dropout, batch norm, weight decay, early stopping, fewer units",
     "high bias and high variance": "a larger network first, then more data or regularization",
     "neither": "nothing: both errors are as low as can be expected",
+    "Bayes error too high": "a lower bayes_error, as no model can be better on new rows",
 }
+# Differences of errors below this are rounding.
+ROUNDING = 1e-9
 
 
 @dataclass
@@ -25,20 +28,25 @@ class BiasVarianceReport:
     variance : float
         The validation error minus the training error.
     verdict : str
-        "high bias", "high variance", "high bias and high variance" or "neither".
+        "high bias", "high variance", "high bias and high variance" or "neither"; or "Bayes error
+        too high" if both errors are below it.
     advice : str
+    note : str
+        What a training error below the Bayes error means; "" if it is not below it.
     """
 
     bias: float
     variance: float
     verdict: str
     advice: str
+    note: str = ""
 
     def __str__(self) -> str:
-        return (
+        text = (
             f"bias {self.bias:.1%}, variance {self.variance:.1%}: {self.verdict}\n"
             f"advice: {self.advice}"
         )
+        return f"{text}\nnote: {self.note}" if self.note else text
 
 
 def bias_variance_report(
@@ -55,7 +63,8 @@ def bias_variance_report(
     train_error, validation_error : float
         Shares of rows that are wrong, or any other error for which 0 is perfect and 1 is bad.
     bayes_error : float, default=0.0
-        The lowest error that is possible, estimated from people's errors or noise in the labels.
+        The lowest error that is possible on new rows, estimated from people's errors or noise in
+        the labels. If an error is below it, the report says that this estimate must be wrong.
     tolerance : float, default=0.03
         Bias or variance above this value is high.
 
@@ -87,4 +96,17 @@ def bias_variance_report(
         if value > tolerance
     ]
     verdict = " and ".join(high) or "neither"
-    return BiasVarianceReport(bias, variance, verdict, ADVICE[verdict])
+    if max(train_error, validation_error) < bayes_error - ROUNDING:
+        verdict = "Bayes error too high"
+    note = _note(train_error, validation_error, bayes_error)
+    return BiasVarianceReport(bias, variance, verdict, ADVICE[verdict], note)
+
+
+def _note(train_error: float, validation_error: float, bayes_error: float) -> str:
+    """Return what a training error below the Bayes error means."""
+    if train_error >= bayes_error - ROUNDING:
+        return ""
+    below = f"the training error, {train_error:.1%}, is below the Bayes error, {bayes_error:.1%}"
+    if validation_error < bayes_error - ROUNDING:
+        return f"{below}, and so is the validation error: this Bayes error must be wrong"
+    return f"{below}: this Bayes error must be wrong, unless the network knows its rows by heart"

@@ -64,6 +64,13 @@ def check_gradients(
     GradientCheck
     """
     probe = Probe(model, X, model_targets(model, X, y), most_rows=50)
+    for layer in probe.network.walk():
+        f = layer.activation_function
+        if f is not None and not f.has_derivative:
+            raise ValueError(
+                f"check_gradients can't judge {f!r}: its gradient is a stand-in for a derivative "
+                "that is 0. Check the other layers of the network with another activation."
+            )
     network = probe.network = _in_float64(probe.network)
     probe.X, probe.Y = probe.X.astype(np.float64), probe.Y.astype(np.float64)
     probe.objective()

@@ -7,6 +7,7 @@ from skdeep.layers.batch_norm import BatchNorm
 from skdeep.layers.branches import Columns, Concatenate, Residual
 from skdeep.layers.dense import Dense
 from skdeep.layers.embeddings import Embedding, Periodic, PiecewiseLinear
+from skdeep.layers.output import Output
 from skdeep.layers.random import Dropout, GaussianNoise
 from skdeep.layers.scale import Scale
 from skdeep.parameters import Parameter
@@ -23,6 +24,7 @@ __all__ = [
     "Embedding",
     "GaussianNoise",
     "Layer",
+    "Output",
     "Parameter",
     "Periodic",
     "PiecewiseLinear",

@@ -13,18 +13,20 @@ drops them, and they are never pickled.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from numbers import Real
 from types import MappingProxyType
 
 import numpy as np
+from sklearn.base import clone
 
-from skdeep._component import Component, InvalidParameterError
+from skdeep._component import Component, InvalidParameterError, clone_once, one_copy_of_each
 from skdeep.activations import Activation
 from skdeep.kernels import choose, numpy_kernels
-from skdeep.layers.operations import Operation
+from skdeep.layers import nested
+from skdeep.layers.operations import Operation, operations_of
 from skdeep.parameters import Parameter
 from skdeep.schedules import Progress, Scheduled
 
@@ -34,6 +36,8 @@ MOST_NESTED = 10
 _depth: ContextVar[int] = ContextVar("depth", default=0)  # of the layer being built, inside others
 # How many more columns the layers being built may put out; None is no limit.
 _columns_left: ContextVar[int | None] = ContextVar("columns_left", default=None)
+# The layers of a network that is being built, by id, as far as they are built.
+_built: ContextVar[dict[int, Layer] | None] = ContextVar("built", default=None)
 CHAIN_TRAINING_ATTRIBUTES = ("_forward", "_backward")
 
 
@@ -60,6 +64,10 @@ class Layer(Component):
     activation_function: Activation | None = None
     #: Name of the attribute that `describe` shows beside the layer's class.
     described_by: str | None = None
+    #: The name of the layer's place in a network, if the user gave it one.
+    name_: str | None = None
+    #: The parameters of a layer in a further place: they have the values of those in the first.
+    linked_: Sequence[Parameter] = ()
     _scheduled: Mapping[str, Scheduled] = MappingProxyType({})
 
     def build(self, n_inputs: int) -> tuple[int, list[Parameter]]:
@@ -145,8 +153,15 @@ class Layer(Component):
             )
         token = _depth.set(depth + 1)
         try:
-            self.n_inputs_ = n_inputs
-            self.n_outputs_, self.parameters_ = self.build(n_inputs)
+            with _one_network([self]) as built:
+                if id(self) in built:
+                    raise InvalidParameterError(
+                        f"{self!r} is in the network twice, and in a layer of your own. To share "
+                        "it, put it into a Chain of skdeep.layers in that layer; else copy it."
+                    )
+                built[id(self)] = self
+                self.n_inputs_ = n_inputs
+                self.n_outputs_, self.parameters_ = self.build(n_inputs)
         finally:
             _depth.reset(token)
         left = _columns_left.get()
@@ -174,13 +189,17 @@ class Layer(Component):
     @property
     def is_trainable(self) -> bool:
         """Whether the layer, or a layer inside it, has parameters that train."""
-        return any(p.trainable for layer in self.walk() for p in layer.parameters_)
+        return any(p.trainable for p in used_parameters([self]))
 
-    def walk(self) -> Iterator[Layer]:
-        """Yield this layer and all layers inside it, in the order of their parameters."""
+    def walk(self, every_use: bool = False) -> Iterator[Layer]:
+        """Yield this layer and all layers inside it, in the order of their parameters.
+
+        With every_use=True, a layer that is in several places is yielded for each of them, with
+        the buffers of that place.
+        """
         yield self
         for child in self.children():
-            yield from child.walk()
+            yield from child.walk(every_use)
 
     @property
     def is_own(self) -> bool:
@@ -212,6 +231,49 @@ class Layer(Component):
         state = dict(super().__getstate__())
         kept = state.get("_kept")
         return {k: v for k, v in state.items() if k in kept} if kept else state
+
+    # Parameters of the constructor, with those of layers in lists -------------------------------
+
+    def get_params(self, deep=True):
+        """Return the parameters; with deep=True, also those of layers inside."""
+        params = super().get_params(deep)
+        return nested.opened(params, params) if deep else params
+
+    def set_params(self, **params):
+        """Set parameters; those of layers inside by position or name: `layers__0__units`."""
+        return super().set_params(**nested.closed(self, params, self._get_param_names()))
+
+    def __sklearn_clone__(self):
+        return clone_once(self)
+
+
+def used_parameters(layers: Sequence[Layer]) -> list[Parameter]:
+    """Return the parameters in every place where layers use them."""
+    every = (part for layer in layers for part in layer.walk(every_use=True))
+    return [p for part in every for p in (*part.parameters_, *part.linked_)]
+
+
+@contextmanager
+def _one_network(layers: Sequence[Layer]) -> Iterator[dict[int, Layer]]:
+    """Yield the layers that are built so far; begin a network if none is being built.
+
+    A network keeps the layers that it is given, and copies the lists of layers inside them, which
+    may belong to the user. The copies have the same layers in several places as the originals.
+    """
+    built = _built.get()
+    if built is not None:
+        yield built
+        return
+    token = _built.set({})
+    try:
+        with one_copy_of_each(*layers):
+            for layer in layers:
+                for name, value in layer.get_params(deep=False).items():
+                    if nested.holds_parts(value):
+                        setattr(layer, name, clone(value, safe=False))
+        yield _built.get()
+    finally:
+        _built.reset(token)
 
 
 @contextmanager
@@ -275,13 +337,22 @@ class Guarded:
 class Chain:
     """Layers one after the other: the body of a network, and of each of its branches."""
 
-    def __init__(self, layers: list[Layer]):
-        self.layers = layers
+    def __init__(self, layers: Sequence[Layer]):
+        self.layers = list(layers)
 
     def setup(self, n_inputs: int) -> int:
-        """Build all layers; return the number of outputs."""
-        for layer in self.layers:
-            n_inputs = layer.setup(n_inputs)
+        """Build all layers; return the number of outputs.
+
+        Sets: a layer that is in the network already is replaced by one that shares its parameters.
+        """
+        with _one_network(self.layers) as built:
+            for i, layer in enumerate(self.layers):
+                if not isinstance(layer, Shared) and id(layer) in built:
+                    layer = Shared(layer)
+                if isinstance(layer, Shared):
+                    layer = layer.or_copy()
+                self.layers[i] = layer
+                n_inputs = layer.setup(n_inputs)
         return n_inputs
 
     def allocate(self, n_rows: int, dtype: np.dtype, rng, needs_dX: bool = False) -> None:
@@ -328,10 +399,10 @@ class Chain:
         for layer in self.layers:
             layer.release()
 
-    def walk(self) -> Iterator[Layer]:
+    def walk(self, every_use: bool = False) -> Iterator[Layer]:
         """Yield every layer, including layers inside other layers."""
         for layer in self.layers:
-            yield from layer.walk()
+            yield from layer.walk(every_use)
 
     @property
     def accepts_sparse(self) -> bool:
@@ -342,13 +413,145 @@ class Chain:
         return {k: v for k, v in self.__dict__.items() if k not in CHAIN_TRAINING_ATTRIBUTES}
 
 
-def check_layers(layers, what: str) -> list:
-    """Return a list of Layer instances, or raise InvalidParameterError."""
+class Shared(Layer):
+    """A layer in a further place of its network: its function of other inputs.
+
+    For training it has a copy of the layer, with buffers of its own. The parameters of the copy
+    have the values of the layer's, and their gradients are added to the layer's.
+
+    Parameters
+    ----------
+    layer : Layer
+        The layer in its first place. It has to be built before this one.
+    """
+
+    def __init__(self, layer: Layer):
+        self.layer = layer
+
+    def or_copy(self) -> Layer:
+        """Return this layer; if there are no parameters to share, a copy of the layer instead."""
+        if (_built.get() or {}).get(id(self.layer)) is not self.layer:
+            raise ValueError("a layer shares the parameters of one that is not in its network")
+        if used_parameters([self.layer]):
+            return self
+        copied = clone(self.layer)
+        copied.name_ = self.name_
+        return copied
+
+    def build(self, n_inputs):
+        if n_inputs != self.layer.n_inputs_:
+            raise InvalidParameterError(
+                f"{self.layer!r} is one layer in several places, which share its weights, so all "
+                f"of them need inputs of one width: {self.layer.n_inputs_} columns reach it in the "
+                f"first place, and {n_inputs} in another. For layers with weights of their own, "
+                "make an instance for each place: [Dense(32) for _ in range(3)] instead of "
+                "[Dense(32)] * 3."
+            )
+        self.chain_ = Chain([clone(self.layer)])
+        n_outputs = self.chain_.setup(n_inputs)
+        pairs = zip(self._used(), used_parameters([self.layer]), strict=True)
+        self.pairs_ = [(own, first) for own, first in pairs if own.source is None]
+        for own, first in self.pairs_:
+            own.follow(first)
+        for part in self.chain_.walk(every_use=True):
+            if part.parameters_:
+                part.linked_, part.parameters_ = part.parameters_, []
+                part._kept |= {"linked_"}
+        return n_outputs, []
+
+    def _used(self) -> list[Parameter]:
+        return used_parameters(self.chain_.layers)
+
+    @property
+    def activation_function(self):
+        return self.layer.activation_function
+
+    @property
+    def has_units(self):
+        return self.layer.has_units
+
+    @property
+    def is_random(self):
+        return self.layer.is_random
+
+    @property
+    def uses_batch_statistics(self):
+        return self.layer.uses_batch_statistics
+
+    @property
+    def accepts_sparse(self):
+        return self.layer.accepts_sparse
+
+    def describe(self):
+        return f"{self.layer.describe()}, shared"
+
+    def walk(self, every_use=False):
+        yield self
+        if every_use:
+            yield from self.chain_.walk(every_use)
+
+    def use_kernels(self, kernels):
+        super().use_kernels(kernels)
+        for layer in self.chain_.layers:
+            layer.use_kernels(kernels)
+
+    def allocate(self, n_rows, dtype, rng, needs_dX):
+        for own, _ in self.pairs_:
+            own.grad = np.zeros(own.shape, dtype) if own.trainable else None
+        self.chain_.allocate(n_rows, dtype, rng, needs_dX)
+
+    def forward(self, X):
+        return self.chain_.forward(X)
+
+    def backward(self, dY):
+        return self.chain_.backward(dY)
+
+    def finish_backward(self):
+        for own, first in self.pairs_:
+            if own.grad is not None:
+                first.grad += own.grad
+
+    def infer(self, X):
+        return self.layer.infer(X)
+
+    def operations(self):
+        return operations_of(self.layer)
+
+    def release(self):
+        super().release()
+        self.chain_.release()
+        for own, _ in self.pairs_:
+            own.grad = None
+
+
+def placed(layers, what: str) -> list[Layer]:
+    """Return the layers of a list of the user's, each with the name of its place.
+
+    A layer that is in the list twice, or in the network already, is a `Shared` there.
+    """
+    seen = dict(_built.get() or {})
+    found = []
+    for name, layer in _entries(layers, what):
+        place = Shared(layer) if id(layer) in seen else layer
+        seen[id(layer)] = layer
+        place.name_ = name or place.name_
+        found.append(place)
+    return found
+
+
+def check_layers(layers, what: str) -> list[Layer]:
+    """Return the Layer instances of a list, without names, or raise InvalidParameterError."""
+    return [layer for _, layer in _entries(layers, what)]
+
+
+def _entries(layers, what: str) -> list[tuple[str | None, Layer]]:
+    """Return the layers of a list, with their names."""
     if isinstance(layers, Layer):
         layers = [layers]
     if not isinstance(layers, (list, tuple)):
         raise InvalidParameterError(f"{what}={layers!r} is not allowed; give a list of Layers.")
-    for i, layer in enumerate(layers):
+    entries = nested.named(layers, what)
+    for i, (_, layer) in enumerate(entries):
         if isinstance(layer, type) and issubclass(layer, Layer):
             raise InvalidParameterError(
                 f"{what}[{i}]={layer.__name__} is a class; give an instance: {layer.__name__}(...)."
@@ -358,4 +561,4 @@ def check_layers(layers, what: str) -> list:
                 f"{what}[{i}]={layer!r} is not a Layer; choose from skdeep.layers, or subclass "
                 "skdeep.layers.Layer."
             )
-    return list(layers)
+    return entries

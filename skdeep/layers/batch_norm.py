@@ -107,6 +107,10 @@ class BatchNorm(Layer):
         std = np.sqrt(self.variance_.value + self.epsilon)
         return [Normalize(self.mean_.value, std, self.gamma_.value, self.beta_.value)]
 
+    def batch_statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the means and the variances of the last batch that had statistics of its own."""
+        return self._batch_mean, self._batch_variance
+
     def measure(self, keep: float | None) -> None:
         """Set the share of the running statistics that a batch leaves; None means `momentum`."""
         self._keep = float(self.momentum if keep is None else keep)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.base import clone
 
 from skdeep._component import InvalidParameterError
-from skdeep.layers.base import Chain, Layer, check_layers, rows
+from skdeep.layers.base import Chain, Layer, placed, rows
+from skdeep.layers.nested import named
 from skdeep.layers.operations import Add, Join, Take
 
 
@@ -15,7 +15,8 @@ class Residual(Layer):
 
     Parameters
     ----------
-    layers : list of Layer
+    layers : list of Layer or of (str, Layer)
+        The layers, with names if you like.
 
     References
     ----------
@@ -28,7 +29,7 @@ class Residual(Layer):
         self.layers = layers
 
     def build(self, n_inputs):
-        self.branch_ = Chain([clone(layer) for layer in check_layers(self.layers, "layers")])
+        self.branch_ = Chain(placed(self.layers, "layers"))
         n_outputs = self.branch_.setup(n_inputs)
         if n_outputs != n_inputs:
             raise InvalidParameterError(
@@ -79,7 +80,8 @@ class Concatenate(Layer):
     Parameters
     ----------
     branches : list of (Layer or list of Layer)
-        One entry for each branch. An empty list passes X on.
+        One entry for each branch. An empty list passes X on. A branch may be a pair (name, branch),
+        and a layer in a branch a pair (name, layer).
     """
 
     has_units = True
@@ -92,11 +94,11 @@ class Concatenate(Layer):
             raise InvalidParameterError(
                 f"branches={self.branches!r} is not allowed; give a list of lists of Layers."
             )
-        self.branches_ = [
-            Chain([clone(layer) for layer in check_layers(branch, f"branches[{i}]")])
-            for i, branch in enumerate(self.branches)
-        ]
-        widths = [branch.setup(n_inputs) for branch in self.branches_]
+        self.branches_, widths = [], []
+        for i, (name, branch) in enumerate(named(self.branches, "branches")):
+            chain = Chain(_of_branch(name, placed(branch, f"branches[{i}]")))
+            self.branches_.append(chain)
+            widths.append(chain.setup(n_inputs))
         stops = np.cumsum(widths).tolist()
         self.slices_ = [slice(stop - w, stop) for stop, w in zip(stops, widths, strict=True)]
         return stops[-1], []
@@ -144,6 +146,14 @@ class Concatenate(Layer):
         super().release()
         for branch in self.branches_:
             branch.release()
+
+
+def _of_branch(name: str | None, layers: list[Layer]) -> list[Layer]:
+    """Return the layers of a branch, which have the branch's name if they have none."""
+    if name is not None:
+        for i, layer in enumerate(layers):
+            layer.name_ = layer.name_ or (name if len(layers) == 1 else f"{name}__{i}")
+    return layers
 
 
 class Columns(Layer):

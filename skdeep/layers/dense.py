@@ -12,6 +12,7 @@ from skdeep.activations import ACTIVATIONS, Activation, Identity
 from skdeep.constraints import CONSTRAINTS, Constraint
 from skdeep.initializers import INITIALIZERS, Constant, DataDriven, Initializer
 from skdeep.kernels import draw_seed, numpy_kernels
+from skdeep.layers.activity import ActivityRegularization
 from skdeep.layers.base import Layer, rows
 from skdeep.layers.operations import Affine, Apply
 from skdeep.parameters import Parameter
@@ -43,6 +44,9 @@ class Dense(Layer):
         Sets the first b. "auto" is zeros; in an estimator it depends on the layer's position in the
         network, too. "data" lets the units bend where the layer's inputs are.
     kernel_regularizer, bias_regularizer : str, Regularizer or None, default=None
+    activity_regularizer : str, Regularizer or None, default=None
+        A penalty on Y, divided by the number of rows of the batch, as of an
+        `ActivityRegularization` after the layer.
     kernel_constraint, bias_constraint : str, Constraint or None, default=None
     weight_noise : float or Scheduled, default=0.0
         The standard deviation of the Gaussian noise that is added to W in training. It is drawn
@@ -70,6 +74,7 @@ class Dense(Layer):
         "bias_rate": Limit(0),
     }
     _may_change = ("weight_noise",)
+    activity_: ActivityRegularization | None = None
 
     def __init__(
         self,
@@ -81,6 +86,7 @@ class Dense(Layer):
         bias_initializer="auto",
         kernel_regularizer=None,
         bias_regularizer=None,
+        activity_regularizer=None,
         kernel_constraint=None,
         bias_constraint=None,
         weight_noise: float = 0.0,
@@ -94,6 +100,7 @@ class Dense(Layer):
         self.bias_initializer = bias_initializer
         self.kernel_regularizer = kernel_regularizer
         self.bias_regularizer = bias_regularizer
+        self.activity_regularizer = activity_regularizer
         self.kernel_constraint = kernel_constraint
         self.bias_constraint = bias_constraint
         self.weight_noise = weight_noise
@@ -117,7 +124,13 @@ class Dense(Layer):
         self.activation_ = None if type(f) is Identity else f
         if self.activation_ is not None:
             parameters += self.activation_.build(self.units)
+        if self.activity_regularizer is not None:
+            self.activity_ = ActivityRegularization(self.activity_regularizer)
+            self.activity_.setup(self.units)
         return self.units, parameters
+
+    def children(self):
+        return [] if self.activity_ is None else [self.activity_]
 
     def _parameter(self, name: str, shape: tuple[int, ...], initializer, option: str) -> Parameter:
         """Return the parameter with the parts and the learning rate that are set for it."""
@@ -186,6 +199,8 @@ class Dense(Layer):
         if self._rng is not None:
             self._noise_forward = self.kernels.noise_forward
             self._W = np.empty(self.kernel_.shape, dtype)
+        if self.activity_ is not None:
+            self.activity_.allocate(n_rows, dtype, rng, needs_dX)
 
     @property
     def weights(self) -> np.ndarray:
@@ -213,10 +228,12 @@ class Dense(Layer):
             self._noise_forward(seed, self._weight_noise, self.kernel_.value, self._W)
         Z = None if self._Z is None else rows(self._Z, n_rows)
         self._run_forward(X, self._W, self._b, Y, Z, rows(self._work, n_rows))
-        return Y
+        return Y if self.activity_ is None else self.activity_.forward(Y)
 
     def backward(self, dY):
         n_rows = len(dY)
+        if self.activity_ is not None:
+            dY = self.activity_.backward(dY)
         Z = None if self._Z is None else rows(self._Z, n_rows)
         dX = None if self._dX is None else rows(self._dX, n_rows)
         work = rows(self._work, n_rows)
@@ -237,8 +254,9 @@ class Dense(Layer):
 
     def release(self):
         super().release()
-        if self.activation_ is not None:
-            self.activation_.release()
+        for part in (self.activation_, self.activity_):
+            if part is not None:
+                part.release()
 
 
 def _scale_to_variance_1(W: np.ndarray, responses: np.ndarray, X) -> np.ndarray:

@@ -22,7 +22,8 @@ from skl2onnx.common.data_types import (
 )
 
 from skdeep.estimators import MLPAutoencoder, MLPClassifier, MLPRegressor
-from skdeep.onnx.graph import Graph, add_activation, add_layers
+from skdeep.onnx.graph import Graph, add_layers
+from skdeep.onnx.links import add_link
 
 TRANSFORMER = "SkdeepTransformer"
 CLASSIFIER_OPTIONS = {
@@ -120,7 +121,7 @@ def _shape_numbers(operator: Any) -> None:
 
 def _convert_regressor(scope, operator, container) -> None:
     g, model = Graph(scope, container), operator.raw_operator
-    z = add_activation(g, _outputs_of_network(g, operator), model._loss.activation)
+    z = add_link(g, _outputs_of_network(g, operator), model._loss)
     if model.y_scale_ is not None:
         z = g.add("Add", g.add("Mul", z, g.constant(model.y_scale_)), g.constant(model.y_mean_))
     g.add("Cast", z, output=operator.outputs[0].full_name, to=_type_of_numbers(operator))

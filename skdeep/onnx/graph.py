@@ -58,6 +58,11 @@ def _parametric(g: Graph, z: str, a: Any) -> str:
     return g.add("Add", linear, g.add("Mul", add_activation(g, z, a.function_), g.constant(share)))
 
 
+def _step(g: Graph, z: str) -> str:
+    below = g.add("Less", z, g.constant(0.0))
+    return g.add("Cast", g.add("Not", below), to=TensorProto.FLOAT)
+
+
 ACTIVATIONS = {
     f.Identity: lambda g, z, a: z,
     f.Logistic: lambda g, z, a: g.add("Sigmoid", z),
@@ -79,6 +84,8 @@ ACTIVATIONS = {
     f.Softsign: lambda g, z, a: g.add("Softsign", z),
     f.HardSigmoid: lambda g, z, a: g.add("HardSigmoid", z, alpha=1 / 6, beta=0.5),
     f.Exponential: lambda g, z, a: g.add("Exp", z),
+    f.Softmax: lambda g, z, a: g.add("Softmax", z, axis=1),
+    f.Step: lambda g, z, a: _step(g, z),
 }
 
 

@@ -30,7 +30,9 @@ class Summary(Table):
 
     def _add(self, layer: Layer, indent: str) -> None:
         n_parameters = sum(p.size for p in layer.parameters_)
-        self.rows.append((indent + layer.describe(), (None, layer.n_outputs_), n_parameters))
+        name = "" if layer.name_ is None else f"{layer.name_}: "
+        shown = f"{indent}{name}{layer.describe()}"
+        self.rows.append((shown, (None, layer.n_outputs_), n_parameters))
         for child in layer.children():
             self._add(child, indent + "  ")
 

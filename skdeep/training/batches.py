@@ -100,10 +100,14 @@ class BatchSource:
         The largest number of rows of a batch.
     follows_progress : bool
         Whether `begin_step` has to be called before every step.
+    order : ndarray of int or None
+        The positions of the rows of the last epoch, in the order of the batches. None stands for
+        the order of the data.
     """
 
     batch_size: int
     follows_progress = False
+    order: np.ndarray | None = None
 
     def bind(self, kernels) -> None:
         """Use the kernels that a run of training has chosen."""
@@ -222,6 +226,7 @@ class Batches(BatchSource):
         order = self.rows
         if self.rng is not None:
             order = self.rng.permutation(self.n_rows if order is None else order)
+        self.order = order
         return self._gathered(order)
 
     def inputs(self):

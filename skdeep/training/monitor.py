@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from skdeep.callbacks.figures import watched
+
 
 class Monitor:
     """Watch the training loss of each epoch, or with early stopping the validation score.
@@ -27,15 +29,27 @@ class Monitor:
         best weights. If False, it watches the training loss, of which lower is better.
     heeds_loss : bool, default=False
         Whether the validation loss counts in addition to the score.
+    figure : str, default="loss"
+        The figure of the history that the monitor watches in place of the training loss.
+    sign : int, default=-1
+        1 if a higher figure is better, -1 if a lower one is.
     """
 
     def __init__(
-        self, tol: float, n_iter_no_change: float, watches_score: bool, heeds_loss: bool = False
+        self,
+        tol: float,
+        n_iter_no_change: float,
+        watches_score: bool,
+        heeds_loss: bool = False,
+        figure: str = "loss",
+        sign: int = -1,
     ):
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change
         self.watches_score = watches_score
         self.heeds_loss = heeds_loss
+        self.figure = figure
+        self.sign = sign
         self.best = -math.inf if watches_score else math.inf
         self.best_epoch: int | None = None
         self.best_vectors: list[np.ndarray] | None = None
@@ -46,7 +60,7 @@ class Monitor:
 
     def watches_like(self, other: Monitor) -> bool:
         """Whether another monitor has the settings of this one."""
-        names = ("tol", "n_iter_no_change", "watches_score", "heeds_loss")
+        names = ("tol", "n_iter_no_change", "watches_score", "heeds_loss", "figure", "sign")
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
     def start_from(
@@ -63,11 +77,12 @@ class Monitor:
         if self.watches_score:
             improved = self._take_score(figures, epoch, vectors)
         else:
-            improved = self._take_loss(figures["loss"], epoch)
+            _, value = watched(figures, self.figure, "learning_rate")
+            improved = self._take_loss(-self.sign * value, epoch)
         self.n_without_improvement = 0 if improved else self.n_without_improvement + 1
 
     def _take_loss(self, loss: float, epoch: int) -> bool:
-        """Return whether the training loss is an improvement."""
+        """Return whether the watched figure, of which lower is better, is an improvement."""
         improved = loss <= self.best - self.tol
         if loss < self.best:
             self.best, self.best_epoch = loss, epoch
@@ -108,7 +123,8 @@ class Monitor:
 
     def message(self) -> str:
         """Return a text that describes the plateau."""
-        what = "Validation score" if self.watches_score else "Training loss"
+        what = "Training loss" if self.figure == "loss" else self.figure
+        what = "Validation score" if self.watches_score else what
         return (
             f"{what} did not improve more than tol={self.tol:f} for "
             f"{self.n_iter_no_change} consecutive epochs."

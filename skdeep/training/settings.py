@@ -36,8 +36,9 @@ class Settings:
         The decoupled decay of the dense kernels.
     gradient_noise : float or Scheduled
         The standard deviation of the noise on the gradient.
-    clip_value, clip_norm : float or None
-        The limits of the gradient's components and of its norm.
+    clip_value, clip_norm, clip_parameter_norm : float or None
+        The limits of the gradient's components, of its norm, and of the norm of each parameter's
+        gradient.
     verbose : bool
         Whether to print how the schedule reacts to a plateau.
     run_id : str or None
@@ -57,6 +58,7 @@ class Settings:
     gradient_noise: float | Scheduled = 0.0
     clip_value: float | None = None
     clip_norm: float | None = None
+    clip_parameter_norm: float | None = None
     verbose: bool = False
     run_id: str | None = None
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)

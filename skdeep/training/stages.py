@@ -14,6 +14,7 @@ import numpy as np
 
 from skdeep.clipping import clip_gradient
 from skdeep.kernels import draw_seed
+from skdeep.parameters import ParameterVector
 from skdeep.schedules import Progress, Scheduled, value_of
 
 
@@ -85,14 +86,38 @@ class Noise(GradientStage):
 
 
 class Clip(GradientStage):
-    """Limit every component of the gradient, then its norm."""
+    """Limit every component of the gradient, then the norm of each parameter, then that of all.
 
-    def __init__(self, clip_value: float | None, clip_norm: float | None):
-        self.clip_value = None if clip_value is None else float(clip_value)
-        self.clip_norm = None if clip_norm is None else float(clip_norm)
+    A limit of None is not applied. `vector` holds the parameters.
+    """
+
+    def __init__(
+        self,
+        clip_value: float | None,
+        clip_norm: float | None,
+        clip_parameter_norm: float | None = None,
+        vector: ParameterVector | None = None,
+    ):
+        self.clip_value = _number(clip_value)
+        self.clip_norm = _number(clip_norm)
+        self.clip_parameter_norm = _number(clip_parameter_norm)
+        self.vector = vector
 
     def begin(self, gradient, kernels):
         self._kernels = kernels
+        parameters = [] if self.vector is None else self.vector.parameters
+        self._pieces = [p.grad.reshape(-1) for p in parameters if p.grad is not None and p.size]
 
     def apply(self, gradient, step):
-        clip_gradient(gradient, self.clip_value, self.clip_norm, self._kernels)
+        clip_gradient(
+            gradient,
+            self.clip_value,
+            self.clip_norm,
+            self._kernels,
+            clip_parameter_norm=self.clip_parameter_norm,
+            pieces=self._pieces,
+        )
+
+
+def _number(limit: float | None) -> float | None:
+    return None if limit is None else float(limit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skdeep._component import InvalidParameterError, warn_user
 from skdeep.callbacks.base import Callback
+from skdeep.callbacks.figures import sign_of, watched
 from skdeep.clipping import gradient_norm
 from skdeep.kernels import choose, numpy_kernels
 from skdeep.schedules import Progress, Scheduled, ready_number, value_of
@@ -36,7 +37,14 @@ class Trainer:
         Its optimizer has a state if the run continues an earlier one, and is None for L-BFGS.
     settings : Settings
     validate : callable or None
-        Returns (val_loss, val_score) of the network with its present weights.
+        Returns the figures of the network with its present weights on validation data, by the names
+        that they have in the history. "val_loss" and "val_score" are among them.
+    measure : callable or None
+        Returns further figures of an epoch by name, given the raw outputs of its batches, as they
+        were in training, and the positions of their rows: see `BatchSource.order`.
+    directions : dict of (int or None)
+        For figures whose names do not tell: 1 if a higher figure is better, -1 if a lower one is,
+        None if that is not known.
     callbacks : sequence of Callback
     stages : sequence of GradientStage
         Stages before the gradient noise and the clipping. Callbacks may add further stages.
@@ -80,13 +88,17 @@ class Trainer:
         run: Run,
         settings: Settings,
         *,
-        validate: Callable[[], tuple[float, float]] | None = None,
+        validate: Callable[[], dict[str, float]] | None = None,
+        measure: Callable[[np.ndarray, np.ndarray | None], dict[str, float]] | None = None,
+        directions: Mapping[str, int | None] | None = None,
         callbacks: Sequence[Callback] = (),
         stages: Sequence[GradientStage] = (),
     ):
         self.run = run
         self.settings = settings
         self.validate = validate
+        self.measure = measure
+        self.directions = dict(directions or {})
         self.callbacks = sorted(callbacks, key=lambda callback: callback.runs_last)
         self.network, self.loss, self.optimizer = run.network, run.loss, run.optimizer
         self.schedule, self.monitor, self.history = run.schedule, run.monitor, run.history
@@ -138,8 +150,9 @@ class Trainer:
         settings, stages = self.settings, []
         if settings.gradient_noise:
             stages.append(Noise(ready_number(settings.gradient_noise), self.rng))
-        if settings.clip_value is not None or settings.clip_norm is not None:
-            stages.append(Clip(settings.clip_value, settings.clip_norm))
+        limits = settings.clip_value, settings.clip_norm, settings.clip_parameter_norm
+        if limits != (None, None, None):
+            stages.append(Clip(*limits, self.network.parameters))
         return stages
 
     @property
@@ -178,6 +191,11 @@ class Trainer:
         """Whether the next epoch is the first of a call of fit."""
         return self._begins_fit and self.epoch == 0
 
+    def watched(self, key: str | None, mode: str | None, who: str) -> tuple[float, int]:
+        """Return a figure of the last epoch, and 1 if higher is better or -1 if lower is."""
+        key, value = watched(self.figures, key, who)
+        return value, sign_of(key, mode, self.directions, who)
+
     # One step, one epoch, one run ---------------------------------------------------------------
 
     def objective(self, X, Y: np.ndarray, weight: np.ndarray | None) -> float:
@@ -189,7 +207,7 @@ class Trainer:
     def _backward(self, X, Y: np.ndarray, weight: np.ndarray | None) -> Step:
         """Compute the loss of a batch, and its gradient without penalties."""
         network, step, n_rows = self.network, self._step, len(Y)
-        Z = network.forward(X)
+        Z = self._forward(X)
         step.n_rows = n_rows
         step.loss = self._value_and_grad(Y, Z, weight, self._work[:n_rows])
         network.backward(Z)
@@ -198,6 +216,17 @@ class Trainer:
             if not step.n_rows > 0:
                 raise ValueError(f"{stage!r} left step.n_rows={step.n_rows}; it has to be > 0.")
         return step
+
+    def _forward_and_keep(self, X) -> np.ndarray:
+        """Return the raw outputs of a batch, and keep a copy until the end of the epoch."""
+        Z = self.network.forward(X)
+        start, self._n_kept = self._n_kept, self._n_kept + len(Z)
+        self._kept[start : self._n_kept] = Z
+        return Z
+
+    def keep(self, Z: np.ndarray) -> None:
+        """Take the raw outputs of all rows of an epoch."""
+        self._kept, self._n_kept = Z, len(Z)
 
     def train_batch(self, X, Y: np.ndarray, weight: np.ndarray | None) -> float:
         """Do one step; return the objective before it."""
@@ -233,6 +262,7 @@ class Trainer:
         Raises DivergenceError as soon as the objective is not finite.
         """
         n_batches, total, n_rows = len(batches), 0.0, 0
+        self._n_kept = 0
         average = self.run.average
         is_averaging = average is not None and self._epochs_done >= self._first_averaged
         self._averages_steps = is_averaging and average.every_step
@@ -399,6 +429,11 @@ class Trainer:
         self._g = parameters.grads
         self._w = parameters.values[: parameters.n_trainable]
         self._work = np.empty((n_rows, network.n_outputs), network.dtype)
+        self._forward = network.forward
+        if self.measure is not None and self._batches is not None:
+            self._forward = self._forward_and_keep
+            n_at_most = len(self._batches) * self._batches.batch_size
+            self._kept = np.empty((n_at_most, network.n_outputs), network.dtype)
         self._session = n_rows, rng, kernels
         self._begin_stages(kernels)
         self._batch_listeners = [c for c in self.callbacks if _overrides(c, "on_batch_end")]
@@ -424,6 +459,7 @@ class Trainer:
     def _end_session(self) -> None:
         self.network.release()
         self._work = self._w = self._g = self._kernels = self._session = None
+        self._forward = self._kept = None
         self._batches = None
         self._following = []
 
@@ -476,8 +512,11 @@ class Trainer:
         }
         if self.optimizer is not None:
             values |= {name: number.at(self._progress) for name, number in self._numbers.items()}
+        if self.measure is not None:
+            order = None if self._batches is None else self._batches.order
+            values |= self.measure(self._kept[: self._n_kept], order)
         if self.validate is not None:
-            values["val_loss"], values["val_score"] = self.validate()
+            values |= self.validate()
         values["seconds"] = time.perf_counter() - self._epoch_start
         record(self.history, **values)
         self.figures = values

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
+from sklearn.frozen import FrozenEstimator
 
 from skdeep import MLPAutoencoder, MLPClassifier
 from skdeep.constraints import UnitNorm
@@ -65,3 +66,61 @@ def test_an_autoencoder_mirrors_what_goes_by_layer():
     dense = [la for la in model.fit(X).network_.layers if isinstance(la, Dense)]
     constraints = [layer.kernel_.constraint is not None for layer in dense]
     assert constraints == [True, False, True, False]
+
+
+def start(**options):
+    options = {"hidden_layer_sizes": (5, 4), "max_iter": 1, "random_state": 0} | options
+    return MLPClassifier(**options).fit(X, y).network_
+
+
+def test_batch_norm_by_layer():
+    network = start(batch_norm=["before", "after"])
+    kinds = [type(layer).__name__ for layer in network.layers]
+    assert kinds == ["Dense", "BatchNorm", "Activation", "Dense", "BatchNorm", "Dense"]
+    assert [d.bias for d in network.layers if isinstance(d, Dense)] == [False, True, True]
+    for one, many in [("after", ("after",) * 2), (None, [None] * 2)]:
+        first, second = (start(batch_norm=value).parameters.values for value in (one, many))
+        np.testing.assert_array_equal(first, second)
+    with pytest.raises(ValueError, match="batch_norm='middle' is unknown"):
+        start(batch_norm=[None, "middle"])
+    with pytest.raises(ValueError, match=r"batch_norm=.* has 3 entries for 2 hidden layers"):
+        start(batch_norm=["after"] * 3)
+
+
+def test_one_batch_norm_and_a_list_of_equal_ones_are_one_architecture():
+    model = MLPClassifier((5, 4), batch_norm="after", max_iter=1, warm_start=True, random_state=0)
+    model.fit(X, y).set_params(batch_norm=["after", "after"]).fit(X, y)
+    with pytest.raises(ValueError, match="would change the architecture"):
+        model.set_params(batch_norm=["after", None]).fit(X, y)
+
+
+def test_batch_norm_by_layer_is_taken_from_a_pretrained_model():
+    options = {"max_iter": 1, "random_state": 0}
+    below = MLPAutoencoder((5, 4), batch_norm=["after", None], **options).fit(X)
+    kinds = [type(layer).__name__ for layer in below.network_.layers]
+    assert kinds == ["Dense", "BatchNorm", "Dense", "Dense", "BatchNorm", "Dense"]
+    model = MLPClassifier(pretrained=FrozenEstimator(below), **options).fit(X, y)
+    kinds = [type(layer).__name__ for layer in model.network_.layers]
+    assert kinds == ["Dense", "BatchNorm", "Dense", "Dense"]
+
+
+def test_bias_initializer_by_layer():
+    def found(given, **options):
+        network = start(bias_initializer=given, initializer="zeros", **options)
+        return [d.bias_initializer for d in network.layers if isinstance(d, Dense)]
+
+    assert found("ones") == ["ones"] * 3  # one value is for the output layer too
+    assert found(["ones", "zeros"]) == ["ones", "zeros", "auto"]
+    assert found(["ones", "zeros", "normal"]) == ["ones", "zeros", "normal"]
+    assert found("ones", hidden_layer_sizes=()) == ["ones"]
+    with pytest.raises(ValueError, match=r"bias_initializer=.* has 4 entries"):
+        found(["ones"] * 4)
+
+
+def test_a_named_bias_initializer_of_the_output_layer_is_not_replaced():
+    still = {"learning_rate_init": 1e-12}
+    model = MLPClassifier((5,), bias_initializer=["auto", "ones"], max_iter=1, **still).fit(X, y)
+    np.testing.assert_allclose(model.intercepts_[1], 1)
+    model.set_params(bias_initializer=["ones", "auto"]).fit(X, y)
+    np.testing.assert_allclose(model.intercepts_[0], 1)
+    assert np.ptp(model.intercepts_[1]) < 1e-6  # three classes of equal size

@@ -60,7 +60,7 @@ def test_the_output_layer_has_the_default():
 
 
 def test_names_are_looked_up_by_facts():
-    assert names(by_layer=ByLayer.EVERY) == ("weight_noise",)
+    assert names(by_layer=ByLayer.EVERY) == ("bias_initializer", "weight_noise")
     assert "alpha" not in names(with_layers=WithLayers.REFUSED)
     with pytest.raises(AttributeError):
         names(by_layers=ByLayer.EVERY)

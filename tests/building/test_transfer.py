@@ -227,6 +227,100 @@ def test_pretrained_of_other_shapes_names_the_layers():
         MLPClassifier(**OPTIONS, pretrained=FrozenEstimator(source)).fit(X, CODES)
 
 
+# n_reused_layers ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "upper",
+    [
+        {"hidden_layer_sizes": (9, 7, 30)},
+        {"hidden_layer_sizes": (9, 7, 30, 4), "activation": ["relu", "relu", "tanh", "selu"]},
+        {"hidden_layer_sizes": (9, 7)},
+        {"activation": ["relu", "relu", "gelu"]},
+    ],
+)
+@pytest.mark.parametrize("by", ["pretrained", "transfer"])
+def test_the_layers_below_another_upper_part_are_kept(source, upper, by):
+    kept = [hidden(source, i) for i in range(3)]
+    options = {**OPTIONS, "batch_norm": source.batch_norm, **upper, "n_reused_layers": 2}
+    if by == "pretrained":
+        model = MLPClassifier(**options, pretrained=FrozenEstimator(source))
+    else:
+        model = clone(source).fit(X, CODES).set_params(**options, warm_start="transfer")
+    model.set_params(frozen_layers=2).fit(X, CODES % 3)
+    assert same(hidden(model, 0) + hidden(model, 1), kept[0] + kept[1])
+    sizes = upper.get("hidden_layer_sizes", OPTIONS["hidden_layer_sizes"])
+    assert [W.shape[1] for W in model.coefs_[:-1]] == list(sizes)
+    assert len(sizes) < 3 or not same(hidden(model, 2)[:1], kept[2][:1])
+    before = hidden(model, 0)
+    model.set_params(warm_start=True, frozen_layers=0).fit(X, CODES % 3)
+    assert not same(hidden(model, 0), before)
+
+
+def test_the_structure_of_the_pretrained_model_with_new_upper_weights(source):
+    frozen = FrozenEstimator(source)
+    model = MLPRegressor(pretrained=frozen, n_reused_layers=1, frozen_layers=[0, 2], max_iter=2)
+    model.set_params(random_state=0).fit(X, NUMBERS)
+    assert [W.shape for W in model.coefs_] == [W.shape for W in source.coefs_[:-1]] + [(5, 1)]
+    assert same(hidden(model, 0), hidden(source, 0))
+    assert not same(hidden(model, 2)[:1], hidden(source, 2)[:1])
+
+
+def test_no_reused_layer_is_a_fresh_start(source):
+    options = {**OPTIONS, "batch_norm": source.batch_norm}
+    model = MLPClassifier(**options, pretrained=FrozenEstimator(source), n_reused_layers=0)
+    fresh = MLPClassifier(**options).fit(X, CODES)
+    np.testing.assert_array_equal(model.fit(X, CODES).predict_proba(X), fresh.predict_proba(X))
+    other = clone(model).set_params(hidden_layer_sizes=(3,)).fit(X[:, :4], CODES)
+    assert np.isfinite(other.predict_proba(X[:, :4])).all()
+
+
+def test_reused_layers_in_a_search_and_in_layers_spelled_out():
+    source = MLPClassifier((9, 7), max_iter=2, random_state=0).fit(X, CODES)
+    model = MLPClassifier(**OPTIONS, pretrained=FrozenEstimator(source))
+    search = GridSearchCV(model, {"n_reused_layers": [None, 0, 1, 2]}, cv=2).fit(X, CODES)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    layers = [Dense(9, "relu"), BatchNorm(), Residual([Dense(9, "tanh")])]
+    model = MLPClassifier(layers=layers, pretrained=FrozenEstimator(source), n_reused_layers=1)
+    model.set_params(frozen_layers=1, max_iter=2, random_state=0).fit(X, CODES)
+    assert same(hidden(model, 0), hidden(source, 0))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_reused_layers": 4}, r"passes on 3 hidden layers, and the new one has 3.*in \[0, 3\]"),
+        ({"n_reused_layers": 2, "hidden_layer_sizes": (9,)}, r"the new one has 1; .*in \[0, 1\]"),
+        ({"n_reused_layers": 2, "hidden_layer_sizes": (9, 8)}, r"layer 1: .*n_reused_layers=1 cop"),
+        (
+            {"hidden_layer_sizes": (9, 8)},
+            r"layer 1: kernel \(9, 7\).*n_reused_layers=1 copies only",
+        ),
+        ({"n_reused_layers": 1, "activation": "tanh"}, r"layer 0: .*ReLU\(\) there.*Tanh\(\) here"),
+        (
+            {"n_reused_layers": -1},
+            "n_reused_layers=-1 is not allowed; give an integer >= 0 or None",
+        ),
+        ({"n_reused_layers": 1.0}, "n_reused_layers=1.0 is not allowed"),
+        ({"n_reused_layers": "all"}, "n_reused_layers='all' is not allowed"),
+    ],
+)
+def test_reused_layers_that_are_not_there(options, message):
+    source = MLPClassifier(**OPTIONS).fit(X, CODES)
+    settings = {**OPTIONS, **options}
+    with pytest.raises(ValueError, match=message):
+        MLPClassifier(**settings, pretrained=FrozenEstimator(source)).fit(X, CODES)
+    with pytest.raises(ValueError, match=message):
+        source.set_params(**settings, warm_start="transfer").fit(X, CODES)
+
+
+def test_fewer_layers_than_the_pretrained_model_with_first_values_from_the_data(source):
+    options = {**OPTIONS, "batch_norm": source.batch_norm, "hidden_layer_sizes": (9,)}
+    model = MLPClassifier(**options, initializer="data", pretrained=FrozenEstimator(source))
+    model.set_params(frozen_layers=1).fit(X, CODES)
+    assert same(hidden(model, 0), hidden(source, 0))
+
+
 # frozen_layers --------------------------------------------------------------------------------
 
 

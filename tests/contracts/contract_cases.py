@@ -52,6 +52,7 @@ ACTIVATION_CASES = {
     "elu 0.5": partial(activations.ELU, 0.5),
     "elu 2": partial(activations.ELU, 2.0),
     "swish 1.7": partial(activations.Swish, 1.7),
+    "parametric softmax": partial(activations.Parametric, "softmax", 0.5, 0.6),
     "swish -0.5": partial(activations.Swish, -0.5),
 }
 
@@ -145,6 +146,11 @@ OPTIMIZER_CASES = {
     "adam 0 0": partial(optimizers.Adam, 0.0, 0.0),
     "adam 0.5 0.6 0.01": partial(optimizers.Adam, 0.5, 0.6, 0.01),
     "rmsprop 0.5": partial(optimizers.RMSProp, 0.5, 1e-3),
+    "rmsprop inside 0.1": partial(optimizers.RMSProp, 0.9, 1e-3, True, 0.1),
+    "adagrad inside 0.1": partial(optimizers.AdaGrad, 1e-3, True, 0.1),
+    "adam inside": partial(optimizers.Adam, epsilon=1e-3, epsilon_inside=True),
+    "adam uncorrected": partial(optimizers.Adam, bias_correction=False),
+    "sgd dampened": partial(optimizers.SGD, 0.9, False, 0.1),
     "lion 0.5 0.6": partial(optimizers.Lion, 0.5, 0.6),
 }
 
@@ -170,6 +176,18 @@ def nested():
     )
 
 
+def siamese():
+    """Return two branches that share layers, one of which is used three times."""
+    dense, norm = Dense(3, "prelu", activity_regularizer=L1L2(0.1, 0.2)), BatchNorm()
+    tower = Residual([Dense(4, "tanh"), Dropout(0.2), Dense(3)])
+    return Concatenate(
+        [
+            [Columns([0, 1, 2]), norm, dense, tower],
+            [Columns([2, 3, 4]), norm, dense, tower, Residual([tower, dense])],
+        ]
+    )
+
+
 LAYER_CASES = {
     "Dense": partial(Dense, 3),
     "Dense without bias": partial(Dense, 3, bias=False),
@@ -180,6 +198,7 @@ LAYER_CASES = {
     "Dense rrelu": partial(Dense, 3, "rrelu"),
     "Dense with rates": partial(Dense, 3, kernel_rate="fan_in", bias_rate=0.5),
     "Dense with noise": partial(Dense, 3, "tanh", weight_noise=0.2),
+    "Dense with activity": partial(Dense, 3, "tanh", activity_regularizer=L1L2(0.1, 0.2)),
     "Activation": Activation,
     "Activation identity": partial(Activation, "identity"),
     "Activation mish": partial(Activation, "mish"),
@@ -211,6 +230,7 @@ LAYER_CASES = {
     "Scale": Scale,
     "Scale normal": partial(Scale, "normal", 0.1),
     "nested": nested,
+    "shared": siamese,
 }
 
 COMPONENT_CASES = {

@@ -22,6 +22,22 @@ class TestConstraints:
         np.testing.assert_array_equal(vector[outside], before[outside])
         assert np.isfinite(vector).all()
 
+    @each_with(CONSTRAINT_CASES, each_dtype, ("shape", [(4, 3), (5,)]))
+    def test_a_call_returns_the_projected_copy(self, make, dtype, shape, rng):
+        w = (3 * rng.standard_normal(shape)).astype(dtype)
+        before, expected = w.copy(), w.copy()
+        make().project(expected)
+        projected = make()(w)
+        assert projected.dtype == dtype
+        np.testing.assert_array_equal(projected, expected)
+        np.testing.assert_array_equal(w, before)
+        np.testing.assert_array_equal(make()(np.asfortranarray(w)), expected)
+
+    def test_a_call_takes_lists_of_integers(self):
+        np.testing.assert_allclose(constraints.UnitNorm()([[3, 0], [4, 2]]), [[0.6, 0], [0.8, 1]])
+        with pytest.raises(ValueError, match="MaxNorm max_value=-1 is not allowed"):
+            constraints.MaxNorm(-1)([1.0])
+
     @pytest.mark.parametrize("name", ["MaxNorm", "MinMaxNorm"])
     def test_a_bound_of_infinity_is_no_bound(self, name, rng):
         w = 3 * rng.standard_normal((4, 3))

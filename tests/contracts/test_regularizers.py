@@ -32,6 +32,14 @@ class TestRegularizers:
         np.testing.assert_array_equal(vector[:8], before[:8])
 
     @each(REGULARIZER_CASES)
+    def test_a_call_returns_the_penalty(self, make, rng):
+        w = rng.standard_normal((4, 3))
+        before, expected = w.copy(), make().penalize(w, np.zeros_like(w))
+        assert make()(w) == expected
+        assert make()(w.tolist()) == make()(np.asfortranarray(w)) == expected
+        np.testing.assert_array_equal(w, before)
+
+    @each(REGULARIZER_CASES)
     def test_float32_gives_what_float64_gives(self, make, rng):
         w = rng.standard_normal((4, 3))
         wide, narrow = np.zeros(w.shape), np.zeros(w.shape, np.float32)

@@ -23,6 +23,7 @@ def ways_to_give(model, y, other):
     yield lambda: model(**options).fit(X, y, X_val=X, y_val=other)
 
 
+@pytest.mark.filterwarnings("ignore:y is an indicator matrix")
 @pytest.mark.parametrize(("labels", "indicators"), LABELS_AND_INDICATORS)
 @pytest.mark.parametrize("is_reversed", [False, True])
 def test_labels_and_indicators_are_not_taken_for_each_other(labels, indicators, is_reversed):

@@ -332,6 +332,14 @@ def test_a_subclass_with_parameters_of_its_own():
         Own(extr=2)
 
 
+@pytest.mark.parametrize("name", ["radial", "RadialConstraint"])
+def test_a_part_that_skdeep_does_not_have_is_named_with_the_reason(name):
+    with pytest.raises(
+        ValueError, match=r"is unknown: it is for the kernels of convolutions.*Choo"
+    ):
+        MLPClassifier(kernel_constraint=name).fit([[0.0], [1.0]], [0, 1])
+
+
 def test_words_of_other_libraries_lead_to_names_that_exist():
     families = [ACTIVATIONS, CLASSIFICATION_LOSSES, CONSTRAINTS, INITIALIZERS, OPTIMIZERS]
     families += [REGRESSION_LOSSES, REGULARIZERS, SCHEDULES, get_scorer_names(), ["lbfgs", "loss"]]

@@ -105,6 +105,15 @@ ILL = {
             for seed in range(4)
         ],
     ],
+    "selu without self-normalization": [
+        fitted(lambda: regressor((20,) * 4, "selu", initializer="he_normal"), noise, xor),
+        fitted(lambda: regressor((20,) * 4, "selu", initializer=Uniform(0, 1)), noise, xor),
+        fitted(lambda: regressor((20,) * 4, "selu", dropout=0.2), noise, xor),
+        *[
+            fitted(lambda where=where: regressor((20,) * 4, "selu", batch_norm=where), noise, xor)
+            for where in ("before", "after")
+        ],
+    ],
     "symmetric units": [
         fitted(lambda: classifier((30, 20), initializer="zeros")),
         fitted(lambda: classifier((16,), initializer="zeros", bias_initializer="zeros")),
@@ -194,6 +203,11 @@ def test_a_healthy_network_gets_a_clean_bill(make):
         ("tiny batches", fitted(lambda: classifier((8,), batch_size=4, max_iter=5))),
         ("dead units", fitted(lambda: classifier((8,), "elu", bias_initializer=Constant(-50.0)))),
         ("vanishing gradients", fitted(lambda: classifier(deep, "selu"))),
+        ("selu without self-normalization", fitted(lambda: classifier(
+            (20,) * 4, "selu", batch_norm="after"))),  # it learns well nevertheless
+        ("selu without self-normalization", fitted(lambda: regressor(
+            (5,) * 6, "selu", initializer="lecun_uniform", batch_norm_input=True,
+            input_dropout=0.1), noise, xor)),
         ("symmetric units", fitted(lambda: classifier((16,), bias_initializer="zeros"))),
         ("too much regularization", fitted(lambda: classifier((16,), alpha=0.1, max_iter=2))),
         ("too much regularization", fitted(lambda: regressor((), max_iter=3), noise, noise[:, 0])),
@@ -212,6 +226,23 @@ def test_a_healthy_network_gets_a_clean_bill(make):
 )  # fmt: skip
 def test_what_helps_makes_it_go_away(kind, make):
     assert kind not in kinds(diagnose(*make()))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("biases", ["auto", "zeros"])
+def test_saturation_is_named_and_not_the_rate_that_follows_from_it(seed, biases):
+    """All weights from U(0, 1): the loss moves up and down, as nothing is learned."""
+    data = scale(circles)
+    sgd = {"solver": "sgd", "learning_rate_init": 0.01, "nesterovs_momentum": False, "alpha": 0.0}
+    options = {**sgd, "batch_size": 32, "max_iter": 60, "bias_initializer": biases}
+    ill = classifier((5,) * 5, "tanh", initializer=[Uniform(0, 1)] * 6, **options)
+    found = kinds(diagnose(ill.set_params(random_state=seed).fit(data, rings), data, rings))
+    assert found & {"saturated units", "vanishing gradients"}
+    assert not found & {"learning rate too high", "learning rate too low"}
+    for activation, initializer in {"tanh": "glorot_uniform", "relu": "he_uniform"}.items():
+        cured = classifier((5,) * 5, activation, initializer=initializer, **options)
+        found = kinds(diagnose(cured.set_params(random_state=seed).fit(data, rings), data, rings))
+        assert not found & {"saturated units", "vanishing gradients", "learning rate too high"}
 
 
 @pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer, load_digits])
@@ -268,6 +299,7 @@ def test_sound_networks_stay_clean(name, solver):
 def test_nothing_but_underfitting_is_said_of_noise(options):
     model = regressor((20,) * 4, **options).fit(noise, xor)
     new = {"symmetric units", "saturated units", "vanishing gradients", "too much regularization"}
+    new |= {"selu without self-normalization"}
     assert not new & kinds(diagnose(model, noise, xor))
 
 

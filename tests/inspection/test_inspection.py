@@ -45,6 +45,26 @@ def test_the_table_of_the_lecture(train, validation, bayes, verdict):
     assert report.advice in str(report)
 
 
+@pytest.mark.parametrize(
+    ("train", "validation", "bayes", "verdict", "note"),
+    [
+        (0.003, 0.004, 0.005, "Bayes error too high", "and so is the validation error: this Bayes"),
+        (0.003, 0.2, 0.005, "high variance", "must be wrong, unless the network knows its rows by"),
+        (0.003, 0.01, 0.005, "neither", "the training error, 0.3%, is below the Bayes error, 0.5%"),
+        (0.2, 0.004, 0.005, "high bias", None),
+        (1 - 0.9, 1 - 0.9, 0.1, "neither", None),  # 0.09999999999999998
+    ],
+)
+def test_a_bayes_error_above_the_training_error_must_be_wrong(
+    train, validation, bayes, verdict, note
+):
+    report = bias_variance_report(train, validation, bayes)
+    assert report.verdict == verdict
+    assert report.note == "" if note is None else note in report.note
+    assert ("note: " in str(report)) == (note is not None)
+    assert report.note in str(report)
+
+
 @pytest.mark.parametrize("errors", [(-0.1, 0.2), (0.1, np.nan), ("0.1", 0.2), (0.1, None)])
 def test_errors_that_are_none(errors):
     with pytest.raises(ValueError, match=r"_error=.* is not allowed; give a number >= 0"):

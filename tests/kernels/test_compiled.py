@@ -8,6 +8,7 @@ import scipy.sparse as sp
 
 from skdeep import activations, losses, optimizers
 from skdeep.activations import ACTIVATIONS
+from skdeep.joint_losses import JointLoss, Measured
 from skdeep.kernels import numpy_kernels
 from skdeep.losses import (
     CLASSIFICATION_LOSSES,
@@ -40,7 +41,7 @@ ACTIVATION_CASES = {
     "prelu -0.5": partial(activations.PReLU, -0.5),
     **{
         f"parametric {g}": partial(activations.Parametric, g, 1.0, 0.3)
-        for g in ("identity", "relu", "selu", "tanh", "gelu", activations.ELU(0.5))
+        for g in ("identity", "relu", "selu", "tanh", "gelu", "softmax", activations.ELU(0.5))
     },
 }
 
@@ -254,6 +255,20 @@ def loss_step(kernels, make, kind, output, dtype, *, weighted, n_rows, scale=1.0
     return value, Z
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_losses_for_several_outputs(dtype):
+    rng = np.random.default_rng(0)
+    Z, Y = (rng.standard_normal((50, 4)).astype(dtype) for _ in range(2))
+    Y[::3, 1:] = np.nan
+    loss = JointLoss([losses.Huber(), Measured(losses.SquaredError())], [1, 3], [0.9, 0.1])
+    (value, gradient), (expected, expected_gradient) = (
+        (kernels.bind_loss(loss, np.dtype(dtype))(Y, G, None, np.full_like(G, np.nan)), G)
+        for kernels, G in ((numba_kernels, Z.copy()), (numpy_kernels, Z.copy()))
+    )
+    assert value == pytest.approx(expected, rel=1e-5)
+    np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-5)
+
+
 @pytest.mark.parametrize(("case", "dtype"), LOSSES_IN_DTYPES)
 def test_losses(case, dtype):
     for weighted in (False, True):
@@ -305,6 +320,23 @@ OPTIMIZER_CASES = {
     "sgd without Nesterov": partial(optimizers.SGD, 0.9, False),
     "adam 0.5 0.9 1e-3": partial(optimizers.Adam, 0.5, 0.9, 1e-3),
     "rmsprop 0.5": partial(optimizers.RMSProp, 0.5),
+    "sgd dampened": partial(optimizers.SGD, 0.9, False, 0.6),
+    **{
+        f"{f.__name__} {options}": partial(f, epsilon=1e-3, **options)
+        for f in (optimizers.Adam, optimizers.AdamW, optimizers.AMSGrad)
+        for options in (
+            {"bias_correction": False},
+            {"epsilon_inside": True},
+            {"bias_correction": False, "epsilon_inside": True},
+        )
+    },
+    **{
+        f"{f.__name__} {inside} {initial}": partial(
+            f, epsilon=1e-3, epsilon_inside=inside, initial_accumulator=initial
+        )
+        for f in (optimizers.AdaGrad, optimizers.RMSProp)
+        for inside, initial in [(True, 0.0), (False, 0.1), (True, 0.1)]
+    },
     "lion 0.5 0.9": partial(optimizers.Lion, 0.5, 0.9),
 }
 

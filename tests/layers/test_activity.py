@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from sklearn.datasets import make_friedman1
 
+from skdeep import MLPRegressor
 from skdeep._component import InvalidParameterError
 from skdeep.layers import ActivityRegularization, Dense, Layer
 from skdeep.network import Network
@@ -63,3 +65,27 @@ def test_only_layers_with_a_penalty_are_asked():
 def test_what_is_no_regularizer_is_named(regularizer):
     with pytest.raises(InvalidParameterError, match="activity_regularizer"):
         ActivityRegularization(regularizer).setup(3)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("kernels", ["numpy", "numba"])
+@pytest.mark.parametrize("activation", ["relu", "gelu", None])
+def test_in_a_dense_layer_it_is_the_layer_after_it_bit_for_bit(activation, kernels, monkeypatch):
+    if kernels == "numba":
+        pytest.importorskip("numba")
+    monkeypatch.setenv("SKDEEP_KERNELS", kernels)
+    X, y = make_friedman1(60, random_state=0)
+    inside = [Dense(5, activation, activity_regularizer="l1_l2"), Dense(4, "tanh")]
+    after = [Dense(5, activation), ActivityRegularization("l1_l2"), Dense(4, "tanh")]
+    models = [
+        MLPRegressor(layers=layers, max_iter=4, batch_size=16, random_state=0).fit(X, y)
+        for layers in (inside, after)
+    ]
+    assert models[0].loss_curve_ == models[1].loss_curve_
+    first, second = (model.network_.parameters.values for model in models)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_a_dense_layer_names_what_is_no_regularizer():
+    with pytest.raises(InvalidParameterError, match="activity_regularizer='l3' is unknown"):
+        Dense(3, activity_regularizer="l3").setup(3)

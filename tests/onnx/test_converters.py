@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor
 from skdeep.activations import ACTIVATIONS, Activation, LeakyReLU, Parametric, PReLU, Swish
 from skdeep.layers import BatchNorm, Columns, Concatenate, Dense, Dropout, Layer, Residual, Scale
-from skdeep.losses import CLASSIFICATION_LOSSES, OUTPUT_ACTIVATIONS
+from skdeep.losses import CLASSIFICATION_LOSSES, OUTPUT_ACTIVATIONS, QuantileLoss
 
 pytest.importorskip("skl2onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -74,6 +74,21 @@ def test_classifiers(kind, batch_norm):
 def test_regressors(kind, output):
     model = MLPRegressor((8,), output_activation=output, max_iter=3, random_state=0)
     assert_same_regressor(model.fit(X, TARGETS[kind]))
+
+
+@pytest.mark.parametrize(
+    ("options", "y"),
+    [
+        ({"loss": ["squared_error", "poisson"]}, np.exp(X[:, :2])),
+        ({"output_activation": ["tanh", "identity"]}, X[:, :2]),
+        ({"loss": QuantileLoss([0.1, 0.9])}, X[:, 0]),
+        ({"loss": QuantileLoss([0.1, 0.5, 0.9], non_crossing=True)}, X[:, 0]),
+        ({"missing_targets": "ignore", "output_activation": "softplus"}, np.exp(X[:, :2])),
+    ],
+)
+def test_losses_for_several_outputs(options, y):
+    model = MLPRegressor((8,), max_iter=3, random_state=0, **options).fit(X, y)
+    assert_same_regressor(model)
 
 
 PARTS = {

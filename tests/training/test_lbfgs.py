@@ -139,7 +139,7 @@ def test_validation_sees_the_statistics_of_its_own_iteration():
     def validate():
         H = trainer.network.infer(X, 1)
         seen.append(np.abs(trainer.network.layers[1].mean_.value - H.mean(axis=0)).max())
-        return 0.0, 0.0
+        return {"val_loss": 0.0, "val_score": 0.0}
 
     trainer = make([Dense(4), BatchNorm(), Dense(2)], validate=validate)
     run(trainer, X, Y)
@@ -174,7 +174,7 @@ def test_stops_where_the_score_does_not_improve_and_restores_the_best():
 
     def validate():
         snapshots.append(trainer.network.parameters.values.copy())
-        return 0.0, next(scores)
+        return {"val_loss": 0.0, "val_score": next(scores)}
 
     monitor = Monitor(0.0, 1, True)
     trainer = make([Dense(4, "tanh"), Dense(2)], monitor=monitor, validate=validate)

@@ -266,6 +266,36 @@ def test_a_callback_sees_the_gradient_of_the_steps_that_it_asks_for(every, n_see
     np.testing.assert_allclose(mlp.coefs_[0], plain.coefs_[0], rtol=1e-10)
 
 
+@pytest.mark.parametrize("kernels", ["numpy", "numba"])
+@pytest.mark.parametrize("frozen_layers", [0, 1])
+def test_the_norm_of_each_parameter_is_clipped_on_its_own(monkeypatch, kernels, frozen_layers):
+    if kernels == "numba":
+        pytest.importorskip("numba")
+    monkeypatch.setenv("SKDEEP_KERNELS", kernels)
+    options = {
+        "solver": SGD(momentum=0.0),
+        "learning_rate_init": 0.1,
+        "batch_size": 120,
+        "max_iter": 1,
+        "alpha": 0.0,
+        "random_state": 0,
+        "bias_initializer": "zeros",
+        "frozen_layers": frozen_layers,
+    }
+    start = MLPRegressor((4,), **{**options, "learning_rate_init": 1e-300}).fit(X, 10 * Y)
+    free = MLPRegressor((4,), **options).fit(X, 10 * Y)
+    first, wanted = ([*mlp.coefs_, *mlp.intercepts_] for mlp in (start, free))
+    pairs = zip(first, wanted, strict=True)
+    norms = [np.linalg.norm(after - before) / 0.1 for before, after in pairs]
+    limit = float(np.mean(norms))
+    clipped = MLPRegressor((4,), clip_parameter_norm=limit, **options).fit(X, 10 * Y)
+    found = [*clipped.coefs_, *clipped.intercepts_]
+    for before, after, norm, array in zip(first, wanted, norms, found, strict=True):
+        share = limit / norm if norm > limit else 1.0
+        np.testing.assert_allclose(array, before + share * (after - before), rtol=1e-9)
+    assert min(norms) < limit < max(norms)
+
+
 class Halve(GradientStage):
     def apply(self, gradient, step):
         gradient *= 0.5

@@ -391,7 +391,7 @@ def test_validation_is_asked_for_after_every_epoch():
 
     def validate():
         seen.append(values(trainer).copy())
-        return 0.5 + len(seen), 0.25 * len(seen)
+        return {"val_loss": 0.5 + len(seen), "val_score": 0.25 * len(seen)}
 
     trainer = make(validate=validate)
     trainer.fit(batches(), 3)
@@ -412,7 +412,7 @@ def test_the_best_weights_are_restored():
 
     def validate():
         snapshots.append(values(trainer).copy())
-        return 0.0, next(scores)
+        return {"val_loss": 0.0, "val_score": next(scores)}
 
     trainer = make(validate=validate, monitor=Monitor(0.0, 1, True))
     trainer.fit(batches(), 100)
@@ -425,7 +425,7 @@ def test_best_weights_include_the_running_statistics():
 
     def validate():
         snapshots.append(values(trainer).copy())
-        return 0.0, next(scores)
+        return {"val_loss": 0.0, "val_score": next(scores)}
 
     trainer = make(
         [Dense(5), BatchNorm(), Dense(2)], validate=validate, monitor=Monitor(0.0, 1, True)
@@ -503,7 +503,7 @@ class RaisesAfter(Callback):
 def counting_up():
     """Return a validation whose score is best in the second epoch."""
     scores = iter([0.1, 0.9, 0.5, 0.3, 0.2, 0.1])
-    return lambda: (0.0, next(scores))
+    return lambda: {"val_loss": 0.0, "val_score": next(scores)}
 
 
 def test_a_loss_that_is_not_finite_ends_it_at_once():

@@ -52,7 +52,8 @@ NETWORK = (
         text="The hidden layers as a list of instances from `skdeep.layers`, instead of "
         "`hidden_layer_sizes` and the options that describe hidden layers. The output layer is "
         "added to them. `bias_initializer`, `bias_regularizer`, `kernel_constraint` and "
-        "`bias_constraint` are then for the output layer alone.",
+        "`bias_constraint` are then for the output layer alone. An `Output` at the end of the list "
+        "describes the output layer instead.",
         page="See [networks](networks.md).",
         type="list of Layer or None",
         estimators=(CLASSIFIER, REGRESSOR),
@@ -90,7 +91,9 @@ NETWORK = (
         'prediction. "data" sets the biases so that the weighted sum of each unit is 0 at a random '
         "mixture of 5 rows, in the output layer too.",
         page="See [the rule](networks.md#initializers).",
-        type="str or Initializer",
+        type="str, Initializer or sequence",
+        by_layer=ByLayer.EVERY,
+        of_output="auto",
         with_layers=WithLayers.OUTPUT,
     ),
     Option(
@@ -98,6 +101,7 @@ NETWORK = (
         text="Batch normalization in every hidden layer, before or after the activation. With "
         '"before", the dense layers have no biases, as the normalization has its own.',
         choices=(None, "before", "after"),
+        by_layer=ByLayer.HIDDEN,
         warm_start=WarmStart.STRUCTURE,
         with_layers=WithLayers.REFUSED,
         from_pretrained=True,

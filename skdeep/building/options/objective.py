@@ -29,13 +29,15 @@ OBJECTIVE = (
         text="The function at the end of the network, which is applied to the raw outputs: "
         f"{listed(OUTPUT_ACTIVATIONS)}.",
         also={
-            REGRESSOR: f'"auto" follows the loss: {_EXPONENTIAL}, the identity for other losses.',
+            REGRESSOR: f'"auto" follows the loss: {_EXPONENTIAL}, the identity for other losses. '
+            "A sequence has one entry for each output.",
             AUTOENCODER: f'"auto" follows the loss: {_EXPONENTIAL}, the logistic function for '
             '"log_loss", the identity for other losses.',
         },
-        type="str",
+        type="str or sequence of str",
         estimators=(REGRESSOR, AUTOENCODER),
         choices=("auto", *OUTPUT_ACTIVATIONS),
+        by_output=True,
     ),
     Option(
         name="loss",
@@ -46,12 +48,32 @@ OBJECTIVE = (
             'multilabel targets, a softmax for more classes. "squared_error" is the squared error '
             "of the probabilities. The two hinge losses give no probabilities.",
             REGRESSOR: f"Names: {listed(REGRESSION_LOSSES)}. An instance sets the constants "
-            "of its loss: `loss=QuantileLoss(0.9)`.",
+            "of its loss: `loss=QuantileLoss(0.9)`. A sequence has one loss for each output. "
+            "`QuantileLoss([0.1, 0.5, 0.9])` predicts several quantiles of one target.",
             AUTOENCODER: f'Names: {listed([*REGRESSION_LOSSES, "log_loss"])}. "log_loss" is for '
             "inputs in [0, 1].",
         },
         page="See [losses](losses.md).",
-        type="str or Loss",
+        type="str, Loss or sequence",
+    ),
+    Option(
+        name="loss_weights",
+        text="The weights of the outputs in the loss, which is then the weighted sum of their "
+        "losses: one number for each output. None is the mean over the outputs. For losses that "
+        'add up over the outputs ("poisson", "gamma"), None is their sum if `loss` is not a '
+        "sequence.",
+        page="See [several outputs](losses.md#several-outputs).",
+        type="sequence of float or None",
+        estimators=(REGRESSOR,),
+    ),
+    Option(
+        name="missing_targets",
+        text='What to do with targets that are NaN. "ignore" leaves them out of the loss and of '
+        "the score, so that a row may lack some of its targets.",
+        page="See [missing targets](losses.md#missing-targets).",
+        estimators=(REGRESSOR,),
+        choices=("error", "ignore"),
+        is_handling=True,
     ),
     Option(
         name="class_weight",
@@ -68,6 +90,16 @@ OBJECTIVE = (
         limit=SHARE,
     ),
     Option(
+        name="soft_targets",
+        text="Whether y has a row of probabilities for each sample, with one column for each "
+        "class, in place of labels. The rows sum to 1. The classes are then 0, 1, 2, ... "
+        "Validation data and `score` take labels too.",
+        page="See [soft targets](losses.md#soft-targets).",
+        estimators=(CLASSIFIER,),
+        switch=True,
+        is_handling=True,
+    ),
+    Option(
         name="standardize_y",
         text="Whether the network learns targets that are scaled to mean 0 and variance 1, each "
         "output on its own. `predict`, `score`, `y` and `y_val` are in the units of y. `loss_`, "
@@ -81,8 +113,14 @@ OBJECTIVE = (
     ),
     Option(
         name="target_noise",
-        text="The standard deviation of Gaussian noise that is added to the targets in training.",
-        estimators=(REGRESSOR,),
+        text="The noise in the targets of each batch in training.",
+        also={
+            CLASSIFIER: "It is the share of the rows whose label is replaced by another class, "
+            "all classes alike; for multilabel targets, the share of the entries that are "
+            "flipped. It is less than 1.",
+            REGRESSOR: "It is the standard deviation of Gaussian noise that is added to them.",
+        },
+        estimators=(CLASSIFIER, REGRESSOR),
         limit=NOT_NEGATIVE,
         not_for_lbfgs=True,
         scheduled=True,

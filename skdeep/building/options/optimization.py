@@ -113,6 +113,14 @@ OPTIMIZATION = (
         not_for_lbfgs=True,
     ),
     Option(
+        name="clip_parameter_norm",
+        text="The largest norm that the gradient of each parameter may have, such as the weights "
+        "of one layer or its biases. A gradient with a larger norm is scaled down. It is applied "
+        "after `clip_value` and before `clip_norm`.",
+        limit=_CLIP,
+        not_for_lbfgs=True,
+    ),
+    Option(
         name="batch_size",
         text='The number of rows of a batch. "auto" is `min(200, n_samples)`.',
         limit=Limit(1, integer=True, special=("auto",)),

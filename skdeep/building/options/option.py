@@ -67,6 +67,8 @@ class Option:
     switch : bool
         Whether the allowed values are True and False. An option without limit, choices and switch
         is checked by the code that uses it.
+    by_output : bool
+        Whether the value may be a sequence with one entry for each output, in MLPRegressor.
     by_layer : ByLayer
     of_output : object
         If the option goes by layer: the value for the output layer, if the user gives none.
@@ -93,6 +95,7 @@ class Option:
     limit: Limit | None = None
     choices: tuple | None = None
     switch: bool = False
+    by_output: bool = False
     by_layer: ByLayer = ByLayer.NO
     of_output: Any = None
     warm_start: WarmStart = WarmStart.FREE

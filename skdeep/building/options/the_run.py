@@ -59,6 +59,16 @@ STOPPING = (
 
 THE_RUN = (
     Option(
+        name="metrics",
+        text="Figures of the predictions that `history_` has for every epoch: on the training rows "
+        'as they passed, and on validation data with a name that begins with "val_". The name of a '
+        'scorer, "score" for the estimator\'s own, a callable `(estimator, X, y)` or a function '
+        "`(y_true, y_pred)`; a list of these, or a dict from names to these.",
+        page="See [metrics](training.md#metrics).",
+        type="str, callable, list, dict or None",
+        is_handling=True,
+    ),
+    Option(
         name="warm_start",
         text="Whether `fit` starts from the weights of the previous fit. "
         '"transfer" keeps the weights of the hidden layers, and makes a new output layer.',
@@ -82,6 +92,16 @@ THE_RUN = (
         page="See [reuse](reuse.md).",
         type="FrozenEstimator or None",
         is_handling=True,
+    ),
+    Option(
+        name="n_reused_layers",
+        text='The number of the lowest hidden layers that `pretrained` or warm_start="transfer" '
+        "copies. The hidden layers above them may differ in size and activation, and start with "
+        "new weights. With None, all hidden layers that both networks have are copied, and have "
+        "to agree. Without an earlier network, the option has no effect.",
+        page="See [another upper part](reuse.md#another-upper-part).",
+        type="int or None",
+        limit=Limit(0, integer=True, special=(None,)),
     ),
     Option(
         name="frozen_layers",

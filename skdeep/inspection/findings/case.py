@@ -11,12 +11,15 @@ import numpy as np
 from skdeep.building.checks import uses_lbfgs
 from skdeep.inspection.findings.errors import relative_error
 from skdeep.inspection.probing import Probe
-from skdeep.inspection.statistics import LayerReport, layer_statistics
+from skdeep.inspection.statistics import LayerReport, LayerRow, layer_statistics
 from skdeep.layers import Dense
 
 # Above these errors, relative to that of a constant prediction, a model underfits. For numbers the
 # error is a share of the variance, which includes noise.
 UNDERFITTING = {"classes": 0.3, "numbers": 0.7}
+# The share of the outputs of tanh, sigmoid and the like that may be near an end before training.
+# Layers with Glorot, He or orthogonal weights have a third or less; networks that fail have 0.7.
+NEAR_ENDS_AT_START = 0.6
 
 
 @dataclass
@@ -29,7 +32,7 @@ class Finding:
         "vanishing gradients", "exploding gradients", "dead units", "saturated units", "symmetric
         units", "unscaled inputs", "unscaled targets", "targets out of reach", "learning rate too
         high", "learning rate too low", "too much regularization", "tiny batches", "class
-        imbalance", "underfitting" or "overfitting".
+        imbalance", "selu without self-normalization", "underfitting" or "overfitting".
     evidence : str
         The figure that shows the problem.
     advice : str
@@ -137,6 +140,15 @@ class Case:
     def layers_at_start(self) -> LayerReport | None:
         """The statistics of the layers before training; None if they are unknown."""
         return None if self.start is None else layer_statistics(self.start, self.X, self.y)
+
+    @cached_property
+    def saturated_at_start(self) -> LayerRow | None:
+        """The layer with the most outputs near an end before training, if too many were."""
+        # Before training, the statistics of a batch norm are not those of the data.
+        if self.uses_batch_statistics or self.layers_at_start is None:
+            return None
+        row = max(self.layers_at_start.layers, key=lambda row: row.near_ends)
+        return row if row.near_ends > NEAR_ENDS_AT_START else None
 
 
 def hidden_dense_layers(model: Any) -> list[Dense]:

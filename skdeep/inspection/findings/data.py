@@ -75,7 +75,7 @@ def targets(case: Case) -> Iterator[Finding]:
                 "output_activation='auto', or targets scaled to that range",
             )
         return
-    mean, std = Y.mean(axis=0), Y.std(axis=0)
+    mean, std = np.nanmean(Y, axis=0), np.nanstd(Y, axis=0)  # targets may be missing
     size = np.abs(mean) + std
     worst = int(size.argmax())
     if size[worst] > TARGET_SCALE or 0 < size[worst] < 1 / TARGET_SCALE**2:

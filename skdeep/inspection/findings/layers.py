@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from skdeep.activations import SELU
 from skdeep.inspection.findings.case import Case, Finding, hidden_dense_layers
-from skdeep.inspection.statistics import LayerRow
-from skdeep.layers import Dense
+from skdeep.layers import BatchNorm, Dense, Dropout
 
 GRADIENT_RATIO = 1000.0  # the ratio of two layers' gradients
 EXPLODING_NORM = 1000.0
@@ -18,11 +18,11 @@ DEAD_SHARE = SATURATED_SHARE = 0.25  # of a layer's units
 # sigmoid layers have less than 0.01. Two layers are too few to judge.
 GRADIENT_RATIO_AT_START = 0.01
 LAYERS_FOR_RATIO = 3
-# The share of the outputs of tanh, sigmoid and the like that may be near an end before training.
-# Layers with Glorot, He or orthogonal weights have a third or less; networks that fail have 0.7.
-NEAR_ENDS_AT_START = 0.6
 # Units are equal if their weights differ by less than this share of the largest weight.
 SYMMETRY = 1e-3
+# The variance of the first weights of SELU layers, times fan_in: 1 keeps the variance of outputs.
+# He's initializer has 2; a sample of 50 weights with 1 is rarely outside these limits.
+SELU_VARIANCE = (0.6, 1.6)
 
 _AGAINST_VANISHING = "batch_norm, residual layers, relu or selu, initializer='auto', fewer layers"
 _AGAINST_SATURATION = (
@@ -84,7 +84,7 @@ def units(case: Case) -> Iterator[Finding]:
                 "a lower learning_rate_init, leaky_relu or elu, batch_norm='before', scaled inputs",
             )
     saturated = [row for row in case.layers.layers if row.saturated > SATURATED_SHARE]
-    at_start = _near_ends_at_start(case) if saturated or case.underfits else None
+    at_start = case.saturated_at_start if saturated or case.underfits else None
     if case.learns_well and at_start is None and case.start is not None:
         return  # training saturated them, and the model learned well
     for row in saturated:
@@ -102,13 +102,38 @@ def units(case: Case) -> Iterator[Finding]:
         )
 
 
-def _near_ends_at_start(case: Case) -> LayerRow | None:
-    """Return the layer with the most outputs near an end before training, if too many were."""
-    # Before training, the statistics of a batch norm are not those of the data.
-    if case.uses_batch_statistics or case.layers_at_start is None:
-        return None
-    row = max(case.layers_at_start.layers, key=lambda row: row.near_ends)
-    return row if row.near_ends > NEAR_ENDS_AT_START else None
+def self_normalization(case: Case) -> Iterator[Finding]:
+    """Look for what keeps SELU layers from holding mean 0 and variance 1 on their own."""
+    layers = list(case.model.network_.walk())
+    n_selu = sum(isinstance(layer.activation_function, SELU) for layer in layers)
+    if n_selu < LAYERS_FOR_RATIO or case.learns_well:
+        return
+    above = layers[next(i for i, layer in enumerate(layers) if isinstance(layer, Dense)) :]
+    faults, advice = [], []
+    variance = _variance_of_first_weights(case)
+    if variance is not None and not SELU_VARIANCE[0] <= variance <= SELU_VARIANCE[1]:
+        faults.append(f"first weights of variance {variance:.2g} / fan_in instead of 1 / fan_in")
+        advice.append("initializer='lecun_normal' (or 'auto')")
+    for kind, name, option in (
+        (BatchNorm, "batch norm", "batch_norm=None"),
+        (Dropout, "dropout", "dropout=0.0"),
+    ):
+        if any(isinstance(layer, kind) for layer in above):
+            faults.append(name)
+            advice.append(option)
+    if faults:
+        yield Finding(
+            "selu without self-normalization",
+            f"{n_selu} SELU layers with {' and '.join(faults)} do not keep mean 0 and variance 1",
+            f"{', '.join(advice)}, or another activation, such as relu or elu",
+        )
+
+
+def _variance_of_first_weights(case: Case) -> float | None:
+    """Return fan_in times the mean square of the first weights above the first hidden layer."""
+    dense = [] if case.start is None else hidden_dense_layers(case.start)[1:]
+    scaled = [len(layer.weights) * layer.weights.ravel() ** 2 for layer in dense]
+    return float(np.concatenate(scaled).mean()) if scaled else None
 
 
 def symmetry(case: Case) -> Iterator[Finding]:

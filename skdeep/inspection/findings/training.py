@@ -41,6 +41,8 @@ def learning_rate(case: Case) -> Iterator[Finding]:
     losses, rate = case.losses, case.model.learning_rate_init
     if not case.is_stochastic:
         return
+    if case.underfits and case.saturated_at_start is not None:
+        return  # the loss of a network that began saturated stays, and moves up and down
     lower = f"a lower learning_rate_init than {rate:g}, a schedule, a larger batch_size"
     if len(losses) >= 5:
         # The very first epochs are left out: the loss at the start says nothing about the rest.

@@ -271,6 +271,8 @@ def bind_dense(f, n_rows: int, n_inputs: int, n_units: int, dtype):
 
 def bind_loss(loss, dtype):
     """Return value_and_grad(Y, Z, weight, work) of a loss."""
+    if hasattr(loss, "bound"):  # it is made of other losses
+        return loss.bound(lambda part: bind_loss(part, dtype))
     name = _rule_of(loss)
     if name is None:
         return loss.value_and_grad

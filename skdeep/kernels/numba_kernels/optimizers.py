@@ -64,19 +64,19 @@ def _momentum(w, g, v, q, r, constants):
 
 @inlined
 def _adam(w, g, m, v, r, constants):
-    rate, beta_1, beta_2, epsilon, _ = constants
+    rate, beta_1, beta_2, epsilon, inside = constants
     m = beta_1 * m + g
     v = beta_2 * v + _square(g)
-    return w - rate * m / (_root(v) + epsilon), m, v, r
+    return w - rate * m / (_root(v + inside) + epsilon), m, v, r
 
 
 @inlined
 def _amsgrad(w, g, m, v, v_max, constants):
-    rate, beta_1, beta_2, epsilon, _ = constants
+    rate, beta_1, beta_2, epsilon, inside = constants
     m = beta_1 * m + g
     v = beta_2 * v + _square(g)
     v_max = _larger(v_max, v)
-    return w - rate * m / (_root(v_max) + epsilon), m, v, v_max
+    return w - rate * m / (_root(v_max + inside) + epsilon), m, v, v_max
 
 
 @inlined
@@ -97,16 +97,16 @@ def _adamax(w, g, m, u, r, constants):
 
 @inlined
 def _adagrad(w, g, s, q, r, constants):
-    rate, epsilon, _, _, _ = constants
+    rate, inside, epsilon, _, _ = constants
     s = s + _square(g)
-    return w - rate * g / (_root(s) + epsilon), s, q, r
+    return w - rate * g / (_root(s + inside) + epsilon), s, q, r
 
 
 @inlined
 def _rmsprop(w, g, s, q, r, constants):
-    rate, rho, rest, epsilon, _ = constants
+    rate, rho, rest, inside, epsilon = constants
     s = rho * s + rest * _square(g)
-    return w - rate * g / (_root(s) + epsilon), s, q, r
+    return w - rate * g / (_root(s + inside) + epsilon), s, q, r
 
 
 @inlined

@@ -1,0 +1,162 @@
+"""Parameters of layers in lists: `layers__0__units`, `layers__deep__branches__left__1__rate`.
+
+A path leads through parameters and lists in turns. An entry of a list is named by its position or,
+if it is a pair (name, layer), by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sklearn.base import clone
+
+from skdeep._component import (
+    Component,
+    InvalidParameterError,
+    is_pair,
+    one_copy_of_each,
+    unknown_name,
+)
+
+
+def named(entries: Sequence, what: str) -> list[tuple[str | None, Any]]:
+    """Return (name, content) of each entry of a list; raise if a name is not allowed."""
+    found: list[tuple[str | None, Any]] = []
+    for i, entry in enumerate(entries):
+        if not _is_meant_as_pair(entry):
+            found.append((None, entry))
+            continue
+        name = entry[0]
+        problem = _problem_of(name, [known for known, _ in found])
+        if problem:
+            raise InvalidParameterError(
+                f"{what}[{i}]={entry!r}: the name {name!r} {problem}. A name is a text that is "
+                "not empty and no number, has no '__', and is in the list once."
+            )
+        found.append((name, entry[1]))
+    return found
+
+
+def _is_meant_as_pair(entry: Any) -> bool:
+    """Whether an entry is (name, layer), be its name allowed or not."""
+    if not isinstance(entry, tuple) or len(entry) != 2:
+        return False
+    return is_pair(entry) or (hasattr(entry[1], "setup") and not hasattr(entry[0], "setup"))
+
+
+def _problem_of(name: Any, known: Sequence[str | None]) -> str | None:
+    if not isinstance(name, str) or not name:
+        return "is no text" if name != "" else "is empty"
+    if name.isdigit():
+        return "is a number, which stands for a position"
+    if "__" in name:
+        return "contains '__', which separates names in a path"
+    return "is there twice" if name in known else None
+
+
+def holds_parts(value: Any) -> bool:
+    """Whether a value is a list with components in it, or in lists inside it."""
+    return isinstance(value, (list, tuple)) and any(
+        isinstance(entry, Component) or holds_parts(entry) for entry in value
+    )
+
+
+# Reading ----------------------------------------------------------------------------------------
+
+
+def opened(params: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return parameters, completed with those inside lists, for the parameters with these names."""
+    found = dict(params)
+    for name in names:
+        if holds_parts(params.get(name)):
+            found.update(_inside(name, params[name]))
+    return found
+
+
+def _inside(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield (path, value) of everything inside a list or a component."""
+    if isinstance(value, Component):
+        for name, inner in value.get_params(deep=True).items():
+            yield f"{path}__{name}", inner
+    elif isinstance(value, (list, tuple)):
+        for i, entry in enumerate(value):
+            name, content = entry if is_pair(entry) else (i, entry)
+            if isinstance(content, Component) or holds_parts(content):
+                yield f"{path}__{name}", content
+                yield from _inside(f"{path}__{name}", content)
+
+
+# Writing ----------------------------------------------------------------------------------------
+
+
+def closed(owner: Any, given: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return given parameters without paths into lists: the lists are given as changed copies.
+
+    No list and no object that the owner holds is changed, as others may hold it too. A layer in
+    several places of a list is one layer in the copy too.
+    """
+    rest = dict(given)
+    paths: dict[str, dict[str, Any]] = {}
+    for key in given:
+        name, _, path = key.partition("__")
+        if path and name in names and _is_list(rest.get(name, getattr(owner, name, None)), name):
+            paths.setdefault(name, {})[path] = rest.pop(key)
+    for name, changes in paths.items():
+        rest[name] = _changed(rest.get(name, getattr(owner, name)), changes, name)
+    return rest
+
+
+def _is_list(value: Any, name: str) -> bool:
+    return isinstance(value, (list, tuple)) or (value is None and name == "layers")
+
+
+def _changed(value: Any, changes: Mapping[str, Any], what: str) -> Any:
+    """Return a copy of a list, with changes at some paths."""
+    known = list(opened({what: value}, [what]))
+    with one_copy_of_each():
+        twin = clone(value, safe=False)
+        # A new layer is copied too, as a longer path may lead into it.
+        changes = {
+            path: clone(new, safe=False) if isinstance(new, Component) or holds_parts(new) else new
+            for path, new in changes.items()
+        }
+    for path in sorted(changes, key=lambda path: path.count("__")):
+        try:
+            twin = _with(twin, path.split("__"), changes[path])
+        except LookupError:
+            if value is None:
+                raise InvalidParameterError(
+                    f"{what}__{path} is no parameter, as {what}=None; give {what}=[...] first."
+                ) from None
+            raise InvalidParameterError(
+                unknown_name(f"{what}__{path}", known, "the parameter")
+            ) from None
+    return twin
+
+
+def _with(value: Any, path: Sequence[str], new: Any) -> Any:
+    """Return a value with another value at a path; raise LookupError if there is no such path."""
+    if not path:
+        return new
+    head, *rest = path
+    if isinstance(value, (list, tuple)):
+        i = _position(value, head)
+        name, content = value[i] if is_pair(value[i]) else (None, value[i])
+        content = _with(content, rest, new)
+        entry = content if name is None or is_pair(content) else (name, content)
+        return type(value)([*value[:i], entry, *value[i + 1 :]])
+    if not isinstance(value, Component):
+        raise LookupError
+    setattr(value, head, _with(value.get_params(deep=False)[head], rest, new))
+    return value
+
+
+def _position(entries: Sequence, head: str) -> int:
+    """Return the position of the entry with this name or position."""
+    names = [entry[0] if is_pair(entry) else None for entry in entries]
+    if head in names:
+        return names.index(head)
+    if not head.isdigit() or int(head) >= len(entries):
+        raise LookupError
+    return int(head)
