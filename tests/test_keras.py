@@ -26,28 +26,14 @@ HAS_KERAS = find_spec("keras") is not None
 SHARED = "Lines that all programs share"
 # Programs with parts that skdeep does not have yet. A program that runs leaves this list.
 PENDING = {
-    "Softmax in a hidden layer": "softmax as a hidden activation",
-    "Penalties in a list of layers": "Output, activity_regularizer of Dense",
-    "A constraint applied to an array": "constraints that are callable",
     "Two inputs by name": "Columns by name",
-    "A layer in two places": "shared layers",
-    "A subclassed model with a loop": "shared layers",
-    "Two outputs with losses of their own": "a list of losses, loss_weights",
     "A class and a number": "MultiTaskMLP",
     "An auxiliary output": "MultiTaskMLP",
     "A model as a layer": "Pretrained",
     "The mean of two models": "get_weights, set_weights",
     "Only the weights in a file": "get_weights, set_weights",
-    "Clipping by the norm of each parameter": "clip_parameter_norm",
-    "Metrics": "metrics",
-    "The model with the best accuracy": "metrics",
-    "Optimizers: keras.optimizers.RMSprop(0.01, rho=0.9)": "RMSProp(epsilon_inside=)",
-    "Optimizers: keras.optimizers.Adagrad(0.05)": "AdaGrad(epsilon_inside=)",
-    "Soft targets": "soft_targets",
     "A second call of fit": 'warm_start="continue"',
     "A file that training continues from": 'warm_start="continue"',
-    "Early stopping": "EarlyStopping(mode=)",
-    "Transfer of the lower layers": "n_reused_layers",
 }
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
