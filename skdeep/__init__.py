@@ -4,7 +4,7 @@ import os
 import warnings
 
 from skdeep._version import __version__
-from skdeep.conversion import from_sklearn, to_sklearn
+from skdeep.conversion import fold_batch_norm, from_sklearn, to_sklearn
 from skdeep.estimators import MLPAutoencoder, MLPClassifier, MLPRegressor, MultiTaskMLP
 from skdeep.kernels import set_kernels
 from skdeep.persistence import InvalidFileError, load, save
@@ -20,6 +20,7 @@ __all__ = [
     "TabularEncoder",
     "TabularRegressor",
     "__version__",
+    "fold_batch_norm",
     "from_sklearn",
     "load",
     "save",

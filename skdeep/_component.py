@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from numbers import Integral, Real
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -410,6 +411,8 @@ def described(value: Any, layers: dict[int, int] | None = None) -> Any:
         return described(value[1], layers)
     if is_per_layer(value):
         return tuple(described(entry, layers) for entry in value)
+    if isinstance(value, FunctionType):
+        return value.__module__, value.__qualname__
     if type(value).__repr__ is object.__repr__:  # which shows an address
         return type(value).__qualname__, described(sorted(vars(value).items()))
     return repr(value)

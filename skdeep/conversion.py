@@ -1,4 +1,4 @@
-"""Conversion of models from and to scikit-learn's MLPClassifier and MLPRegressor."""
+"""Conversion of models: from and to scikit-learn's estimators, and to models without batch norm."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep.activations import Identity, Logistic, ReLU, Tanh
+from skdeep.building.folding import parameters_without_batch_norm, without_batch_norm
 from skdeep.building.options import names
-from skdeep.estimators import MLPClassifier, MLPRegressor
+from skdeep.estimators import MLPAutoencoder, MLPClassifier, MLPRegressor
 from skdeep.estimators.base import BaseMLP
 from skdeep.layers import Dense, Layer
 from skdeep.layers.operations import does_nothing_at_prediction, operations_of
@@ -211,3 +212,57 @@ def _lacking_parameters(model: BaseMLP) -> list[str]:
 def _equal(value: Any, other: Any) -> bool:
     are_numbers = isinstance(value, Real) and isinstance(other, Real)
     return value is other or ((are_numbers or type(value) is type(other)) and bool(value == other))
+
+
+# Without batch norm ---------------------------------------------------------------------------
+
+
+def fold_batch_norm(model: BaseMLP) -> BaseMLP:
+    """Return a fitted model with the same predictions, and without batch normalization.
+
+    The numbers of each batch norm go into the weights and the biases of the dense layer below it or
+    above it. `to_sklearn` can convert the model that is returned.
+
+    Parameters
+    ----------
+    model : MLPClassifier, MLPRegressor or MLPAutoencoder
+        The fitted model. It is not changed.
+
+    Returns
+    -------
+    estimator of the model's class
+        Its hyperparameters have no batch normalization. A warm start or `partial_fit` continues
+        from its weights with a new optimizer. Tied weights are no longer tied.
+
+    Raises
+    ------
+    ValueError
+        If a batch norm in `layers=[...]` has no dense layer beside it.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skdeep import MLPClassifier, fold_batch_norm, to_sklearn
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = MLPClassifier((8,), batch_norm="before", max_iter=9, tol=1, random_state=0)
+    >>> to_sklearn(fold_batch_norm(model.fit(X, y))).coefs_[0].shape
+    (4, 8)
+    """
+    if not isinstance(model, BaseMLP):
+        raise TypeError(
+            f"fold_batch_norm: {type(model).__name__} is not allowed; give a fitted estimator of "
+            "skdeep. For a Pipeline, give its last step."
+        )
+    model._check_is_fitted()
+    network = model.network_
+    if not network.batch_norms() and model.batch_norm is None:
+        return copy.deepcopy(model)
+    parts = without_batch_norm(network.layers)
+    # An autoencoder's own hyperparameters describe the encoder alone.
+    options = model if isinstance(model, MLPAutoencoder) else model._options()
+    parameters = parameters_without_batch_norm(model, options)
+    if parameters.get("layers") is not None:
+        n_above = len(network.layers) - network.hidden_stops[-1]
+        stop = len(parts) - n_above
+        parameters["layers"] = [p.layer for p in parts[stop - len(parameters["layers"]) : stop]]
+    return model.with_weights(parameters, [value for part in parts for value in part.values])

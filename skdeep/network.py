@@ -14,11 +14,13 @@ from skdeep._component import one_copy_of_each, unknown_name
 from skdeep.kernels import choose
 from skdeep.layers.base import (
     Chain,
+    Inputs,
     Layer,
     Shared,
     at_most_columns,
     infer_all,
     used_parameters,
+    with_inputs,
 )
 from skdeep.layers.batch_norm import BatchNorm
 from skdeep.layers.dense import Dense
@@ -59,6 +61,8 @@ class Network:
         Called with the layers after they are built and before they have values, to freeze some.
     values : ndarray or None
         The values of all parameters, in the order of an equal network; None draws them.
+    inputs : Inputs or None
+        The columns of the data, for layers that choose some by name.
     """
 
     def __init__(
@@ -70,11 +74,13 @@ class Network:
         rng: np.random.Generator,
         prepare: Callable[[list[Layer]], None] | None = None,
         values: np.ndarray | None = None,
+        inputs: Inputs | None = None,
     ):
         self.chain = Chain(layers)
         self.hidden_stops = list(hidden_stops)
         self.n_inputs = n_inputs
-        self.n_outputs = self.chain.setup(n_inputs)
+        with with_inputs(inputs):
+            self.n_outputs = self.chain.setup(n_inputs)
         self.dtype = np.dtype(dtype)
         if prepare is not None:
             prepare(self.layers)
@@ -105,6 +111,15 @@ class Network:
         names = [layer.name_ for layer in self.walk() if layer.name_ is not None]
         raise KeyError(unknown_name(str(name), names, "the layer"))
 
+    def hidden_position(self, name: str) -> int:
+        """Return the position of the hidden layer with this name, among the hidden layers."""
+        groups = hidden_groups(self.layers, self.hidden_stops)
+        names = [layer.name_ for group in groups for layer in group[-1:]]
+        if name not in names:
+            known = [n for n in names if n is not None]
+            raise ValueError(unknown_name(name, known, "layer"))
+        return names.index(name)
+
     @property
     def is_as_built(self) -> bool:
         """Whether no layer was thawed since the network was built."""
@@ -132,6 +147,15 @@ class Network:
             kind = f"{i}.{type(layer).__name__}"
             named += [(f"{kind}.{p.name}", p) for p in layer.parameters_]
         return named
+
+    def hidden_copies(self, n_layers: int) -> list[Layer]:
+        """Return the lowest hidden layers, and those for the inputs, as layers that are not built.
+
+        The network may be from a file, which may hold anything.
+        """
+        layers = self.layers[: self.hidden_stops[n_layers - 1]]
+        _check_amount(layers or self.layers)
+        return copies(layers)
 
     # Training -------------------------------------------------------------------------------
 

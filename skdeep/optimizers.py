@@ -187,7 +187,23 @@ class SGD(Optimizer):
         return self._gradient_rate(lr), self.momentum, self.nesterovs_momentum
 
 
-class Adam(Optimizer):
+class _WithMoments(Optimizer):
+    """An optimizer with the means m of the gradients and v of their squares."""
+
+    slots = ("m", "v")
+    _limits = {
+        "beta_1": Limit(0, 1, closed="[)"),
+        "beta_2": Limit(0, 1, closed="[)"),
+        "epsilon": Limit(0, closed="(]"),
+    }
+
+    def __init__(self, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8):
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+
+
+class Adam(_WithMoments):
     """m <- beta_1 m + (1 - beta_1) g; v <- beta_2 v + (1 - beta_2) g^2;
     w <- w - lr * sqrt(1 - beta_2^t) / (1 - beta_1^t) * m / (sqrt(v) + epsilon).
 
@@ -211,13 +227,7 @@ class Adam(Optimizer):
     """  # noqa: D205
 
     compiled_as = "adam"
-    slots = ("m", "v")
     _inside = 0.0
-    _limits = {
-        "beta_1": Limit(0, 1, closed="[)"),
-        "beta_2": Limit(0, 1, closed="[)"),
-        "epsilon": Limit(0, closed="(]"),
-    }
 
     def __init__(
         self,
@@ -227,9 +237,7 @@ class Adam(Optimizer):
         bias_correction: bool = True,
         epsilon_inside: bool = False,
     ):
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
+        super().__init__(beta_1, beta_2, epsilon)
         self.bias_correction = bias_correction
         self.epsilon_inside = epsilon_inside
 
@@ -325,7 +333,7 @@ class AMSGrad(Adam):
         self.move(w, work, m, v_max)
 
 
-class Nadam(Adam):
+class Nadam(_WithMoments):
     """w <- w - lr * (mu' m / (1 - Mu mu') + (1 - mu) g / (1 - Mu)) / (sqrt(v / (1 - beta_2^t)) +
     epsilon), mu = beta_1 (1 - 0.96^(t / 250) / 2), mu' is mu at t + 1, Mu the product up to t.
 
@@ -341,9 +349,6 @@ class Nadam(Adam):
     """  # noqa: D205
 
     compiled_as = "nadam"
-
-    def __init__(self, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
-        super().__init__(beta_1, beta_2, epsilon)
 
     def start(self, n_parameters, dtype):
         super().start(n_parameters, dtype)
@@ -382,7 +387,7 @@ class Nadam(Adam):
         return self._moment_rate, self._gradient_rate, self.beta_1, self.beta_2, self._epsilon
 
 
-class Adamax(Adam):
+class Adamax(_WithMoments):
     """m as in Adam; u <- max(beta_2 u, |g| + epsilon); w <- w - lr / (1 - beta_1^t) * m / u.
 
     Parameters
@@ -398,9 +403,6 @@ class Adamax(Adam):
 
     compiled_as = "adamax"
     slots = ("m", "u")
-
-    def __init__(self, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
-        super().__init__(beta_1, beta_2, epsilon)
 
     def use_rate(self, lr):
         self._rate = lr * (1 - self.beta_1) / (1 - self.beta_1**self.n_steps_)

@@ -15,7 +15,7 @@ FLOORS = [
     {"_component", "kernels"},
     {
         *{"activations", "initializers", "losses", "regularizers", "constraints", "schedules"},
-        *{"clipping", "parameters", "averages", "tasks"},
+        *{"clipping", "parameters", "averages", "tasks", "augmentation"},
     },
     {"optimizers", "layers", "joint_losses"},
     {"network"},

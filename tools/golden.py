@@ -8,6 +8,7 @@ into a new folder.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import os
 import tempfile
@@ -33,6 +34,7 @@ from skdeep import (
     save,
 )
 from skdeep.activations import ACTIVATIONS, Parametric, PReLU
+from skdeep.augmentation import AUGMENTATIONS
 from skdeep.averages import EMA, SWA
 from skdeep.constraints import CONSTRAINTS
 from skdeep.files.migrations import FORMAT
@@ -40,7 +42,7 @@ from skdeep.initializers import INITIALIZERS
 from skdeep.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES, QuantileLoss
 from skdeep.optimizers import OPTIMIZERS
 from skdeep.regularizers import REGULARIZERS
-from skdeep.schedules import SCHEDULES, Piecewise, Scheduled, Warmup
+from skdeep.schedules import SCHEDULES, Adaptive, Piecewise, Scheduled, Warmup
 from skdeep.tasks import Classification, Regression
 
 ROOT = Path(__file__).parents[1] / "tests" / "files" / "golden"
@@ -144,8 +146,10 @@ def models() -> Iterator[tuple[str, Callable[[], Any]]]:
     )
     yield "autoencoder", lambda: MLPAutoencoder((2,), tied_weights=True, **OPTIONS).fit(X)
     yield "multi-task", lambda: _multi_task().fit(X, TASKS)
+    yield "augment", _augmented
     yield "pretrained", _pretrained
     yield "checkpoint", _checkpoint
+    yield "continue", _to_be_continued
 
 
 def _layers() -> list[layers.Layer]:
@@ -212,9 +216,32 @@ def _multi_task() -> Any:
     return MultiTaskMLP((2, 2), tasks=tasks, warm_start=True, **OPTIONS)
 
 
+def _augmented() -> Any:
+    """Return a model with all augmentations; its data are images of 1 x 3 pixels."""
+    steps = [
+        cls(shape=(1, 3)) if "shape" in inspect.signature(cls).parameters else cls()
+        for cls in AUGMENTATIONS.values()
+    ]
+    return MLPRegressor((2,), augment=steps, **OPTIONS).fit(X, NUMBERS)
+
+
 def _pretrained() -> Any:
     below = MLPClassifier((2,), **OPTIONS).fit(X, CLASSES)
     return MLPRegressor(pretrained=FrozenEstimator(below), **OPTIONS).fit(X, NUMBERS)
+
+
+def _to_be_continued() -> Any:
+    """Return a model with the weights of its best epoch, and the state after its last one."""
+    return MLPClassifier(
+        (2,),
+        warm_start="continue",
+        metrics=["accuracy", "roc_auc_ovr"],
+        early_stopping=True,
+        validation_fraction=0.25,
+        learning_rate=Adaptive(2.0),
+        weight_averaging="ema",
+        **OPTIONS,
+    ).fit(X, CLASSES)
 
 
 def _checkpoint() -> Any:

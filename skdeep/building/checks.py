@@ -15,6 +15,7 @@ from skdeep._component import (
     is_per_layer,
     unknown_name,
 )
+from skdeep.augmentation import steps_of
 from skdeep.building.options import OPTIONS, Option
 from skdeep.callbacks import Callback
 from skdeep.schedules import Scheduled
@@ -28,6 +29,11 @@ def uses_lbfgs(estimator: Any) -> bool:
 def is_transfer(warm_start: Any) -> bool:
     """Whether warm_start is "transfer", which keeps only the hidden layers."""
     return is_named(warm_start, "transfer")
+
+
+def continues_exactly(estimator: Any) -> bool:
+    """Whether warm_start is "continue": fit continues exactly where the last fit ended."""
+    return is_named(estimator.warm_start, "continue")
 
 
 def is_set(estimator: Any, name: str) -> bool:
@@ -53,6 +59,7 @@ def check_options(estimator: Any) -> None:
             _check_option(option, getattr(estimator, name))
     _check_warm_start(estimator.warm_start)
     check_verbose(estimator.verbose)
+    steps_of(estimator.augment)
     check_callbacks(estimator.callbacks)
 
 
@@ -85,9 +92,9 @@ def _is_bool(value: Any) -> bool:
 
 
 def _check_warm_start(value: Any) -> None:
-    if not _is_bool(value) and not is_transfer(value):
+    if not (_is_bool(value) or is_transfer(value) or is_named(value, "continue")):
         raise InvalidParameterError(
-            f"warm_start={value!r} is not allowed; give True, False or 'transfer'."
+            f"warm_start={value!r} is not allowed; give True, False, 'continue' or 'transfer'."
         )
 
 

@@ -39,6 +39,7 @@ from skdeep.layers import (
     Dropout,
     GaussianNoise,
     Layer,
+    Pretrained,
     Residual,
     Scale,
 )
@@ -186,6 +187,8 @@ def _places(
             for branch in layer.branches_:
                 outs.append((yield from _places(branch.layers, columns)))
             columns = None if any(out is None for out in outs) else np.concatenate(outs)
+        elif isinstance(layer, Pretrained):  # which has first values of its own
+            columns = None
         elif columns is None or isinstance(layer, (Dropout, GaussianNoise, Scale)):
             continue
         elif isinstance(layer, Columns):

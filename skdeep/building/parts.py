@@ -15,8 +15,10 @@ from skdeep._component import (
     warn_user,
 )
 from skdeep.averages import AVERAGES, WeightAverage
-from skdeep.building.checks import uses_lbfgs
+from skdeep.building.by_name import defaults_of
+from skdeep.building.checks import check_callbacks, continues_exactly, is_set, uses_lbfgs
 from skdeep.building.options import names
+from skdeep.callbacks import EarlyStopping
 from skdeep.callbacks.figures import sign_of
 from skdeep.network import Network
 from skdeep.optimizers import OPTIMIZERS, Optimizer
@@ -59,7 +61,7 @@ def settings(e: Any, run: Run, *, mode: str, weight: float, run_id: str | None) 
     return Settings(
         mode=mode,
         learning_rate_init=float(e.learning_rate_init),
-        horizon=e.max_iter,
+        horizon=e.max_iter + (0 if mode == "partial" else run.epochs_before_call(mode)),
         l1=float(alpha * e.l1_ratio),
         l2=float(alpha * (1 - e.l1_ratio)),
         weight_decay=0.0 if run.optimizer is None else e.weight_decay,
@@ -67,6 +69,8 @@ def settings(e: Any, run: Run, *, mode: str, weight: float, run_id: str | None) 
         clip_value=e.clip_value,
         clip_norm=e.clip_norm,
         clip_parameter_norm=e.clip_parameter_norm,
+        keeps_state=continues_exactly(e),
+        stops_at_plateau=not _is_left_to_callback(e),
         verbose=bool(e.verbose),
         run_id=run_id,
         hyperparameters=e.get_params(deep=False),
@@ -91,12 +95,16 @@ def numbers_over_time(e: Any, network: Network | None) -> dict[str, Scheduled]:
     return {name: value for name, value in numbers.items() if isinstance(value, Scheduled)}
 
 
+def _is_left_to_callback(e: Any) -> bool:
+    """Whether an EarlyStopping decides when training ends, as the user set no rule beside it."""
+    stoppers = [c for c in check_callbacks(e.callbacks) if isinstance(c, EarlyStopping)]
+    return bool(stoppers) and not e.early_stopping and not is_set(e, "n_iter_no_change")
+
+
 def _optimizer(e: Any, old: Optimizer | None) -> Optimizer:
     """Return a new optimizer, or the old one with its state if it is of the same class."""
-    constants = ("momentum", "nesterovs_momentum", "beta_1", "beta_2", "rho", "epsilon")
-    defaults = {name: getattr(e, name) for name in constants} | {"weight_decay": 0.0}
     choices = {**OPTIMIZERS, "lbfgs": None}
-    new = resolve(e.solver, choices, "solver", Optimizer, defaults)
+    new = resolve(e.solver, choices, "solver", Optimizer, defaults_of("solver", vars(e)))
     fits = type(old) is type(new) and old.started and old.slots == new.slots
     return old.set_params(**new.get_params(deep=False)) if fits else new
 
@@ -114,7 +122,8 @@ def _schedule(e: Any, old: Schedule | None) -> Schedule:
                 "instance: learning_rate=skdeep.schedules.InverseScaling(power_t=0.5). Else "
                 "leave learning_rate at 'constant'."
             )
-    new = resolve(spec, SCHEDULES, "learning_rate", Schedule, {"power_t": e.power_t})
+    defaults = defaults_of("learning_rate", vars(e))
+    new = resolve(spec, SCHEDULES, "learning_rate", Schedule, defaults)
     if old is not None and described(old) == described(new):
         return old
     new.reset()

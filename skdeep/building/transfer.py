@@ -140,7 +140,7 @@ def with_structure_of_pretrained(model: Any, owner_of_networks: type) -> Any:
 def freeze(layers: list[Layer], stops: list[int], frozen_layers: Any) -> None:
     """Freeze the parameters of some hidden layers of a network that is built."""
     groups = hidden_groups(layers, stops)
-    for i in _frozen_indices(frozen_layers, len(groups)):
+    for i in frozen_indices(frozen_layers, len(groups)):
         for parameter in parameters_behind(groups[i]):
             parameter.frozen = True
 
@@ -154,7 +154,8 @@ def set_rates(layers: list[Layer], stops: list[int], multipliers: Any) -> None:
             parameter.multiplier = float(rate)
 
 
-def _frozen_indices(frozen_layers: Any, n_hidden: int) -> set[int]:
+def frozen_indices(frozen_layers: Any, n_hidden: int) -> set[int]:
+    """Return the positions of the hidden layers that are frozen."""
     count = Limit(0, n_hidden, integer=True)
     if count.allows(frozen_layers):
         return set(range(frozen_layers))

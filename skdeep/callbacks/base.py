@@ -16,7 +16,8 @@ class Callback(Component):
 
     Every hook is given the trainer, with `epoch` (epochs done in this run), `history`, `network`,
     `optimizer` and `learning_rate`. With `trainer.stop_training = True` a callback ends training
-    after the epoch. The state of a callback is in attributes that end with an underscore.
+    after the epoch, and with `trainer.record(name=number)` its hook `on_epoch_end` adds a column
+    to the history. The state of a callback is in attributes that end with an underscore.
 
     Attributes
     ----------

@@ -93,7 +93,7 @@ class ModelCheckpoint(Callback):
                 "ModelCheckpoint(resume=True) is for solvers that train step by step: the "
                 "state of solver='lbfgs' can't be saved. resume=False writes files with it, too."
             )
-        if trainer.first_of_fit:
+        if trainer.first_of_fit or not hasattr(self, "best_"):
             self.best_ = None
 
     def on_epoch_end(self, trainer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 from collections.abc import Callable
 from importlib import import_module
@@ -12,6 +13,7 @@ import numpy as np
 
 from skdeep._component import InvalidParameterError, is_called_from, warn_user
 from skdeep.callbacks.base import Callback
+from skdeep.callbacks.graph import graph_def, nodes_of
 
 
 def of_extra(module: str, who: str, package: str) -> Any:
@@ -106,7 +108,10 @@ class CSVLogger(Callback):
         is_new = self.columns_ is None
         if is_new:
             self.columns_ = list(row)
-        elif set(row) != set(self.columns_):
+        else:  # a figure that a callback or validation data had in other epochs
+            absent = set(self.columns_) & set(trainer.history) - set(row)
+            row |= dict.fromkeys(absent, math.nan)
+        if set(row) != set(self.columns_):
             raise InvalidParameterError(
                 f"CSVLogger: {self.path_!r} has columns {self.columns_}, this run has {list(row)}; "
                 "give another path, or append=False."
@@ -127,7 +132,7 @@ class CSVLogger(Callback):
 
 
 class TensorBoard(Callback):
-    """Writes event files that TensorBoard shows: the history, and the weights' distributions.
+    """Writes event files that TensorBoard shows: the history, distributions, and the graph.
 
     Needs tensorboardX.
 
@@ -137,13 +142,26 @@ class TensorBoard(Callback):
         `{run}` stands for a name of the run.
     histograms : bool, default=False
         Whether to write the distribution of each layer's weights after every epoch, too.
+    gradients : bool, default=False
+        Whether to write the distribution of the gradients of each layer's weights in the last step
+        of every epoch, before clipping. Their names begin with "gradients/".
+    graph : bool, default=False
+        Whether to write the layers as a graph, when training begins.
     """
 
     writes_files = True
 
-    def __init__(self, log_dir: str | os.PathLike = "runs/{run}", histograms: bool = False):
+    def __init__(
+        self,
+        log_dir: str | os.PathLike = "runs/{run}",
+        histograms: bool = False,
+        gradients: bool = False,
+        graph: bool = False,
+    ):
         self.log_dir = log_dir
         self.histograms = histograms
+        self.gradients = gradients
+        self.graph = graph
 
     @property
     def needs_run_id(self):
@@ -154,6 +172,16 @@ class TensorBoard(Callback):
         if trainer.first_of_fit or not hasattr(self, "log_dir_"):
             self.log_dir_ = os.fspath(self.log_dir).replace("{run}", str(trainer.run_id))
         self._writer = package.SummaryWriter(self.log_dir_)
+        self._gradients: list[tuple[str, np.ndarray]] = []
+        if self.graph and trainer.first_of_fit:
+            nodes = nodes_of(trainer.network, trainer.loss)
+            of_layers = graph_def(nodes, lambda name: import_module(f"tensorboardX.proto.{name}"))
+            self._writer.file_writer.add_onnx_graph(of_layers)  # it takes every GraphDef
+
+    def on_gradient(self, trainer):
+        if self.gradients:
+            named = trainer.network.named_parameters()
+            self._gradients = [(name, p.grad.copy()) for name, p in named if p.grad is not None]
 
     def on_epoch_end(self, trainer):
         step = trainer.epochs_before + trainer.epoch
@@ -162,18 +190,22 @@ class TensorBoard(Callback):
         if self.histograms:
             for name, parameter in trainer.network.named_parameters():
                 self._writer.add_histogram(name, np.asarray(parameter.value), step)
+        for name, gradient in self._gradients:
+            if np.isfinite(gradient).all():
+                self._writer.add_histogram(f"gradients/{name}", gradient, step)
         self._writer.flush()
 
     def on_train_end(self, trainer):
         self._writer.close()
-        del self._writer
+        del self._writer, self._gradients
 
     def on_error(self, trainer):
         if hasattr(self, "_writer"):
             self.on_train_end(trainer)
 
     def __getstate__(self):
-        return {k: v for k, v in super().__getstate__().items() if k != "_writer"}
+        hidden = ("_writer", "_gradients")
+        return {k: v for k, v in super().__getstate__().items() if k not in hidden}
 
 
 class MLflow(Callback):

@@ -22,7 +22,7 @@ class PrintEpochs(Callback):
 
     def on_epoch_end(self, trainer):
         width = len(str(trainer.horizon))
-        print(f"Iteration {trainer.epoch:{width}d}, {describe(shown(trainer))}", flush=True)
+        print(f"Iteration {trainer.epoch_of_run:{width}d}, {describe(shown(trainer))}", flush=True)
 
 
 def shown(trainer) -> dict[str, float]:
@@ -69,7 +69,7 @@ class ProgressBar(Callback):
         if now >= self._next:
             self._next = now + SECONDS_BETWEEN_REFRESHES
             done = min(1.0, self._n_steps / trainer.n_batches)
-            self._bar.show(trainer.epoch + done, None)
+            self._bar.show(trainer.epoch_of_run + done, None)
 
     def on_epoch_end(self, trainer):
         self._n_steps = 0
@@ -77,13 +77,13 @@ class ProgressBar(Callback):
             self._lines.on_epoch_end(trainer)
             return
         now = time.perf_counter()
-        if now >= self._next or trainer.epoch == trainer.horizon:
+        if now >= self._next or trainer.epoch_of_run == trainer.horizon:
             self._next = now + SECONDS_BETWEEN_REFRESHES
-            self._bar.show(trainer.epoch, shown(trainer))
+            self._bar.show(trainer.epoch_of_run, shown(trainer))
 
     def on_train_end(self, trainer):
         if self._bar is not None and trainer.figures:
-            self._bar.show(trainer.epoch, shown(trainer))
+            self._bar.show(trainer.epoch_of_run, shown(trainer))
         self.on_error(trainer)
 
     def on_error(self, trainer):

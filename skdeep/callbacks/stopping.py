@@ -23,6 +23,9 @@ class EarlyStopping(Callback):
     | "decrease" | is worse than `patience` epochs before, by more than `threshold` |
     | "average_change" | changed by less than `threshold` per epoch, on average over `patience` epochs |
 
+    With this callback, training does not end at a plateau of the training loss as it does without,
+    unless the estimator has `early_stopping=True` or an `n_iter_no_change` other than 10.
+
     The parameter `early_stopping=True` of the estimators works like "no_improvement", with
     validation data that are split off. A run whose training loss becomes infinite still ends with
     an error.
@@ -91,7 +94,8 @@ class EarlyStopping(Callback):
             raise InvalidParameterError(
                 f"trigger={self.trigger!r} needs a threshold > 0: no change is smaller than 0."
             )
-        if not trainer.first_of_fit:
+        if not trainer.first_of_fit and hasattr(self, "values_"):
+            self.stopped_epoch_ = None
             return  # a run that continues
         self.values_: list[float] = []
         self.best_, self.best_epoch_, self.stopped_epoch_ = math.nan, 0, None
@@ -107,11 +111,11 @@ class EarlyStopping(Callback):
         self.n_waited_ = 0 if improved else self.n_waited_ + 1
         self.reference_ = value if improved else self.reference_
         if value > (sign * self.best_ if self.best_epoch_ else -math.inf):
-            self.best_, self.best_epoch_ = figure, trainer.epoch
+            self.best_, self.best_epoch_ = figure, trainer.epoch_of_run
             if self.restore_best:
                 self.best_weights_ = trainer.run.copies()
         if self._is_triggered():
-            self.stopped_epoch_ = trainer.epoch
+            self.stopped_epoch_ = trainer.epoch_of_run
             trainer.stop_training = True
 
     def _is_triggered(self) -> bool:
@@ -129,8 +133,9 @@ class EarlyStopping(Callback):
 
     def on_train_end(self, trainer):
         if self.best_weights_ is not None:
-            trainer.run.restore_copies(self.best_weights_)
-            self.best_weights_ = None
+            trainer.restore(self.best_weights_)
+            if not trainer.settings.keeps_state:
+                self.best_weights_ = None
 
 
 class TerminateOnNaN(Callback):

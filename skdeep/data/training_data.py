@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
 import numpy as np
 from sklearn.utils.validation import column_or_1d
 
@@ -83,6 +87,32 @@ def _mean_over(weight: np.ndarray, rows: np.ndarray | None) -> float:
     if mean == 0:
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return float(mean)
+
+
+def frame_of(X) -> Any | None:
+    """Return X if it is a data frame; raise ValueError if it is several arrays."""
+    refuse_several(X)
+    return X if hasattr(X, "columns") else None
+
+
+def refuse_several(X) -> None:
+    """Raise ValueError if X is several arrays, one for each input of a network."""
+    if isinstance(X, Mapping):
+        raise ValueError(
+            "X is a dict, and one table is needed: give a data frame, such as "
+            'pandas.DataFrame(X), and let Columns(["name", ...]) choose the columns of each branch.'
+        )
+    if not isinstance(X, (list, tuple)) or not X:
+        return
+    if not all(getattr(part, "ndim", 0) == 2 for part in X):
+        return
+    stops = np.cumsum([part.shape[1] for part in X]).tolist()
+    slices = [f"Columns(slice({a}, {b}))" for a, b in pairwise([0, *stops])]
+    raise ValueError(
+        f"X is a {type(X).__name__} of {len(X)} arrays, and one is needed: put them side by side, "
+        f"X = np.hstack(X), and let {' and '.join(slices)} choose the columns of each branch; or "
+        'give one data frame, and Columns(["name", ...]).'
+    )
 
 
 def ravel_single_column(y):

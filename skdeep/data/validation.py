@@ -271,16 +271,19 @@ def check_belong_together(X_val: Any, y_val: Any, weight_val: Any) -> None:
         raise ValueError("sample_weight_val belongs to X_val and y_val; give all three.")
 
 
-def hold_out(estimator: Any, data: TrainingData, given) -> ValidationSet | None:
+def hold_out(
+    estimator: Any, data: TrainingData, given, compares: bool = True
+) -> ValidationSet | None:
     """Return the validation set: the user's, or rows split off for early stopping, or None.
 
-    Class weights count in the validation too, as they count in training.
+    Class weights count in the validation too, as they count in training. With compares=True there
+    is a warning if the validation data are unlike the training data.
     Sets: data.rows, if rows were split off.
     """
     X_val, y_val, weight_val = given
     check_belong_together(X_val, y_val, weight_val)
     if X_val is not None:
-        return _given_validation(estimator, data, X_val, y_val, weight_val)
+        return _given_validation(estimator, data, given, compares)
     if not estimator.early_stopping:
         return None
     train, val = split_rows(
@@ -294,7 +297,8 @@ def hold_out(estimator: Any, data: TrainingData, given) -> ValidationSet | None:
     return _validation_set(estimator, data.X[val], data.y[val], data.encoded[val], weight)
 
 
-def _given_validation(estimator, data: TrainingData, X_val, y_val, weight_val) -> ValidationSet:
+def _given_validation(estimator, data: TrainingData, given, compares: bool) -> ValidationSet:
+    X_val, y_val, weight_val = given
     try:
         X_val, y_val = estimator._check_data(X_val, y_val, data.X.dtype, reset=False)
         encoded = estimator._encode(y_val)
@@ -302,8 +306,9 @@ def _given_validation(estimator, data: TrainingData, X_val, y_val, weight_val) -
         weight = combine_weights(weight_val, estimator._class_weights(y_val, False))
     except ValueError as error:
         raise ValueError(f"In X_val, y_val or sample_weight_val: {error}") from error
-    warn_if_untransformed(data.X, X_val)
-    if estimator._y_is_numeric:
+    if compares:
+        warn_if_untransformed(data.X, X_val)
+    if compares and estimator._y_is_numeric:
         warn_if_targets_untransformed(data.encoded, encoded)
     return _validation_set(estimator, X_val, y_val, encoded, weight)
 

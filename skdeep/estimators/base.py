@@ -12,9 +12,10 @@ from sklearn.utils.validation import validate_data
 
 from skdeep._component import clone_once, warn_user, wrap_output
 from skdeep.building import architecture
+from skdeep.building.by_name import with_instances
 from skdeep.building.checks import uses_lbfgs
 from skdeep.building.transfer import with_structure_of_pretrained
-from skdeep.data.training_data import ravel_single_column
+from skdeep.data.training_data import ravel_single_column, refuse_several
 from skdeep.data.validation import ValidationSet
 from skdeep.estimators import watching
 from skdeep.estimators.fitted import Fitted
@@ -46,6 +47,7 @@ class BaseMLP(
     """Base class of the estimators: a subclass defines the targets, the loss and the score."""
 
     _y_is_numeric = False
+    _targets_are_inputs = False
 
     # Hyperparameters ------------------------------------------------------------------------------
 
@@ -64,16 +66,21 @@ class BaseMLP(
         return nested.opened(params, ["layers"]) if deep else params
 
     def set_params(self, **params):
-        """Set parameters; those of layers by position or name: `layers__0__units=32`.
+        """Set parameters.
 
         Parameters
         ----------
-        **params : dict
+        **params
+            Parameters by name, and those of parts, as in `solver__momentum`. If a part was given
+            by name, it becomes the instance that the name stands for: with `solver="sgd"`,
+            `solver__momentum=0.5` makes `solver=SGD(momentum=0.5)`. Layers are reached by position
+            or name: `layers__0__units=32`.
 
         Returns
         -------
         self
         """
+        params = with_instances(self, params)
         has_layers = "layers" in self._get_param_names()
         return super().set_params(**nested.closed(self, params, ["layers"] if has_layers else []))
 
@@ -173,6 +180,7 @@ class BaseMLP(
 
     def _check_X(self, X):
         self._check_is_fitted()
+        refuse_several(X)
         dtype = self.network_.dtype
         with np.errstate(over="ignore"):  # numbers too large for float32 are then an error
             return validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False)
@@ -202,9 +210,10 @@ class BaseMLP(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        layer : int, default=-1
+        layer : int or str, default=-1
             The position of the hidden layer, counted from 0 at the bottom or from -1 at the top.
-            With `layers=[...]` every layer of the list counts.
+            With `layers=[...]` every layer of the list counts. If the layer has a name, the name
+            stands for its position.
 
         Returns
         -------
@@ -212,6 +221,8 @@ class BaseMLP(
         """
         X_checked = self._check_X(X)
         stops = self.network_.hidden_stops
+        if isinstance(layer, str):
+            layer = self.network_.hidden_position(layer)
         if not isinstance(layer, (int, np.integer)) or not -len(stops) <= layer < len(stops):
             raise ValueError(
                 f"layer={layer!r} is not allowed; the network has {len(stops)} hidden layers, so "

@@ -17,6 +17,7 @@ from skdeep._component import (
     store_parameters,
     warn_user,
 )
+from skdeep.augmentation import steps_of
 from skdeep.building.options.option import SHARE
 from skdeep.data.encoding import ClassEncoder, weights_of_classes
 from skdeep.data.soft_targets import is_one_hot, probabilities
@@ -219,13 +220,20 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         The largest number of evaluations of the loss, for the solver "lbfgs".
     shuffle : bool, default=True
         Whether the rows are shuffled before each epoch.
+    augment : str, Augmentation, callable, list or None, default=None
+        A change of each batch in training, for example shifts of images: a name, an instance from
+        `skdeep.augmentation`, a function (X, Y, rng) -> (X, Y), or a list of these. Names: "mixup",
+        "swap_columns", "shift_images", "flip_images", "rotate_images". Y has the targets as the
+        loss sees them, with one column for each output of the network. Batches of a sparse X are
+        made dense.
     tol : float, default=0.0001
         The smallest change that counts as an improvement: of the training loss, or with
         `early_stopping` of the validation score or the validation loss. With the solver "lbfgs" it
         is also the tolerance of the gradient.
     n_iter_no_change : int or inf, default=10
         Training stops after more than this number of epochs in a row without an improvement. With
-        `math.inf` it never stops for this reason.
+        `math.inf` it never stops for this reason. If this is at its default, a callback
+        `EarlyStopping` takes the place of this rule.
     early_stopping : bool, default=False
         Whether to stop by the validation score and the validation loss, and to restore the weights
         of the best epoch.
@@ -243,10 +251,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         passed, and on validation data with a name that begins with "val_". The name of a scorer,
         "score" for the estimator's own, a callable `(estimator, X, y)` or a function `(y_true,
         y_pred)`; a list of these, or a dict from names to these.
-    warm_start : bool or "transfer", default=False
-        Whether `fit` starts from the weights of the previous fit. "transfer" keeps the weights of
-        the hidden layers, and makes a new output layer. The classes may differ from those of the
-        previous fit.
+    warm_start : bool, "continue" or "transfer", default=False
+        Whether `fit` starts from the weights of the previous fit. "continue" also keeps the state
+        of the optimizer, of the schedule and of the random numbers, so that fit continues exactly
+        where the last one ended. "transfer" keeps the weights of the hidden layers, and makes a new
+        output layer. The classes may differ from those of the previous fit.
     pretrained : FrozenEstimator or None, default=None
         A fitted estimator of skdeep in a `sklearn.frozen.FrozenEstimator`. The hidden layers of the
         network start with the weights of that estimator's hidden layers, from the bottom up, as far
@@ -398,6 +407,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         max_iter=200,
         max_fun=15000,
         shuffle=True,
+        augment=None,
         tol=1e-4,
         n_iter_no_change=10,
         early_stopping=False,
@@ -442,7 +452,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
     @available_if(has_stochastic_solver)
-    def partial_fit(self, X, y, *, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X,
+        y,
+        *,
+        classes=None,
+        sample_weight=None,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+    ):
         """Train for one epoch on these rows, starting from the present weights.
 
         Parameters
@@ -455,6 +475,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             `soft_targets=True`.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             An integer weight acts as repetition of the row.
+        X_val, y_val : array-like or None, default=None
+            Validation data, which are evaluated after the epoch: `history_` has the loss, the score
+            and the metrics.
+        sample_weight_val : array-like or None, default=None
+            The sample weights of the validation data.
 
         Returns
         -------
@@ -468,7 +493,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, "
                 f"was: {self.classes_!r}"
             )
-        return self._fit(X, y, sample_weight, mode="partial", classes=classes)
+        return self._fit(
+            X, y, sample_weight, (X_val, y_val, sample_weight_val), mode="partial", classes=classes
+        )
 
     def predict(self, X):
         """Predict classes.
@@ -652,6 +679,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             raise InvalidParameterError(
                 f"label_smoothing={self.label_smoothing!r} is for losses that give "
                 f"probabilities, which loss={self.loss!r} does not; leave it at 0."
+            )
+        mixes = any(getattr(step, "mixes_targets", False) for step in steps_of(self.augment))
+        if mixes and not loss.gives_probabilities:
+            raise InvalidParameterError(
+                f"augment={self.augment!r} mixes classes, which loss={self.loss!r} can't learn; "
+                "choose a loss that gives probabilities, such as 'log_loss'."
             )
         if self.soft_targets and not loss.gives_probabilities:
             raise InvalidParameterError(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skdeep._component import InvalidParameterError
 from skdeep.building.checks import check_options
 from skdeep.files.checks import check_sizes
 from skdeep.files.migrations import FORMAT, completed, migrate
@@ -114,6 +115,44 @@ class Fitted:
 
     def _dense_layers(self) -> list[Dense]:
         return [layer for layer in self.network_.walk() if isinstance(layer, Dense)]
+
+    def get_weights(self) -> dict[str, np.ndarray]:
+        """Return copies of all weights, with the running statistics of batch normalization.
+
+        Returns
+        -------
+        dict of ndarray
+            The names tell the position and the kind of a layer, and the part of it:
+            "0.Dense.kernel". Networks of equal architecture have equal names. If there is an
+            average of the weights (`weight_averaging`), it is returned, as the model predicts
+            with it.
+        """
+        self._check_is_fitted()
+        return {name: p.value.copy() for name, p in self.network_.named_parameters()}
+
+    def set_weights(self, weights: Mapping[str, Any]):
+        """Copy weights into the network.
+
+        If a name, a shape or a number is wrong, the network stays as it is. `partial_fit` and warm
+        starts continue with these weights, and a new average of the weights begins.
+
+        Parameters
+        ----------
+        weights : dict of array-like
+            All weights, as `get_weights` returns them.
+
+        Returns
+        -------
+        self
+        """
+        self._check_is_fitted()
+        network = self.network_
+        named = dict(network.named_parameters())
+        shapes = {name: p.shape for name, p in named.items()}
+        arrays = checked_weights(weights, shapes, network.dtype)
+        for name, parameter in named.items():
+            np.copyto(parameter.value, arrays[name])
+        return self
 
     # Weights without training ---------------------------------------------------------------------
 
@@ -258,6 +297,40 @@ def chain_of(coefs: Sequence, intercepts: Sequence) -> tuple[int, list[int], int
         )
     units = [n_units for _, n_units in shapes]
     return shapes[0][0], units[:-1], units[-1], dtype
+
+
+def checked_weights(
+    weights: Any, shapes: Mapping[str, tuple], dtype: np.dtype
+) -> dict[str, np.ndarray]:
+    """Return weights as arrays; raise if they are not numbers of these names and shapes."""
+    if not isinstance(weights, Mapping):
+        raise InvalidParameterError(
+            f"set_weights takes a dict of arrays, as get_weights returns it, not a "
+            f"{type(weights).__name__}."
+        )
+    missing, unknown = sorted(shapes.keys() - weights), sorted(map(str, weights.keys() - shapes))
+    if missing or unknown:
+        raise InvalidParameterError(
+            f"set_weights: the names are not those of the network. Missing: {missing}. Unknown: "
+            f"{unknown}."
+        )
+    arrays = {}
+    for name, shape in shapes.items():
+        try:
+            array = np.asarray(weights[name])
+        except ValueError:  # rows of several lengths
+            array = np.array(None)
+        if array.dtype.kind in "biuf":
+            with np.errstate(over="ignore"):  # a number too large for float32 becomes infinite
+                array = array.astype(dtype)
+        if array.dtype != dtype or not np.isfinite(array).all():
+            raise InvalidParameterError(f"set_weights: {name!r} has to be finite numbers.")
+        if array.shape != shape:
+            raise InvalidParameterError(
+                f"set_weights: {name!r} has the shape {array.shape}; the network's is {shape}."
+            )
+        arrays[name] = array
+    return arrays
 
 
 def write_all(views: Sequence[np.ndarray], arrays: Sequence[np.ndarray], what: str) -> None:

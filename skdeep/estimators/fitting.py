@@ -10,7 +10,7 @@ import numpy as np
 
 from skdeep._component import InvalidParameterError, warn_user
 from skdeep.building import architecture
-from skdeep.building.checks import check_options, is_transfer
+from skdeep.building.checks import check_options, continues_exactly, is_transfer, uses_lbfgs
 from skdeep.building.first_values import adapt_to_rows, fit_to_columns, is_auto, set_first_values
 from skdeep.building.transfer import (
     copy_hidden_layers,
@@ -20,12 +20,13 @@ from skdeep.building.transfer import (
     pretrained_layers,
     set_rates,
 )
-from skdeep.data.training_data import TrainingData, checked_weight, combine_weights
+from skdeep.data.training_data import TrainingData, checked_weight, combine_weights, frame_of
 from skdeep.data.validation import hold_out
 from skdeep.estimators import checkpoints, watching
 from skdeep.estimators.fitted import ASSIGNED
 from skdeep.estimators.run import make_trainer, train
 from skdeep.layers import Layer
+from skdeep.layers.base import Inputs
 from skdeep.losses import Loss
 from skdeep.network import Network
 from skdeep.training.randomness import Streams
@@ -48,6 +49,8 @@ class Fitting:
     | --- | --- | --- | --- | --- | --- |
     | fit | new | new | from the start | new | from random_state |
     | fit, warm_start=True | kept | new | from the start | continues | continue |
+    | fit, warm_start="continue" | kept, of the last epoch | continues | continue | continues | \
+continue |
     | fit, warm_start="transfer" | hidden kept | new | from the start | new | from random_state |
     | partial_fit | kept | continues | continue | continues | continue |
     """
@@ -67,16 +70,24 @@ class Fitting:
 
     def _mode_of_fit(self) -> str:
         """Return the mode of a call of fit, as `Settings` lists them."""
+        if continues_exactly(self) and uses_lbfgs(self):
+            raise InvalidParameterError(
+                "warm_start='continue' is for solvers that train step by step: the state of "
+                "solver='lbfgs' can't be kept. Set warm_start=True, which keeps the weights."
+            )
         if not hasattr(self, "network_") or not self.warm_start:
             return "fresh"
+        if continues_exactly(self):
+            return "continued"
         return "transfer" if is_transfer(self.warm_start) else "warm"
 
     def _continues(self, mode: str) -> bool:
         """Whether a call trains the network of an earlier one further."""
-        return mode in ("warm", "partial") and hasattr(self, "network_")
+        return mode in ("warm", "continued", "partial") and hasattr(self, "network_")
 
     def _train(self, X, y, sample_weight, validation, watchers, mode: str, classes) -> None:
         is_partial, continues = mode == "partial", self._continues(mode)
+        frame = frame_of(X)
         if is_partial and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         X, y = self._check_data(X, y, self._wanted_dtype(continues), reset=not continues)
@@ -95,9 +106,13 @@ class Fitting:
             saved.loss = loss
         else:
             run = self._run if continues else Run(Streams(self.random_state))
-            n_kept = self._prepare_network(run, loss, X.shape[1], X.dtype, mode)
+            if mode == "continued":
+                run.go_on()
+            run.last_vectors = None
+            n_kept = self._prepare_network(run, loss, X.shape[1], X.dtype, mode, frame)
         data = TrainingData(X, y, encoded, weight, sample_weight)
-        held_out = hold_out(self, data, validation)
+        # The rows of a call of partial_fit may be few, or of one kind.
+        held_out = hold_out(self, data, validation, compares=not is_partial)
         if n_kept is not None:
             self._fit_first_values(data, n_kept)
         trainer = make_trainer(
@@ -138,7 +153,7 @@ class Fitting:
         return self.network_.dtype if continues else FLOATS
 
     def _prepare_network(
-        self, run: Run, loss: Loss, n_inputs: int, dtype: np.dtype, mode: str
+        self, run: Run, loss: Loss, n_inputs: int, dtype: np.dtype, mode: str, frame: Any = None
     ) -> int | None:
         """Give a run a new network, or let it keep its own.
 
@@ -147,21 +162,21 @@ class Fitting:
         Sets: _run.
         """
         built_from = architecture.settings(self._options())
-        is_partial, old = mode == "partial", run.network
+        keeps_frozen, old = mode in ("partial", "continued"), run.network
         changed = []
         if old is not None:
             changed = architecture.changed(type(self), built_from, run.built_from)
             self._refuse_structural(changed)
             # A callback may have thawed layers, but fit begins with its frozen_layers.
-            is_as_built = is_partial or old.is_as_built
+            is_as_built = keeps_frozen or old.is_as_built
             if not changed and is_as_built and old.dtype == dtype:
                 self._run, run.loss = run, loss
                 return None
-        network = self._new_network(run, n_inputs, dtype)
+        network = self._new_network(run, n_inputs, dtype, frame)
         n_kept = None
         if old is not None:
             copy_parameters(old, network)
-            if is_partial and not {"frozen_layers", "learning_rate_multipliers"} & set(changed):
+            if keeps_frozen and not {"frozen_layers", "learning_rate_multipliers"} & set(changed):
                 copy_what_trains(old, network)  # a callback may have thawed layers
             elif run.optimizer is not None and ("frozen_layers" in changed or not is_as_built):
                 run.optimizer.stop()  # its state belongs to the parameters that trained before
@@ -171,7 +186,7 @@ class Fitting:
             run.network = network
         self._run, run.loss, run.built_from = run, loss, built_from
         assigned = vars(self).pop(ASSIGNED, {})
-        if is_partial or (self.warm_start and not is_transfer(self.warm_start)):
+        if mode == "partial" or (self.warm_start and not is_transfer(self.warm_start)):
             for name, arrays in assigned.items():
                 setattr(self, name, arrays)
             n_kept = None if assigned else n_kept
@@ -188,8 +203,11 @@ class Fitting:
                 'warm_start="transfer" to keep the hidden layers that are unchanged.'
             )
 
-    def _new_network(self, run: Run, n_inputs: int, dtype: np.dtype) -> Network:
-        """Return a new network with its first values."""
+    def _new_network(self, run: Run, n_inputs: int, dtype: np.dtype, frame: Any) -> Network:
+        """Return a new network with its first values.
+
+        Layers may choose columns by the names, or by the types, of a data frame's columns.
+        """
         layers, stops = self._build_layers()
         return Network(
             layers,
@@ -198,6 +216,7 @@ class Fitting:
             dtype,
             run.streams.init,
             prepare=lambda layers: self._set_up(layers, stops),
+            inputs=Inputs(getattr(self, "feature_names_in_", None), frame),
         )
 
     def _reuse_hidden_layers(self, network: Network, mode: str) -> int:
@@ -223,17 +242,38 @@ class Fitting:
         start.random_state = 0 if self.random_state is None else copy.deepcopy(self.random_state)
         start.warm_start = False
         start.alpha = 0.0  # so that gradients are those of the loss
-        dtype = self.network_.dtype
+        dtype, frame = self.network_.dtype, frame_of(X)
         try:
             X, y = start._check_data(X, y, dtype, reset=False)
             run = Run(Streams(start.random_state))
-            n_kept = start._prepare_network(run, self._loss, X.shape[1], dtype, "fresh")
+            n_kept = start._prepare_network(run, self._loss, X.shape[1], dtype, "fresh", frame)
         except ValueError:
             return None
         if _shapes(start.network_) != _shapes(self.network_):
             return None
         start._fit_first_values(TrainingData(X, y, start._encode(y), None, None), n_kept)
         return start
+
+    def with_weights(self, parameters: dict[str, Any], values: list[np.ndarray]) -> Any:
+        """Return a fitted copy with other hyperparameters, whose network has these values.
+
+        `values` has an array for each parameter of the network that the hyperparameters describe.
+        """
+        twin, old = copy.deepcopy(self).set_params(**parameters), self._run
+        network = twin._new_network(Run(Streams(0)), old.network.n_inputs, old.network.dtype)
+        own = network.parameters.parameters
+        if [p.shape for p in own] != [value.shape for value in values]:
+            raise ValueError(
+                "The hyperparameters do not describe the fitted network: they were changed after "
+                "fit. Set them back, or fit again."
+            )
+        for parameter, value in zip(own, values, strict=True):
+            np.copyto(parameter.value, value, casting="same_kind")
+        run = Run(twin._run.streams, twin._run.history, network=network, loss=twin._run.loss)
+        run.rows_seen = old.rows_seen
+        run.built_from = architecture.settings(twin._options())
+        twin._run = run
+        return twin
 
     def _fit_first_values(self, data: TrainingData, n_kept: int) -> None:
         """Adapt the first values of a network to the data.

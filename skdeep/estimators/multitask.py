@@ -230,13 +230,20 @@ class MultiTaskMLP(BaseMLP):
         The largest number of evaluations of the loss, for the solver "lbfgs".
     shuffle : bool, default=True
         Whether the rows are shuffled before each epoch.
+    augment : str, Augmentation, callable, list or None, default=None
+        A change of each batch in training, for example shifts of images: a name, an instance from
+        `skdeep.augmentation`, a function (X, Y, rng) -> (X, Y), or a list of these. Names: "mixup",
+        "swap_columns", "shift_images", "flip_images", "rotate_images". Y has the targets as the
+        loss sees them, with one column for each output of the network. Batches of a sparse X are
+        made dense.
     tol : float, default=0.0001
         The smallest change that counts as an improvement: of the training loss, or with
         `early_stopping` of the validation score or the validation loss. With the solver "lbfgs" it
         is also the tolerance of the gradient.
     n_iter_no_change : int or inf, default=10
         Training stops after more than this number of epochs in a row without an improvement. With
-        `math.inf` it never stops for this reason.
+        `math.inf` it never stops for this reason. If this is at its default, a callback
+        `EarlyStopping` takes the place of this rule.
     early_stopping : bool, default=False
         Whether to stop by the validation score and the validation loss, and to restore the weights
         of the best epoch.
@@ -255,10 +262,11 @@ class MultiTaskMLP(BaseMLP):
         "score" for the estimator's own, a callable `(estimator, X, y)` or a function `(y_true,
         y_pred)`; a list of these, or a dict from names to these. The name of a scorer follows that
         of its task: "kind__roc_auc". The name of a task alone is the score of this task.
-    warm_start : bool or "transfer", default=False
-        Whether `fit` starts from the weights of the previous fit. "transfer" keeps the weights of
-        the hidden layers, and makes a new output layer. The tasks may differ from those of the
-        previous fit.
+    warm_start : bool, "continue" or "transfer", default=False
+        Whether `fit` starts from the weights of the previous fit. "continue" also keeps the state
+        of the optimizer, of the schedule and of the random numbers, so that fit continues exactly
+        where the last one ended. "transfer" keeps the weights of the hidden layers, and makes a new
+        output layer. The tasks may differ from those of the previous fit.
     pretrained : FrozenEstimator or None, default=None
         A fitted estimator of skdeep in a `sklearn.frozen.FrozenEstimator`. The hidden layers of the
         network start with the weights of that estimator's hidden layers, from the bottom up, as far
@@ -414,6 +422,7 @@ class MultiTaskMLP(BaseMLP):
         max_iter=200,
         max_fun=15000,
         shuffle=True,
+        augment=None,
         tol=1e-4,
         n_iter_no_change=10,
         early_stopping=False,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from skdeep._component import warn_user
+from skdeep.augmentation import steps_of
 from skdeep.building import parts
 from skdeep.building.checks import check_callbacks, uses_lbfgs
 from skdeep.callbacks import Callback
@@ -14,6 +15,7 @@ from skdeep.callbacks.progress import PrintEpochs, ProgressBar
 from skdeep.data.metrics import check_names, directions, figures_of, make_metrics, training_figures
 from skdeep.data.training_data import TrainingData
 from skdeep.data.validation import ValidationSet, make_score
+from skdeep.training.augmented import AugmentedBatches
 from skdeep.training.batches import Batches
 from skdeep.training.lbfgs import fit_lbfgs
 from skdeep.training.run import Run
@@ -52,7 +54,10 @@ def make_trainer(
             best = figures["val_loss"], figures["val_score"], best_epoch, vectors
     else:
         make_score(e, e.scoring)  # a wrong name is an error even if it is not used
-    parts.take_parts(run, e, keeps=mode in ("partial", "resumed"), directions=directions(metrics))
+    keeps = mode in ("partial", "resumed", "continued")
+    parts.take_parts(run, e, keeps=keeps, directions=directions(metrics))
+    if mode == "continued":
+        _warn_of_new_optimizer(run)
     if best is not None:
         run.monitor.start_from(*best)
     settings = parts.settings(e, run, mode=mode, weight=data.mean_sample_weight, run_id=run_id)
@@ -67,6 +72,16 @@ def make_trainer(
     )
 
 
+def _warn_of_new_optimizer(run: Run) -> None:
+    """Warn if an optimizer with a state has none to continue with."""
+    if run.optimizer.slots and not run.optimizer.started and run.history["loss"]:
+        warn_user(
+            "warm_start='continue': there is no state of the optimizer to continue with, so it "
+            "starts again. The state is kept if warm_start is 'continue' in the earlier fit too, "
+            "and if the solver and the layers that train are those of the earlier fit."
+        )
+
+
 def _reporters(verbose: Any) -> list[Callback]:
     if isinstance(verbose, str):
         return [ProgressBar()]
@@ -79,7 +94,7 @@ def train(estimator: Any, trainer: Trainer, data: TrainingData) -> None:
         _train_lbfgs(estimator, trainer, data)
         return
     e, run = estimator, trainer.run
-    dtype = run.network.dtype
+    dtype, augmentation = run.network.dtype, steps_of(e.augment)
     batches = Batches(
         data.X,
         e._targets(data.encoded, dtype, training=True, rng=run.streams.noise),
@@ -87,15 +102,20 @@ def train(estimator: Any, trainer: Trainer, data: TrainingData) -> None:
         _batch_size(e, data.n_rows),
         run.streams.shuffle if e.shuffle else None,
         dtype,
-        sparse=run.network.accepts_sparse,
+        sparse=run.network.accepts_sparse and not augmentation,
         rows=data.rows,
     )
+    if augmentation:
+        batches = AugmentedBatches(
+            batches, augmentation, run.streams.noise, reconstructs=e._targets_are_inputs
+        )
     is_partial = trainer.settings.is_partial
     trainer.fit(batches, 1 if is_partial else e.max_iter)
     if is_partial:
         return
-    run.optimizer.stop()  # only partial_fit continues with its state
-    is_certain = trainer.settings.mode != "resumed" and not trainer.interrupted
+    run.leave(trainer.settings.keeps_state)  # else only partial_fit continues with a state
+    settings = trainer.settings
+    is_certain = settings.mode != "resumed" and not (trainer.interrupted or settings.keeps_state)
     if run.average is not None and is_certain and not trainer.has_averaged:
         warn_user(
             f"weight_averaging={e.weight_averaging!r} had no effect: training ended after "

@@ -35,6 +35,10 @@ _KINDS_IN_A_RUN = {
     "built_from": dict,
     "rows_seen": int,
     "epoch": int,
+    "epochs_before": int,
+    "last_vectors": (list, _NONE),
+    "last_averaged": int,
+    "left": (str, _NONE),
     "learning_rate": float,
     "stops": bool,
     "name": (str, _NONE),
@@ -84,9 +88,10 @@ def check_sizes(model: Any) -> None:
             raise InvalidStateError("the optimizer's state is not of its kind")
         _check_vectors(optimizer.slots_, vector.n_trainable, vector.values)
     best = None if run.monitor is None else run.monitor.best_vectors
-    if best is not None and len(best) not in (1, 2):
-        raise InvalidStateError(f"the best epoch has {len(best)} vectors")
-    _check_vectors(best or [], vector.values.size, vector.values)
+    for vectors in (best, run.last_vectors):
+        if vectors is not None and len(vectors) not in (1, 2):
+            raise InvalidStateError(f"an epoch has {len(vectors)} vectors")
+        _check_vectors(vectors or [], vector.values.size, vector.values)
     if run.average is not None:
         _check_average(run.average, vector.values)
     model.check_targets()

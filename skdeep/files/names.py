@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from skdeep import (
     activations,
+    augmentation,
     averages,
     callbacks,
     constraints,
@@ -56,6 +57,11 @@ CLASSES: Mapping[str, type] = {
     "activations.Swish": activations.Swish,
     "activations.Tanh": activations.Tanh,
     "activations.ThresholdedReLU": activations.ThresholdedReLU,
+    "augmentation.FlipImages": augmentation.FlipImages,
+    "augmentation.Mixup": augmentation.Mixup,
+    "augmentation.RotateImages": augmentation.RotateImages,
+    "augmentation.ShiftImages": augmentation.ShiftImages,
+    "augmentation.SwapColumns": augmentation.SwapColumns,
     "averages.EMA": averages.EMA,
     "averages.SWA": averages.SWA,
     "callbacks.CSVLogger": callbacks.CSVLogger,
@@ -99,6 +105,7 @@ CLASSES: Mapping[str, type] = {
     "layers.Output": layers.Output,
     "layers.Periodic": layers.Periodic,
     "layers.PiecewiseLinear": layers.PiecewiseLinear,
+    "layers.Pretrained": layers.Pretrained,
     "layers.Residual": layers.Residual,
     "layers.Scale": layers.Scale,
     "layers.Shared": Shared,

@@ -35,6 +35,21 @@ LONGEST_RANGE = 1 << 20
 _OF_RANDOM_STATE = {"has_gauss", "gauss"}
 
 
+def _subclasses(cls: type) -> list[type]:
+    return [cls, *(c for child in cls.__subclasses__() for c in _subclasses(child))]
+
+
+# The types of columns that a make_column_selector may name.
+_TYPES = {cls.__name__: cls for cls in (bool, int, float, complex, str, object)} | {
+    cls.__name__: cls for cls in _subclasses(np.generic) if cls.__module__ == "numpy"
+}
+
+
+def is_selector(cls: type) -> bool:
+    """Whether a class is sklearn.compose.make_column_selector."""
+    return (cls.__name__, cls.__module__.partition(".")[0]) == ("make_column_selector", "sklearn")
+
+
 class NotPlainError(TypeError):
     """A value can't be turned into plain data."""
 
@@ -96,6 +111,8 @@ class _Writer:
             return {"$generator": self.write(value.bit_generator.state, where)}
         if kind is np.random.RandomState:
             return {"$random_state": self.write(value.get_state(legacy=False), where)}
+        if is_selector(kind):
+            return {"$selector": self._selector(value, where)}
         if kind is FrozenEstimator:
             return {"$frozen": self.write(value.estimator, f"{where}.estimator")}
         if kind in self.names:
@@ -123,6 +140,25 @@ class _Writer:
                     "shape": list(value.shape),
                 }
         raise NotPlainError(f"{where} is {value!r}, whose type has no place in a file")
+
+    def _selector(self, value: Any, where: str) -> list:
+        """Return a make_column_selector: its pattern, and the types of its columns."""
+        return [
+            self.write(value.pattern, f"{where}.pattern"),
+            self._types(value.dtype_include, f"{where}.dtype_include"),
+            self._types(value.dtype_exclude, f"{where}.dtype_exclude"),
+        ]
+
+    def _types(self, value: Any, where: str) -> list | None:
+        if value is None:
+            return None
+        if isinstance(value, list) and value:
+            return [self._types(entry, where) for entry in value]
+        if isinstance(value, str):
+            return ["name", value]
+        if isinstance(value, type) and _TYPES.get(value.__name__) is value:
+            return ["type", value.__name__]
+        raise NotPlainError(f"{where} is {value!r}, which has no place in a file")
 
     def _object(self, value: Any, where: str) -> dict:
         if id(value) in self.numbers:
@@ -258,6 +294,21 @@ class _Reader:
         random_state.set_state(state)
         return random_state
 
+    def _selector(self, entries, data):
+        from sklearn.compose import make_column_selector  # which takes long to import
+
+        def types_of(kinds):
+            if kinds is None:
+                return None
+            if type(kinds[0]) is list:
+                return [types_of(kind) for kind in kinds]
+            kind, name = kinds
+            return _TYPES[name] if kind == "type" else str(name)
+
+        pattern, *kinds = self._list(entries)
+        include, exclude = map(types_of, kinds)
+        return make_column_selector(pattern, dtype_include=include, dtype_exclude=exclude)
+
     def _frozen(self, estimator, data):
         return FrozenEstimator(self.read(estimator))
 
@@ -310,6 +361,7 @@ _READERS = {
     "$generator": _Reader._generator,
     "$random_state": _Reader._random_state,
     "$frozen": _Reader._frozen,
+    "$selector": _Reader._selector,
     "$same": _Reader._same,
     "$object": _Reader._object,
 }

@@ -79,7 +79,7 @@ def diagnose(model: Any, X: Any, y: Any = None, X_val: Any = None, y_val: Any = 
             f"diagnose is for models of one task, and {type(model).__name__} has several; "
             "layer_statistics and check_gradients take it."
         )
-    y, y_val = model_targets(model, X, y), model_targets(model, X_val, y_val)
+    y, y_val = _labels_or_numbers(model, X, y), _labels_or_numbers(model, X_val, y_val)
     if (X_val is None) != (y_val is None):
         raise ValueError("X_val and y_val belong together; give both, or neither.")
     if y is None:
@@ -100,6 +100,13 @@ def diagnose(model: Any, X: Any, y: Any = None, X_val: Any = None, y_val: Any = 
     found = _without_what_follows(found)
     causes = dict.fromkeys(f.kind for f in found if f.kind not in NO_CAUSES)
     return Report([*found, *training.fit(case, list(causes))], case.layers)
+
+
+def _labels_or_numbers(model: Any, X: Any, y: Any) -> Any:
+    """Return the targets, with labels in place of rows of probabilities."""
+    y = model_targets(model, X, y)
+    is_soft = y is not None and getattr(model, "soft_targets", False)
+    return model._scored_targets(y) if is_soft else y
 
 
 def _without_what_follows(found: list[Finding]) -> list[Finding]:

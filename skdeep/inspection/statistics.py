@@ -116,14 +116,8 @@ def layer_statistics(model: Any, X: Any, y: Any = None) -> LayerReport:
 
 
 def model_targets(model: Any, X: Any, y: Any) -> Any:
-    """Return y, or X if the model is an autoencoder, whose targets are its inputs.
-
-    Soft targets become labels.
-    """
-    if not hasattr(model, "predict") and hasattr(model, "inverse_transform"):
-        return X
-    is_soft = y is not None and getattr(model, "soft_targets", False)
-    return model._scored_targets(y) if is_soft else y
+    """Return y, or X if the model is an autoencoder, whose targets are its inputs."""
+    return X if not hasattr(model, "predict") and hasattr(model, "inverse_transform") else y
 
 
 def _has_row(layers: list[Layer], i: int) -> bool:

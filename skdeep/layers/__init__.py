@@ -4,10 +4,12 @@ from skdeep.layers.activation import Activation
 from skdeep.layers.activity import ActivityRegularization
 from skdeep.layers.base import Chain, Layer
 from skdeep.layers.batch_norm import BatchNorm
-from skdeep.layers.branches import Columns, Concatenate, Residual
+from skdeep.layers.branches import Concatenate, Residual
+from skdeep.layers.columns import Columns
 from skdeep.layers.dense import Dense
 from skdeep.layers.embeddings import Embedding, Periodic, PiecewiseLinear
 from skdeep.layers.output import Output
+from skdeep.layers.pretrained import Pretrained
 from skdeep.layers.random import Dropout, GaussianNoise
 from skdeep.layers.scale import Scale
 from skdeep.parameters import Parameter
@@ -28,6 +30,7 @@ __all__ = [
     "Parameter",
     "Periodic",
     "PiecewiseLinear",
+    "Pretrained",
     "Residual",
     "Scale",
 ]

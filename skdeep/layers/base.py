@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from numbers import Real
 from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
@@ -39,6 +40,42 @@ _columns_left: ContextVar[int | None] = ContextVar("columns_left", default=None)
 # The layers of a network that is being built, by id, as far as they are built.
 _built: ContextVar[dict[int, Layer] | None] = ContextVar("built", default=None)
 CHAIN_TRAINING_ATTRIBUTES = ("_forward", "_backward")
+
+
+class Inputs(NamedTuple):
+    """The inputs of a layer that is being built, as far as they are columns of the data.
+
+    Attributes
+    ----------
+    names : sequence of str or None
+        The names of the columns; None if they have none.
+    frame : data frame or None
+        The data that the estimator is fitted to.
+    are_columns : bool
+        Whether the inputs are columns of the data, and not outputs of other layers.
+    """
+
+    names: Sequence[str] | None = None
+    frame: Any = None
+    are_columns: bool = True
+
+
+_inputs: ContextVar[Inputs | None] = ContextVar("inputs", default=None)
+
+
+def inputs_here() -> Inputs:
+    """Return the inputs of the layer that is being built."""
+    return _inputs.get() or Inputs()
+
+
+@contextmanager
+def with_inputs(inputs: Inputs | None) -> Iterator[None]:
+    """Build layers with these inputs."""
+    token = _inputs.set(inputs)
+    try:
+        yield
+    finally:
+        _inputs.reset(token)
 
 
 class Layer(Component):
@@ -149,6 +186,11 @@ class Layer(Component):
     def children(self) -> list[Layer]:
         """Return the layers inside this layer."""
         return []
+
+    def inputs_above(self, inputs: Inputs) -> Inputs:
+        """Return the inputs of the layer above, given those of this layer."""
+        keeps = self.is_own and not self.has_units and self.n_outputs_ == self.n_inputs_
+        return inputs if keeps else Inputs(are_columns=False)
 
     # The methods below are for the engine; a layer rarely overrides them.
 
@@ -278,7 +320,7 @@ def _one_network(layers: Sequence[Layer]) -> Iterator[dict[int, Layer]]:
         with one_copy_of_each(*layers):
             for layer in layers:
                 for name, value in layer.get_params(deep=False).items():
-                    if nested.holds_parts(value):
+                    if nested.holds_parts(value) or isinstance(layer, Shared):
                         setattr(layer, name, clone(value, safe=False))
         yield _built.get()
     finally:
@@ -367,7 +409,7 @@ class Chain:
 
         Sets: a layer that is in the network already is replaced by one that shares its parameters.
         """
-        with _one_network(self.layers) as built:
+        with _one_network(self.layers) as built, with_inputs(inputs_here()):
             for i, layer in enumerate(self.layers):
                 if not isinstance(layer, Shared) and id(layer) in built:
                     layer = Shared(layer)
@@ -375,6 +417,7 @@ class Chain:
                     layer = layer.or_copy()
                 self.layers[i] = layer
                 n_inputs = layer.setup(n_inputs)
+                _inputs.set(layer.inputs_above(inputs_here()))
         return n_inputs
 
     def allocate(self, n_rows: int, dtype: np.dtype, rng, needs_dX: bool = False) -> None:

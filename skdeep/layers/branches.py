@@ -1,4 +1,4 @@
-"""Layers for networks that branch: skip connections, parallel branches, chosen columns."""
+"""Layers for networks that branch: skip connections, parallel branches."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from skdeep._component import InvalidParameterError
 from skdeep.layers.base import Chain, Layer, placed, rows
 from skdeep.layers.nested import named
-from skdeep.layers.operations import Add, Join, Take
+from skdeep.layers.operations import Add, Join
 
 
 class Residual(Layer):
@@ -154,63 +154,3 @@ def _of_branch(name: str | None, layers: list[Layer]) -> list[Layer]:
         for i, layer in enumerate(layers):
             layer.name_ = layer.name_ or (name if len(layers) == 1 else f"{name}__{i}")
     return layers
-
-
-class Columns(Layer):
-    """Y = some columns of X, by position.
-
-    Parameters
-    ----------
-    columns : slice, or sequence of int
-        The positions of the columns in X. Negative numbers count from the end.
-    """
-
-    has_units = True
-
-    def __init__(self, columns):
-        self.columns = columns
-
-    def build(self, n_inputs):
-        every = range(n_inputs)  # a range takes no memory, however many columns there are
-        try:
-            if isinstance(self.columns, slice):
-                chosen = np.arange(*self.columns.indices(n_inputs))
-            else:
-                chosen = np.asarray(self.columns)
-                if chosen.dtype == bool:
-                    chosen = np.arange(n_inputs)[chosen]
-                chosen = np.array([every[i] for i in chosen], dtype=np.intp)
-        except (IndexError, TypeError) as error:
-            raise InvalidParameterError(
-                f"columns={self.columns!r} is not allowed for an input of {n_inputs} columns; "
-                "give a slice, or positions in it."
-            ) from error
-        if chosen.ndim != 1 or not chosen.size:
-            raise InvalidParameterError(
-                f"columns={self.columns!r} chooses no columns; give a slice or a list of positions."
-            )
-        self.columns_ = chosen
-        return chosen.size, []
-
-    def allocate(self, n_rows, dtype, rng, needs_dX):
-        self._Y = np.empty((n_rows, self.n_outputs_), dtype)
-        self._dX = np.empty((n_rows, self.n_inputs_), dtype) if needs_dX else None
-
-    def forward(self, X):
-        Y = rows(self._Y, len(X))
-        np.take(X, self.columns_, axis=1, out=Y, mode="clip")
-        return Y
-
-    def backward(self, dY):
-        if self._dX is None:
-            return None
-        dX = rows(self._dX, len(dY))
-        dX.fill(0)
-        np.add.at(dX, (slice(None), self.columns_), dY)  # a column may be chosen twice
-        return dX
-
-    def infer(self, X):
-        return np.take(X, self.columns_, axis=1)
-
-    def operations(self):
-        return [Take(self.columns_)]

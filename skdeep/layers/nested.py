@@ -97,14 +97,13 @@ def closed(owner: Any, given: Mapping[str, Any], names: Sequence[str]) -> dict[s
     several places of a list is one layer in the copy too.
     """
     rest = dict(given)
+    held = {name: given.get(name, getattr(owner, name, None)) for name in names}
     paths: dict[str, dict[str, Any]] = {}
     for key in given:
-        name, _, path = key.partition("__")
-        if path and name in names and _is_list(rest.get(name, getattr(owner, name, None)), name):
+        name, separator, path = key.partition("__")
+        if separator and name in held and _is_list(held[name], name):
             paths.setdefault(name, {})[path] = rest.pop(key)
-    for name, changes in paths.items():
-        rest[name] = _changed(rest.get(name, getattr(owner, name)), changes, name)
-    return rest
+    return rest | {name: _changed(held[name], changes, name) for name, changes in paths.items()}
 
 
 def _is_list(value: Any, name: str) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep._component import resolve
-from skdeep.building.checks import check_callbacks
+from skdeep.building.checks import check_callbacks, uses_lbfgs
 from skdeep.building.parts import numbers_over_time
 from skdeep.callbacks import LayerStatistics
 from skdeep.inspection import RangeTest, learning_rate_range_test
@@ -18,7 +18,10 @@ from skdeep.schedules import SCHEDULES, Progress, Schedule
 
 
 class TrainingCurveDisplay(Display):
-    """Loss and score of each epoch, on training and validation data.
+    """Loss and score of each epoch, or other figures, on training and validation data.
+
+    A figure of the training data is a mean over the epoch, while the weights change. So it is drawn
+    half an epoch to the left. With the solver "lbfgs" it is a figure of the weights at the end.
 
     Parameters
     ----------
@@ -26,20 +29,40 @@ class TrainingCurveDisplay(Display):
         The `history_` of each model, by the model's name.
     best : dict of (int or None)
         The best epoch of each model, counted from 1, by the model's name.
+    metric : str, sequence of str or None, default=None
+        The figures to draw beside the loss, such as "accuracy": with the key `metric` of a history
+        for the training data, and f"val_{metric}" for validation data. None is the score, if there
+        is one.
+    at_the_end : collection of str, default=()
+        The names of the models whose training figures belong to the ends of the epochs.
 
     Attributes
     ----------
     ax_ : Axes or ndarray of Axes
-        One for the loss, and one for the score if there is a score.
+        One for the loss, and one for the score or each metric.
     figure_ : Figure
     """
 
-    def __init__(self, histories: Mapping[str, Mapping], best: Mapping[str, int | None]):
+    def __init__(
+        self,
+        histories: Mapping[str, Mapping],
+        best: Mapping[str, int | None],
+        metric: str | Sequence[str] | None = None,
+        at_the_end: Collection[str] = (),
+    ):
         self.histories = histories
         self.best = best
+        self.metric = metric
+        self.at_the_end = at_the_end
 
     @classmethod
-    def from_estimator(cls, *estimators: Any, names: Sequence[str] | None = None, ax: Any = None):
+    def from_estimator(
+        cls,
+        *estimators: Any,
+        names: Sequence[str] | None = None,
+        metric: str | Sequence[str] | None = None,
+        ax: Any = None,
+    ):
         """Draw the curves of one or several fitted estimators.
 
         Parameters
@@ -47,6 +70,8 @@ class TrainingCurveDisplay(Display):
         *estimators : fitted estimators of skdeep
         names : sequence of str or None, default=None
             The names in the legend; None uses the classes of the estimators.
+        metric : str, sequence of str or None, default=None
+            The figures to draw beside the loss; None is the score, if there is one.
         ax : Axes, sequence of Axes or None, default=None
 
         Returns
@@ -64,7 +89,8 @@ class TrainingCurveDisplay(Display):
             raise ValueError(f"names={names!r}: give {len(estimators)} different names.")
         histories = {n: e.history_ for n, e in zip(names, estimators, strict=True)}
         best = {n: e.best_iter_ for n, e in zip(names, estimators, strict=True)}
-        return cls(histories, best).plot(ax=ax)
+        at_the_end = [n for n, e in zip(names, estimators, strict=True) if uses_lbfgs(e)]
+        return cls(histories, best, metric, at_the_end).plot(ax=ax)
 
     def plot(self, ax: Any = None):
         """Draw.
@@ -72,44 +98,70 @@ class TrainingCurveDisplay(Display):
         Parameters
         ----------
         ax : Axes, sequence of Axes or None, default=None
-            Two axes if there are scores, else one.
+            One axes for the loss, and one for each metric or for the score.
 
         Returns
         -------
         self
         """
-        has_score = any("val_score" in history for history in self.histories.values())
-        n = 2 if has_score else 1
-        axes = self._many_axes(ax, 1, n, (5.2 * n, 4.0))
+        keys = ["loss", *self._metrics()]
+        axes = self._many_axes(ax, 1, len(keys), (5.2 * len(keys), 4.0))
         by_model = zip(self.histories.items(), _cycle(len(self.histories)), strict=True)
         for (name, history), colour in by_model:
             label = "" if len(self.histories) == 1 else f"{name}: "
-            epochs = np.arange(1, len(history["loss"]) + 1)
-            _curve(axes[0], epochs, history["loss"], f"{label}training", colour, "-")
-            if "val_loss" in history:
-                _curve(axes[0], epochs, history["val_loss"], f"{label}validation", colour, "--")
-            if "val_score" in history:
-                _curve(axes[1], epochs, history["val_score"], f"{label}validation", colour, "--")
-            self._mark_best(axes, name, history, colour)
-        for axis, what in zip(axes, ["Loss", "Validation score"], strict=False):
-            axis.set(xlabel="Epoch", ylabel=what)
+            for axis, key in zip(axes, keys, strict=False):
+                for part, of_key, style in _parts(key):
+                    if of_key in history:
+                        epochs = np.arange(1, len(history["loss"]) + 1) - self._lead(name, of_key)
+                        _curve(axis, epochs, history[of_key], f"{label}{part}", colour, style)
+                self._mark_best(axis, key, name, history, colour)
+        for axis, key in zip(axes, keys, strict=False):
+            axis.set(xlabel="Epoch", ylabel=self._label(key))
             if ax is None:
                 axis.locator_params(axis="x", integer=True)
             axis.grid(alpha=0.3)
             axis.legend(fontsize="small")
         return self
 
-    def _mark_best(self, axes, name: str, history: Mapping, colour: str) -> None:
+    def _metrics(self) -> list[str]:
+        """Return the names of the figures beside the loss."""
+        known = {key for history in self.histories.values() for key in history}
+        if self.metric is None:
+            return ["score"] if {"score", "val_score"} & known else []
+        metrics = [self.metric] if isinstance(self.metric, str) else list(self.metric)
+        for metric in metrics:
+            if not {metric, f"val_{metric}"} & known:
+                raise ValueError(
+                    f"TrainingCurveDisplay: metric={metric!r} is not in history_; choose from "
+                    f"{sorted({key.removeprefix('val_') for key in known})}."
+                )
+        return metrics
+
+    def _lead(self, name: str, key: str) -> float:
+        """Return how many epochs before its end a figure of an epoch belongs."""
+        is_running = not key.startswith("val_") and name not in self.at_the_end
+        return 0.5 if is_running else 0.0
+
+    def _label(self, key: str) -> str:
+        if key == "score" and not any(key in history for history in self.histories.values()):
+            return "Validation score"
+        return key.capitalize() if key in ("loss", "score") else key
+
+    def _mark_best(self, axis, key: str, name: str, history: Mapping, colour: str) -> None:
         best = self.best[name]
         if best is None or not 1 <= best <= len(history["loss"]):
             return
-        keys = ["val_loss" if "val_loss" in history else "loss", "val_score"]
-        for axis, key in zip(axes, keys, strict=False):
-            if key in history:
-                axis.plot(
-                    best, history[key][best - 1], "o", color=colour, mfc="white",
-                    label=f"best epoch ({best})", zorder=3,
-                )  # fmt: skip
+        key = f"val_{key}" if f"val_{key}" in history else key
+        if key in history:
+            axis.plot(
+                best - self._lead(name, key), history[key][best - 1], "o", color=colour,
+                mfc="white", label=f"best epoch ({best})", zorder=3,
+            )  # fmt: skip
+
+
+def _parts(key: str) -> list[tuple[str, str, str]]:
+    """Return the label, the key and the line style of the two curves of a figure."""
+    return [("training", key, "-"), ("validation", f"val_{key}", "--")]
 
 
 def _curve(axis, epochs, values, label: str, colour: str, style: str) -> None:

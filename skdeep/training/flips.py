@@ -11,7 +11,7 @@ from skdeep.schedules import Progress, Scheduled, ready_number, value_of
 
 
 class FlippedTargets:
-    """Targets in which chance gives a share of the labels to another class, anew for every batch.
+    """Targets in which chance gives a share of the labels to another class, in every batch again.
 
     Parameters
     ----------

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from skdeep._component import InvalidParameterError
+
 History = dict[str, list[float]]
 COLUMNS = ("loss", "learning_rate", "gradient_norm", "seconds")
 
@@ -20,6 +22,23 @@ def record(history: History, **values: float) -> None:
         history.setdefault(key, [math.nan] * n_epochs)
     for key, column in history.items():
         column.append(float(values.get(key, math.nan)))
+
+
+def amend(history: History, name: str, value: float) -> None:
+    """Add a figure to the last epoch; a column that is new has NaN in the epochs before."""
+    column = history.setdefault(name, [math.nan] * len(history["loss"]))
+    column[-1] = value
+
+
+def check_lengths(history: History) -> None:
+    """Raise if a column does not have one entry for each epoch."""
+    n_epochs = len(history["loss"])
+    for name, column in history.items():
+        if len(column) != n_epochs:
+            raise InvalidParameterError(
+                f"history_[{name!r}] has {len(column)} entries after {n_epochs} epochs; a callback "
+                f"adds a figure in on_epoch_end, with trainer.record({name}=value)."
+            )
 
 
 def truncate(history: History, n_epochs: int) -> None:

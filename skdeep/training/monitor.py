@@ -136,6 +136,12 @@ class Monitor:
         for best, vector in zip(self.best_vectors, vectors, strict=True):
             np.copyto(best, vector)
 
+    @property
+    def lacks_best(self) -> bool:
+        """Whether there was a best epoch whose weights are no longer kept."""
+        is_known = self.watches_score and self.best_epoch is not None
+        return is_known and self.best_vectors is None
+
     def take_best(self) -> list[np.ndarray] | None:
         """Return the vectors of the best epoch and forget them; return None if there are none."""
         best, self.best_vectors = self.best_vectors, None

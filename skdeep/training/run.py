@@ -6,6 +6,7 @@ import copy
 import math
 from typing import Any, NamedTuple
 
+import joblib
 import numpy as np
 
 from skdeep.averages import WeightAverage
@@ -18,7 +19,7 @@ from skdeep.training.monitor import Monitor
 from skdeep.training.randomness import Streams
 
 # The parts of a run that training changes in place, apart from the network.
-_CHANGING = ("optimizer", "schedule", "monitor", "average", "streams")
+_CHANGING = ("optimizer", "schedule", "monitor", "average", "streams", "last_vectors")
 
 
 class Snapshot(NamedTuple):
@@ -53,10 +54,19 @@ class Run:
         The options that the network was built from, in a form that can be compared.
     epoch : int
         The number of epochs done in the last call of fit or partial_fit.
+    epochs_before : int
+        The number of epochs that schedules had counted before that call.
     learning_rate : float
         The rate of the last step.
     stops : bool
         Whether training stops after the last epoch, as a callback demanded it.
+    last_vectors : list of ndarray or None
+        The vectors of the last epoch, if the network holds those of a better one and a later call
+        is to continue exactly.
+    last_averaged : int
+        The number of vectors in the average after the last epoch.
+    left : str or None
+        A hash of the weights that the network was left with, for a later call that continues.
     name : str or None
         The name of the run, in a checkpoint.
     memories : list
@@ -85,12 +95,25 @@ class Run:
         self.average = average
         self.rows_seen = 0
         self.built_from: dict[str, Any] = {}
+        self.epoch = self.epochs_before = 0
         self.begin_call()
+        self.last_vectors: list[np.ndarray] | None = None
+        self.last_averaged = 0
+        self.left: str | None = None
         self.name: str | None = None
         self.memories: list = []
 
-    def begin_call(self) -> None:
+    def epochs_before_call(self, mode: str) -> int:
+        """Return the number of epochs that schedules have counted before a call of this mode."""
+        if mode == "partial":
+            return len(self.history["loss"])
+        if mode == "continued":
+            return self.epochs_before + self.epoch
+        return self.epochs_before if mode == "resumed" else 0
+
+    def begin_call(self, mode: str = "fresh") -> None:
         """Count epochs from 0, in a new call of fit or partial_fit."""
+        self.epochs_before = self.epochs_before_call(mode)
         self.epoch = 0
         self.learning_rate = math.nan
         self.stops = False
@@ -111,13 +134,52 @@ class Run:
         raw = None if self.average is None else self.average.raw_
         return [self.network.parameters.values, *([] if raw is None else [raw])]
 
-    def restore_best(self) -> bool:
-        """Put the weights of the best epoch into the network, if they were kept."""
-        best = self.monitor.take_best()
+    def restore_best(self, keeps_state: bool = False) -> bool:
+        """Put the weights of the best epoch into the network, if they were kept.
+
+        With keeps_state=True, a later call can continue from the weights of the last epoch.
+        """
+        best = self.monitor.best_vectors if keeps_state else self.monitor.take_best()
         if best is None:
             return False
+        if keeps_state:
+            self.keep_last()
+            best = [vector.copy() for vector in best]
         self._put_back(*best)
         return True
+
+    def keep_last(self) -> None:
+        """Keep the weights of the last epoch, before others take their place in the network."""
+        self.show_average()
+        vectors = self.vectors()
+        if self.last_vectors is None and all(np.isfinite(vector).all() for vector in vectors):
+            self.last_vectors = [vector.copy() for vector in vectors]
+            self.last_averaged = 0 if self.average is None else self.average.n_averaged_
+
+    def leave(self, keeps_state: bool) -> None:
+        """Drop the parts that only a call that continues needs, or note what it begins with."""
+        if keeps_state:
+            self.left = joblib.hash(self.network.parameters.values)
+        else:
+            self.left = None
+            self.optimizer.stop()
+
+    def go_on(self) -> None:
+        """Bring back the state after the last epoch, to continue from it.
+
+        If the user has written other weights into the network, training continues with them, and
+        earlier scores do not count.
+        """
+        last, self.last_vectors = self.last_vectors, None
+        monitor, values = self.monitor, self.network.parameters.values
+        if self.left is not None and self.left != joblib.hash(values):
+            self.monitor = None
+        elif last is not None:
+            self._put_back(*last)
+            if self.average is not None:
+                self.average.n_averaged_ = self.last_averaged
+        elif monitor is not None and monitor.lacks_best:  # the network was left with it
+            monitor.best_vectors = [vector.copy() for vector in self.vectors()]
 
     def copies(self) -> list[list[np.ndarray]]:
         """Return copies of all vectors, parameter by parameter, as their layout may change."""
@@ -141,8 +203,15 @@ class Run:
     def take_network(self, network: Network) -> None:
         """Replace the network by one of equal architecture, which may have other frozen layers."""
         old, new = self.network.parameters, network.parameters
+
+        def laid_out(vector: np.ndarray) -> np.ndarray:
+            return new.assembled(old.pieces(vector))
+
         if self.average is not None:
-            self.average.relay(lambda vector: new.assembled(old.pieces(vector)))
+            self.average.relay(laid_out)
+        best = None if self.monitor is None else self.monitor.take_best()
+        if best is not None:
+            self.monitor.best_vectors = [laid_out(vector) for vector in best]
         self.network = network
 
     def rearrange(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from skdeep.schedules import Scheduled
 
-MODES = ("fresh", "warm", "transfer", "partial", "resumed")
+MODES = ("fresh", "warm", "continued", "transfer", "partial", "resumed")
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Settings:
     | --- | --- |
     | "fresh" | trains a new network |
     | "warm" | trains the network of an earlier call further |
+    | "continued" | continues where the earlier call ended |
     | "transfer" | trains a new network with the hidden layers of an earlier one |
     | "partial" | is one epoch in a loop of the user's own: partial_fit |
     | "resumed" | was interrupted, and continues after its last checkpoint |
@@ -39,6 +40,11 @@ class Settings:
     clip_value, clip_norm, clip_parameter_norm : float or None
         The limits of the gradient's components, of its norm, and of the norm of each parameter's
         gradient.
+    keeps_state : bool
+        Whether a later call is to continue exactly where this one ends.
+    stops_at_plateau : bool
+        Whether training ends at a plateau that the schedule does not react to. If not, a callback
+        decides when training ends.
     verbose : bool
         Whether to print how the schedule reacts to a plateau.
     run_id : str or None
@@ -59,6 +65,8 @@ class Settings:
     clip_value: float | None = None
     clip_norm: float | None = None
     clip_parameter_norm: float | None = None
+    keeps_state: bool = False
+    stops_at_plateau: bool = True
     verbose: bool = False
     run_id: str | None = None
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)

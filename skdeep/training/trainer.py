@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from numbers import Real
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -17,7 +18,7 @@ from skdeep.clipping import gradient_norm
 from skdeep.kernels import choose, numpy_kernels
 from skdeep.schedules import Progress, Scheduled, ready_number, value_of
 from skdeep.training.batches import Batches, BatchSource, checked
-from skdeep.training.history import even_out, record
+from skdeep.training.history import amend, check_lengths, even_out, record
 from skdeep.training.run import Run
 from skdeep.training.settings import Settings
 from skdeep.training.stages import Clip, GradientStage, Noise, Step
@@ -106,14 +107,20 @@ class Trainer:
         self.horizon = settings.horizon
         self.learning_rate_init = settings.learning_rate_init
         self.n_batches = 1
-        # In partial_fit, schedules count the epochs of all calls.
-        self.epochs_before = len(run.history["loss"]) if settings.is_partial else 0
-        self._begins_fit = settings.begins_fit or (settings.is_partial and not self.epochs_before)
+        if settings.mode != "resumed":
+            run.begin_call(settings.mode)
+            run.learning_rate = settings.learning_rate_init
+        # In partial_fit, and if a call continues another, schedules count the epochs of all calls.
+        self.epochs_before = run.epochs_before
+        adds = settings.mode in ("partial", "continued")
+        self._begins_fit = settings.begins_fit or (adds and not self.epochs_before)
         self._batches: BatchSource | None = None
         self._averages_steps = False
         self.save: Callable[[str], None] | None = None
         self.between_epochs = True
         self.figures: dict[str, float] = {}
+        self._own_figures: frozenset[str] = frozenset()
+        self._ends_epoch = False
         self.batch_loss = self.gradient_norm = math.nan
         self.batch_rows = 0
         self.interrupted = self.has_averaged = False
@@ -128,9 +135,6 @@ class Trainer:
         self._stages = [*self.stages, *self._own_stages()]
         if settings.mode == "resumed":
             self.figures = {name: column[-1] for name, column in self.history.items() if column}
-        else:
-            run.begin_call()
-            run.learning_rate = settings.learning_rate_init
 
     def _stages_of_callbacks(self) -> list[GradientStage]:
         stages = []
@@ -187,6 +191,11 @@ class Trainer:
         return self.settings.is_partial
 
     @property
+    def epoch_of_run(self) -> int:
+        """The number of epochs done, with those of the calls of fit that this one continues."""
+        return self.epoch if self.is_incremental else self.epochs_before + self.epoch
+
+    @property
     def first_of_fit(self) -> bool:
         """Whether the next epoch is the first of a call of fit."""
         return self._begins_fit and self.epoch == 0
@@ -195,6 +204,30 @@ class Trainer:
         """Return a figure of the last epoch, and 1 if higher is better or -1 if lower is."""
         key, value = watched(self.figures, key, who)
         return value, sign_of(key, mode, self.directions, who)
+
+    def record(self, **figures: float) -> None:
+        """Add figures of a callback's own to the history, in its hook `on_epoch_end`.
+
+        A column has one number for each epoch: NaN in epochs that it was not recorded in. If a name
+        is recorded twice in an epoch, the last number counts.
+        """
+        if not self._ends_epoch:
+            raise InvalidParameterError(
+                f"trainer.record({', '.join(figures)}): call it in on_epoch_end, when the epoch "
+                "has an entry in the history."
+            )
+        for name, value in figures.items():
+            if name in self._own_figures:
+                raise InvalidParameterError(
+                    f"trainer.record({name}=...): history_ has a column of that name, which the "
+                    "trainer itself fills; choose another name."
+                )
+            if not isinstance(value, Real):
+                raise InvalidParameterError(
+                    f"trainer.record({name}={value!r}) is not allowed; give a number."
+                )
+            amend(self.history, name, float(value))
+            self.figures[name] = float(value)
 
     # One step, one epoch, one run ---------------------------------------------------------------
 
@@ -391,7 +424,7 @@ class Trainer:
                 self._settle()
                 warn_user("Training interrupted by user.")
             except DivergenceError:
-                if not self.run.restore_best():
+                if not self.run.restore_best(self.settings.keeps_state):
                     raise
                 warn_user(
                     f"Training diverged in epoch {self.epoch} and was stopped; the weights of the "
@@ -407,8 +440,17 @@ class Trainer:
 
     def _settle(self) -> None:
         """Leave the best weights in the network, or the averaged ones."""
-        if not self.run.restore_best():
+        if not self.run.restore_best(self.settings.keeps_state):
             self._show_average()
+
+    def restore(self, copies: list[list[np.ndarray]]) -> None:
+        """Put weights back that `run.copies` has returned; for callbacks, at the end of training.
+
+        A later call that continues this run starts from the last weights nevertheless.
+        """
+        if self.settings.keeps_state:
+            self.run.keep_last()
+        self.run.restore_copies(copies)
 
     def _show_average(self) -> None:
         """Let the network hold the average, with running statistics that belong to it."""
@@ -485,7 +527,10 @@ class Trainer:
             self._show_average()
         self._record(loss)
         self.monitor.update(self.figures, len(self.history["loss"]), self.run.vectors())
+        self._ends_epoch = True
         self.tell("on_epoch_end")
+        self._ends_epoch = False
+        check_lengths(self.history)
         return self._ends_after_epoch()
 
     def _ends_after_epoch(self) -> bool:
@@ -496,6 +541,9 @@ class Trainer:
             return False
         # Without an optimizer, under lbfgs, there is no learning rate to change.
         action = self.optimizer and self.schedule.on_plateau(self.learning_rate_init)
+        if action is None and not self.settings.stops_at_plateau:
+            self.monitor.forgive()
+            return False
         if self.settings.verbose:
             print(f"{self.monitor.message()} {action or 'Stopping.'}")
         if action is None:
@@ -519,7 +567,7 @@ class Trainer:
             values |= self.validate()
         values["seconds"] = time.perf_counter() - self._epoch_start
         record(self.history, **values)
-        self.figures = values
+        self.figures, self._own_figures = values, frozenset(values)
 
     def divergence(self, what: str, epoch: int) -> DivergenceError:
         """Return the error to raise; it says what happened and what helps."""

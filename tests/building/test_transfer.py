@@ -114,7 +114,9 @@ def test_a_warm_start_that_does_not_fit_names_transfer(change, y):
 
 @pytest.mark.parametrize("value", ["transfered", None, 2, "True"])
 def test_warm_start_is_a_switch_or_transfer(value):
-    with pytest.raises(ValueError, match=r"warm_start=.*give True, False or 'transfer'"):
+    with pytest.raises(
+        ValueError, match=r"warm_start=.*give True, False, 'continue' or 'transfer'"
+    ):
         MLPClassifier(**OPTIONS, warm_start=value).fit(X, CODES)
 
 

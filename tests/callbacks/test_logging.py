@@ -20,6 +20,7 @@ from skdeep.callbacks import (
     TensorBoard,
 )
 from skdeep.callbacks.logging import of_extra
+from skdeep.layers import BatchNorm, Columns, Concatenate, Dense, Residual
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -114,6 +115,58 @@ def test_tensorboard_reads_it(tmp_path):
     names = [name for name, _ in model.network_.named_parameters()]
     assert reader.Tags()["histograms"] == names
     assert reader.Histograms(names[0])[0].histogram_value.num == 4 * 5
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_tensorboard_reads_gradients(tmp_path, solver):
+    pytest.importorskip("tensorboardX")
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    last = {}
+
+    def remember(trainer):
+        last.update((n, p.grad.copy()) for n, p in trainer.network.named_parameters())
+
+    callbacks = TensorBoard(tmp_path, gradients=True), LambdaCallback(on_gradient=remember)
+    model = fitted(*callbacks, solver=solver)
+    reader = events.EventAccumulator(str(tmp_path), {events.HISTOGRAMS: 0}).Reload()
+    assert reader.Tags()["histograms"] == [f"gradients/{name}" for name in last]
+    for name, gradient in last.items():
+        seen = reader.Histograms(f"gradients/{name}")
+        assert [event.step for event in seen] == list(range(1, model.n_iter_ + 1))
+        values = seen[-1].histogram_value
+        np.testing.assert_allclose([values.sum, values.num], [gradient.sum(), gradient.size])
+    assert "_gradients" not in vars(pickle.loads(pickle.dumps(model.callbacks[0])))
+
+
+def test_tensorboard_reads_the_graph(tmp_path):
+    pytest.importorskip("tensorboardX")
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    layers = [
+        Dense(6, "relu"),
+        Residual([BatchNorm(), Dense(6)]),
+        Concatenate([[Columns([0, 2]), Dense(3)], []]),
+    ]
+    model = MLPClassifier(layers=layers, max_iter=2, callbacks=[TensorBoard(tmp_path, graph=True)])
+    model.fit(X, y)
+    reader = events.EventAccumulator(str(tmp_path)).Reload()
+    graph = {node.name: node for node in reader.Graph().node}
+    assert {name: list(node.input) for name, node in graph.items()} == {
+        "inputs": [],
+        "0.Dense": ["inputs"],
+        "1.Residual/2.BatchNorm": ["0.Dense"],
+        "1.Residual/3.Dense": ["1.Residual/2.BatchNorm"],
+        "1.Residual": ["0.Dense", "1.Residual/3.Dense"],
+        "4.Concatenate/5.Columns": ["1.Residual"],
+        "4.Concatenate/6.Dense": ["4.Concatenate/5.Columns"],
+        "4.Concatenate": ["4.Concatenate/6.Dense", "1.Residual"],
+        "7.Dense": ["4.Concatenate"],
+        "LogLoss": ["7.Dense"],
+    }
+    named = {name.rpartition(".")[0] for name, _ in model.network_.named_parameters()}
+    assert named <= {name.rpartition("/")[2] for name in graph}
+    columns = graph["4.Concatenate"].attr["_output_shapes"].list.shape[0].dim[1].size
+    assert (columns, graph["0.Dense"].op) == (9, "Dense")
+    assert graph["0.Dense"].attr["settings"].s == b"Dense(activation='relu', units=6)"
 
 
 def test_what_is_missing_is_named():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
 from skdeep import MLPClassifier, MLPRegressor
 from skdeep.callbacks import Callback, EarlyStopping, TerminateOnNaN
@@ -150,3 +151,58 @@ def test_partial_fit_is_a_single_epoch():
 def test_no_change_is_smaller_than_nothing(trigger):
     with pytest.raises(ValueError, match="needs a threshold > 0"):
         MLPRegressor(callbacks=[EarlyStopping(trigger=trigger)]).fit(X, y)
+
+
+# The built-in rule beside the callback ------------------------------------------------------------
+
+
+class Counts(Callback):
+    def on_epoch_end(self, trainer):
+        self.n_epochs_ = trainer.epoch
+
+
+FLAT = {"learning_rate_init": 1e-12, "max_iter": 40, "random_state": 0}
+
+
+@pytest.mark.parametrize(
+    ("options", "callbacks", "n_epochs"),
+    [
+        ({}, [], 12),
+        ({}, [Counts()], 12),
+        ({}, [EarlyStopping("loss", patience=200, threshold=1e-4)], 40),
+        ({}, [Counts(), EarlyStopping("loss", patience=20, threshold=1e-4)], 21),
+        ({"n_iter_no_change": 5}, [EarlyStopping("loss", patience=200)], 7),
+        ({"early_stopping": True}, [EarlyStopping("loss", patience=200)], 12),
+        ({"learning_rate": "adaptive"}, [EarlyStopping("loss", patience=200)], 40),
+        (
+            {"n_iter_no_change": 5, "learning_rate": "adaptive"},
+            [EarlyStopping("loss", patience=99)],
+            7,
+        ),
+    ],
+)
+def test_the_callback_takes_the_place_of_the_rule_on_the_training_loss(
+    options, callbacks, n_epochs
+):
+    model = MLPRegressor((3,), **FLAT, callbacks=callbacks).set_params(**options).fit(X, y)
+    assert model.n_iter_ == n_epochs
+
+
+def test_a_plateau_still_lowers_the_learning_rate():
+    stopping = EarlyStopping("loss", patience=200)
+    model = MLPRegressor((3,), learning_rate="adaptive", callbacks=[stopping], **FLAT)
+    rates = model.set_params(tol=10.0, learning_rate_init=1e-5).fit(X, y).history_["learning_rate"]
+    assert len(rates) == 40
+    np.testing.assert_allclose(np.unique(rates), [4e-7, 2e-6, 1e-5])
+
+
+@pytest.mark.filterwarnings("default::sklearn.exceptions.ConvergenceWarning")
+def test_the_last_epoch_warns():
+    model = MLPRegressor((3,), **FLAT, callbacks=[EarlyStopping("loss", patience=200)])
+    with pytest.warns(ConvergenceWarning, match=r"Maximum iterations \(40\)"):
+        model.fit(X, y)
+
+
+def test_nothing_is_printed_about_a_plateau_that_does_not_count(capsys):
+    MLPRegressor((3,), **FLAT, callbacks=[EarlyStopping("loss", patience=200)], verbose=1).fit(X, y)
+    assert "Stopping" not in capsys.readouterr().out

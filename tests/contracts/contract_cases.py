@@ -7,6 +7,7 @@ from functools import partial
 
 from skdeep import activations, constraints, initializers, losses, optimizers, schedules
 from skdeep.activations import ACTIVATIONS
+from skdeep.augmentation import AUGMENTATIONS
 from skdeep.constraints import CONSTRAINTS
 from skdeep.initializers import INITIALIZERS
 from skdeep.layers import (
@@ -245,6 +246,7 @@ COMPONENT_CASES = {
         "schedule": SCHEDULE_CASES,
         "optimizer": OPTIMIZER_CASES,
         "layer": LAYER_CASES,
+        "augmentation": AUGMENTATIONS,
     }.items()
     for name, make in cases.items()
 }

@@ -9,7 +9,15 @@ from sklearn.base import clone
 
 from contract_cases import COMPONENT_CASES
 from contract_tools import each
-from skdeep import activations, constraints, initializers, losses, optimizers, schedules
+from skdeep import (
+    activations,
+    augmentation,
+    constraints,
+    initializers,
+    losses,
+    optimizers,
+    schedules,
+)
 from skdeep._component import Component, InvalidParameterError
 from skdeep.layers import (
     BatchNorm,
@@ -75,16 +83,25 @@ INTERVALS = {
     schedules.CosineLog: {"cycles": COUNT},
     schedules.WarmupCosine: {"warmup": "(0, 1)", "end": SHARE},
     Warmup: {"epochs": POSITIVE, "start": SHARE},
-    optimizers.SGD: {"momentum": SHARE},
+    optimizers.SGD: {"momentum": SHARE, "dampening": SHARE},
     optimizers.Adam: ADAM,
     optimizers.AdamW: {**ADAM, "weight_decay": NOT_NEGATIVE},
     optimizers.Nadam: ADAM,
     optimizers.Adamax: ADAM,
     optimizers.AMSGrad: ADAM,
-    optimizers.AdaGrad: {"epsilon": POSITIVE},
+    optimizers.AdaGrad: {"epsilon": POSITIVE, "initial_accumulator": NOT_NEGATIVE},
     optimizers.AdaDelta: {"rho": "[0, 1)", "epsilon": POSITIVE},
-    optimizers.RMSProp: {"rho": "[0, 1)", "epsilon": POSITIVE},
+    optimizers.RMSProp: {
+        "rho": "[0, 1)",
+        "epsilon": POSITIVE,
+        "initial_accumulator": NOT_NEGATIVE,
+    },
     optimizers.Lion: {"beta_1": "[0, 1)", "beta_2": "[0, 1)"},
+    augmentation.Mixup: {"alpha": POSITIVE},
+    augmentation.SwapColumns: {"rate": SHARE},
+    augmentation.ShiftImages: {"pixels": "0, 1, ..."},
+    augmentation.FlipImages: {"probability": SHARE},
+    augmentation.RotateImages: {"degrees": "[0, 180]"},
     Dense: {
         "units": COUNT,
         "weight_noise": NOT_NEGATIVE,

@@ -13,6 +13,7 @@ from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor
 from skdeep._component import InvalidParameterError
 from skdeep._words import SYNONYMS
 from skdeep.activations import ACTIVATIONS, ReLU
+from skdeep.augmentation import AUGMENTATIONS
 from skdeep.constraints import CONSTRAINTS
 from skdeep.initializers import INITIALIZERS
 from skdeep.layers import Columns, Concatenate, Dense, Residual
@@ -343,5 +344,6 @@ def test_a_part_that_skdeep_does_not_have_is_named_with_the_reason(name):
 def test_words_of_other_libraries_lead_to_names_that_exist():
     families = [ACTIVATIONS, CLASSIFICATION_LOSSES, CONSTRAINTS, INITIALIZERS, OPTIMIZERS]
     families += [REGRESSION_LOSSES, REGULARIZERS, SCHEDULES, get_scorer_names(), ["lbfgs", "loss"]]
+    families += [AUGMENTATIONS]
     known = set(chain(*families, inspect.signature(MLPClassifier).parameters))
     assert {name for names in SYNONYMS.values() for name in names} <= known

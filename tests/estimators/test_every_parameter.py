@@ -10,6 +10,7 @@ from sklearn.preprocessing import scale
 
 from skdeep import MLPClassifier, MLPRegressor
 from skdeep.activations import LeakyReLU
+from skdeep.augmentation import Mixup
 from skdeep.callbacks import Callback
 from skdeep.layers import Dense
 from skdeep.losses import FocalLoss, QuantileLoss
@@ -124,6 +125,9 @@ BOTH = [
     ("max_iter", 5, {}),
     ("max_fun", 3, {"solver": "lbfgs"}),
     ("shuffle", False, {"batch_size": 20}),
+    ("augment", "mixup", {}),
+    ("augment", ["swap_columns", Mixup(0.5)], {}),
+    ("augment__alpha", 0.5, {"augment": Mixup()}),
     ("tol", 10.0, {}),
     ("n_iter_no_change", 2, {"tol": 10.0}),
     ("early_stopping", True, {}),

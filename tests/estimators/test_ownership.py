@@ -12,7 +12,16 @@ from sklearn import neural_network
 from sklearn.base import clone
 
 import skdeep
-from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor, from_sklearn, load, save, to_sklearn
+from skdeep import (
+    MLPAutoencoder,
+    MLPClassifier,
+    MLPRegressor,
+    fold_batch_norm,
+    from_sklearn,
+    load,
+    save,
+    to_sklearn,
+)
 from skdeep.callbacks import ModelCheckpoint
 from skdeep.estimators.base import BaseMLP
 from skdeep.inspection import check_gradients, diagnose, layer_statistics, learning_rate_range_test
@@ -76,6 +85,7 @@ def test_conversion_and_inspection(setters):
     theirs = neural_network.MLPClassifier((4,), max_iter=3, random_state=0).fit(X, Y)
     model = from_sklearn(theirs)
     to_sklearn(model)
+    fold_batch_norm(MLPClassifier((4,), batch_norm="after", max_iter=2).fit(X, Y))
     model = MLPClassifier((4,), max_iter=3, random_state=0).fit(X, Y)
     diagnose(model, X, Y)
     layer_statistics(model, X, Y)

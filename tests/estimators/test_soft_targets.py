@@ -14,6 +14,7 @@ from sklearn.preprocessing import scale
 
 import skdeep
 from skdeep import MLPClassifier
+from skdeep.inspection import diagnose, layer_statistics, learning_rate_range_test
 from skdeep.schedules import Linear, Scheduled
 from skdeep.training.batches import ClassTargets, DenseTargets
 from skdeep.training.flips import FlippedTargets
@@ -157,6 +158,14 @@ def test_searches_clones_pickles_and_files(tmp_path):
     for copied in (pickle.loads(pickle.dumps(model)), skdeep.load(tmp_path / "soft.skdeep")):
         np.testing.assert_array_equal(copied.predict_proba(X), model.predict_proba(X))
         assert copied.soft_targets
+
+
+def test_inspection_takes_rows_and_labels():
+    model = soft_model(**QUICK).fit(X, SOFT)
+    for y in (SOFT, labels):
+        diagnose(model, X, y, X, y)
+    layer_statistics(model, X, SOFT)
+    learning_rate_range_test(soft_model(), X, SOFT)
 
 
 @pytest.mark.parametrize(

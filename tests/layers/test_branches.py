@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
+from skdeep import MLPClassifier
 from skdeep._component import InvalidParameterError
 from skdeep.layers import Activation, BatchNorm, Columns, Concatenate, Dense, Dropout, Residual
 from skdeep.network import Network
@@ -30,6 +32,24 @@ def test_residual_adds_what_its_layers_make_of_the_input(rng):
     expected = X + outer.infer(inner.infer(X))
     np.testing.assert_allclose(network.infer(X), expected)
     np.testing.assert_allclose(train(network, X)[0], expected)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_blocks_that_begin_as_the_identity_train_at_any_depth():
+    """60 blocks without batch norm: He's weights at the end of blocks make the outputs explode."""
+    X, y = load_digits(return_X_y=True)
+    X = X[:600] / 16
+
+    def model(last):
+        blocks = [Residual([Dense(16, "relu"), Dense(16, **last)]) for _ in range(60)]
+        options = {"max_iter": 10, "learning_rate_init": 0.003, "random_state": 0}
+        return MLPClassifier(layers=[Dense(16, "relu"), *blocks], **options).fit(X, y[:600])
+
+    good = model({"initializer": "zeros", "bias_initializer": "zeros"})
+    bad = model({"initializer": "he_normal"})
+    assert good.history_["gradient_norm"][0] < 30
+    assert bad.history_["gradient_norm"][0] > 1e6
+    assert good.score(X, y[:600]) > 0.6 > bad.score(X, y[:600]) + 0.2
 
 
 def test_residual_of_zeros_is_the_identity(rng):
@@ -174,11 +194,11 @@ def test_layers_that_were_given_are_never_changed(make):
     assert layer.children()[0] is not part
 
 
-def test_parameters_of_the_same_layer_twice_are_not_shared():
+def test_parameters_of_the_same_layer_twice_are_shared():
     part = Dense(4)
     network = network_of(Residual([part, part]), Concatenate([part, part]))
-    assert len(network.parameters.parameters) == 8
-    assert network.parameters.values.size == 4 * (16 + 4)
+    assert len(network.parameters.parameters) == 2
+    assert network.parameters.values.size == 16 + 4
 
 
 def test_frozen_branches_beside_one_that_trains(rng):

@@ -251,3 +251,43 @@ plotting.WeightDisplay.from_estimator(model)
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "WeightDisplay needs matplotlib: pip install matplotlib." in run.stderr
+
+
+# Curves of metrics --------------------------------------------------------------------------------
+
+
+def validated(**options):
+    options = {"max_iter": 8, "random_state": 0, **options}
+    return MLPClassifier((4,), **options).fit(X[:80], y[:80] > 4, X_val=X[:80], y_val=y[:80] > 4)
+
+
+def lines(display, i):
+    axes = np.atleast_1d(display.ax_).ravel()
+    return {line.get_label(): line for line in axes[i].get_lines()}
+
+
+def test_training_figures_are_half_an_epoch_to_the_left():
+    model = validated(metrics=["score", "roc_auc"])
+    display = plotting.TrainingCurveDisplay.from_estimator(model)
+    for i, key in enumerate(["loss", "score"]):
+        drawn = lines(display, i)
+        np.testing.assert_array_equal(drawn["training"].get_xdata(), np.arange(8) + 0.5)
+        np.testing.assert_array_equal(drawn["training"].get_ydata(), model.history_[key])
+        np.testing.assert_array_equal(drawn["validation"].get_xdata(), np.arange(8) + 1)
+    display = plotting.TrainingCurveDisplay.from_estimator(
+        model, metric=["roc_auc", "gradient_norm"]
+    )
+    drawn = lines(display, 1)
+    np.testing.assert_array_equal(drawn["validation"].get_ydata(), model.history_["val_roc_auc"])
+    assert list(lines(display, 2)) == ["training", f"best epoch ({model.best_iter_})"]
+
+
+def test_figures_of_lbfgs_are_at_the_ends_of_its_iterations():
+    model = validated(solver="lbfgs", metrics="score")
+    drawn = lines(plotting.TrainingCurveDisplay.from_estimator(model, metric="score"), 1)
+    np.testing.assert_array_equal(drawn["training"].get_xdata(), drawn["validation"].get_xdata())
+
+
+def test_a_curve_of_something_unknown():
+    with pytest.raises(ValueError, match="metric='auc' is not in history_; choose from"):
+        plotting.TrainingCurveDisplay.from_estimator(validated(), metric="auc")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from skdeep._component import Limit
+from skdeep.augmentation import AUGMENTATIONS
 from skdeep.building.options.option import (
     NOT_NEGATIVE,
     POSITIVE,
@@ -139,5 +140,15 @@ OPTIMIZATION = (
         name="shuffle",
         text="Whether the rows are shuffled before each epoch.",
         switch=True,
+    ),
+    Option(
+        name="augment",
+        text="A change of each batch in training, for example shifts of images: a name, an "
+        "instance from `skdeep.augmentation`, a function (X, Y, rng) -> (X, Y), or a list of "
+        f"these. Names: {listed(AUGMENTATIONS)}. Y has the targets as the loss sees them, with one "
+        "column for each output of the network. Batches of a sparse X are made dense.",
+        page="See [augmentation](augmentation.md).",
+        type="str, Augmentation, callable, list or None",
+        not_for_lbfgs=True,
     ),
 )

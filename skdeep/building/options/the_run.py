@@ -28,7 +28,8 @@ STOPPING = (
     Option(
         name="n_iter_no_change",
         text="Training stops after more than this number of epochs in a row without an "
-        "improvement. With `math.inf` it never stops for this reason.",
+        "improvement. With `math.inf` it never stops for this reason. If this is at its default, "
+        "a callback `EarlyStopping` takes the place of this rule.",
         limit=Limit(1, integer=True, special=(math.inf,)),
     ),
     Option(
@@ -81,6 +82,8 @@ THE_RUN = (
     Option(
         name="warm_start",
         text="Whether `fit` starts from the weights of the previous fit. "
+        '"continue" also keeps the state of the optimizer, of the schedule and of the random '
+        "numbers, so that fit continues exactly where the last one ended. "
         '"transfer" keeps the weights of the hidden layers, and makes a new output layer.',
         also={
             CLASSIFIER: "The classes may differ from those of the previous fit.",
@@ -88,7 +91,7 @@ THE_RUN = (
             REGRESSOR: "The number of outputs may differ from that of the previous fit.",
         },
         page="See [reuse](reuse.md).",
-        type='bool or "transfer"',
+        type='bool, "continue" or "transfer"',
     ),
     Option(
         name="pretrained",

@@ -1,0 +1,280 @@
+"""The programs of docs/keras.md: Keras and skdeep give equal weights and predictions.
+
+Where Keras is not installed, the programs of skdeep are run alone. skdeep draws the first weights,
+and the noise of training; Keras is given the same numbers.
+"""
+
+import os
+import re
+import sys
+import types
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skdeep import initializers
+from skdeep._component import resolve
+from skdeep.initializers import INITIALIZERS, Initializer
+from skdeep.layers import Dropout, GaussianNoise
+from skdeep.training.trainer import Trainer
+
+PAGE = Path(__file__).parents[1] / "docs" / "keras.md"
+HAS_KERAS = find_spec("keras") is not None
+SHARED = "Lines that all programs share"
+# Programs with parts that skdeep does not have yet. A program that runs leaves this list.
+PENDING = {
+    "Two inputs by name": "Columns by name",
+    "A class and a number": "MultiTaskMLP",
+    "An auxiliary output": "MultiTaskMLP",
+    "A model as a layer": "Pretrained",
+    "The mean of two models": "get_weights, set_weights",
+    "Only the weights in a file": "get_weights, set_weights",
+    "A second call of fit": 'warm_start="continue"',
+    "A file that training continues from": 'warm_start="continue"',
+}
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def sections():
+    """Return the code blocks of each section of the page: {heading: {language: code}}."""
+    found = {}
+    for section in re.split(r"^###? ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE):
+        heading, _, text = section.partition("\n")
+        blocks = re.findall(r"^```python ?(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+        found[heading] = {language or "data": code for language, code in blocks}
+        found[heading]["rows"] = re.findall(r"^\| `(.+?)` \| `(.+?)` \|$", text, re.MULTILINE)
+    return found
+
+
+def programs(found):
+    """Return {name: {language: code}}: one program for each pair of blocks, and each row below."""
+    both = {}
+    for heading, blocks in found.items():
+        if not {"keras", "skdeep"} <= set(blocks) or heading == SHARED:
+            continue
+        first, *others = blocks["rows"] or [("", "")]
+        both[heading] = {language: blocks[language] for language in ("keras", "skdeep")}
+        for row in others:
+            code = zip(both[heading].items(), first, row, strict=True)
+            assert all(one in blocks[language] for language, one in zip(both[heading], first))
+            both[f"{heading}: {row[0]}"] = {
+                language: text.replace(one, other) for (language, text), one, other in code
+            }
+    return both
+
+
+SECTIONS = sections()
+PROGRAMS = programs(SECTIONS)
+CASES = [
+    pytest.param(name, marks=pytest.mark.xfail(reason=PENDING[name]) if name in PENDING else ())
+    for name in PROGRAMS
+]
+
+
+@pytest.fixture(scope="module")
+def keras():
+    """Keras, computing in float64, or None."""
+    if not HAS_KERAS:
+        return None
+    os.environ.setdefault("KERAS_BACKEND", "torch" if find_spec("torch") else "jax")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import keras
+
+        if keras.backend.backend() == "jax":
+            import jax
+
+            jax.config.update("jax_enable_x64", True)
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    return keras
+
+
+class Tape:
+    """The weights that every fit of skdeep began with, and the noise by layer and batch."""
+
+    def __init__(self):
+        self.starts, self.noise = [], []
+
+    def record(self, monkeypatch):
+        """Record what skdeep draws from now on."""
+        fit, drop, add_noise = Trainer.fit, Dropout.forward, GaussianNoise.forward
+
+        def recorded_fit(trainer, *args, **kwargs):
+            self.starts.append([p.value.copy() for _, p in trainer.network.named_parameters()])
+            return fit(trainer, *args, **kwargs)
+
+        def recorded_drop(layer, X):
+            Y = drop(layer, X)
+            self.noise.append(np.divide(Y, X, out=np.zeros_like(X), where=X != 0))
+            return Y
+
+        def recorded_noise(layer, X):
+            Y = add_noise(layer, X)
+            self.noise.append(Y - X)
+            return Y
+
+        monkeypatch.setattr(Trainer, "fit", recorded_fit)
+        monkeypatch.setattr(Dropout, "forward", recorded_drop)
+        monkeypatch.setattr(GaussianNoise, "forward", recorded_noise)
+
+    def replay(self, keras, monkeypatch):
+        """From now on, let every model of Keras begin with these weights, and draw this noise."""
+        self.order, self.begun = {}, []
+        add_weight, compile_ = keras.Layer.add_weight, keras.Model.compile
+
+        def ordered_weight(layer, *args, **kwargs):
+            variable = add_weight(layer, *args, **kwargs)
+            self.order[id(variable)] = len(self.order), variable
+            return variable
+
+        def begins(method):
+            def wrapper(model, x, *args, **kwargs):
+                self.begin(keras, model, x)
+                return method(model, x, *args, **kwargs)
+
+            return wrapper
+
+        def replayed(combine):
+            def call(layer, inputs, training=False):
+                return combine(inputs, keras.ops.array(self.noise.pop(0))) if training else inputs
+
+            return call
+
+        def eager_compile(model, *args, **kwargs):
+            return compile_(model, *args, **{**kwargs, "run_eagerly": True})
+
+        monkeypatch.setattr(keras.Layer, "add_weight", ordered_weight)
+        monkeypatch.setattr(keras.Model, "compile", eager_compile)
+        for name in ("fit", "train_on_batch"):
+            monkeypatch.setattr(keras.Model, name, begins(getattr(keras.Model, name)))
+        monkeypatch.setattr(keras.layers.Dropout, "call", replayed(keras.ops.multiply))
+        monkeypatch.setattr(keras.layers.GaussianNoise, "call", replayed(keras.ops.add))
+
+    def begin(self, keras, model, x):
+        """Give a new model its first weights; compare those of a model that continues."""
+        is_new = not any(model is other for other in self.begun)
+        if not model.built:
+            model(keras.tree.map_structure(lambda array: array[:1], x))
+        for variable, value in matched(self.weights(model), self.starts.pop(0)):
+            if is_new:
+                variable.assign(value)
+            else:
+                assert_equal(value, keras.ops.convert_to_numpy(variable), variable.path)
+        self.begun.append(model)
+
+    def weights(self, model):
+        """Return the weights of a model, in the order of their creation."""
+        own = [weight for weight in model.weights if id(weight) in self.order]
+        return sorted(own, key=lambda weight: self.order[id(weight)][0])
+
+
+def matched(variables, arrays):
+    """Pair the variables of Keras with the arrays of skdeep: in order, with equal shapes."""
+    left, pairs = list(arrays), []
+    for variable in variables:
+        shape = tuple(variable.shape)
+        alike = [i for i, array in enumerate(left) if array.shape == shape]
+        wider = [i for i, array in enumerate(left) if array.shape[:-1] == shape[:-1]]
+        assert alike or wider, f"skdeep has no weights of the shape {shape}"
+        if alike:
+            pairs.append((variable, left.pop(alike[0])))
+        else:  # skdeep has one output layer for several outputs
+            value, left[wider[-1]] = np.split(left[wider[-1]], shape[-1:], axis=-1)
+            pairs.append((variable, value))
+    assert not left, f"Keras has no weights of the shapes {[array.shape for array in left]}"
+    return pairs
+
+
+def run(language, name, monkeypatch):
+    """Run a program of the page; return its names."""
+    module = types.ModuleType("program")
+    monkeypatch.setitem(sys.modules, "program", module)
+    shared = SECTIONS[SHARED]
+    for code in (shared["data"], shared[language], PROGRAMS[name][language]):
+        exec(compile(code, f"{name} ({language})", "exec"), vars(module))
+    return vars(module)
+
+
+def assert_equal(actual, desired, what):
+    """Compare arrays, or lists of them."""
+    if isinstance(desired, list) and np.ndim(desired[0]):
+        assert len(actual) == len(desired)
+        for one, other in zip(actual, desired, strict=True):
+            assert_equal(one, other, what)
+        return
+    actual, desired = np.asarray(actual, float), np.asarray(desired, float)
+    assert actual.size == desired.size, f"{what}: {actual.shape} and {desired.shape}"
+    np.testing.assert_allclose(
+        actual.reshape(desired.shape), desired, rtol=1e-6, atol=1e-6, err_msg=what
+    )
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_programs_agree(name, keras, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SKDEEP_KERNELS", os.environ.get("SKDEEP_KERNELS", "numpy"))
+    tape = Tape()
+    tape.record(monkeypatch)
+    ours = run("skdeep", name, monkeypatch)
+    if keras is None:
+        return
+    tape.replay(keras, monkeypatch)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = run("keras", name, monkeypatch)
+        desired = [] if "mlp" not in ours else tape.weights(theirs["model"])
+        desired = [keras.ops.convert_to_numpy(weight) for weight in desired]
+        probabilities = theirs["model"].predict(X) if (X := plain_input(theirs)) is not None else None
+        result = theirs.get("result")
+        if hasattr(result, "detach"):
+            result = keras.ops.convert_to_numpy(result)
+    assert not tape.starts
+    assert not tape.noise
+    assert ("result" in ours) == ("result" in theirs)
+    if "mlp" in ours:
+        values = [p.value for _, p in ours["mlp"].network_.named_parameters()]
+        for theirs_, ours_ in matched(desired, values):
+            assert_equal(ours_, theirs_, f"{name}: weights")
+    if "result" in ours:
+        assert_equal(ours["result"], result, f"{name}: result")
+    if probabilities is not None:
+        assert_equal(predictions(ours["mlp"], ours["X"]), probabilities, f"{name}: predictions")
+
+
+def plain_input(theirs):
+    """Return the rows to predict: X, if the program has no result of its own."""
+    return theirs["X"] if "model" in theirs and "result" not in theirs else None
+
+
+def predictions(mlp, X):
+    """Return what Keras's predict returns."""
+    if not hasattr(mlp, "predict_proba"):
+        return mlp.predict(X)
+    P = mlp.predict_proba(X)
+    return P[:, 1:] if P.shape[1] == 2 and mlp.n_outputs_ == 1 else P
+
+
+@pytest.mark.parametrize("row", SECTIONS["Initializers"]["rows"], ids="".join)
+def test_initializers_agree(row, keras):
+    cell = eval(row[1], dict(vars(initializers)))
+    ours = resolve(cell, INITIALIZERS, "initializer", Initializer)
+    W = np.empty((200, 100))
+    ours.fill(W, np.random.default_rng(0))
+    if keras is None:
+        return
+    theirs = keras.initializers.get(eval(row[0], dict(vars(keras.initializers))))
+    keras.utils.set_random_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        V = keras.ops.convert_to_numpy(theirs(W.shape))
+    shares = [0.0001, 0.05, 0.25, 0.5, 0.75, 0.95, 0.9999]
+    shares = shares if "uniform" in row[0] else shares[1:-1]
+    np.testing.assert_allclose(
+        np.quantile(W, shares), np.quantile(V, shares), atol=0.05 * V.std() + 1e-12
+    )
+    np.testing.assert_allclose(W.std(), V.std(), rtol=0.02)
