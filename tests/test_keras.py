@@ -229,7 +229,9 @@ def test_programs_agree(name, keras, monkeypatch, tmp_path):
         theirs = run("keras", name, monkeypatch)
         desired = [] if "mlp" not in ours else tape.weights(theirs["model"])
         desired = [keras.ops.convert_to_numpy(weight) for weight in desired]
-        probabilities = theirs["model"].predict(X) if (X := plain_input(theirs)) is not None else None
+        probabilities = (
+            theirs["model"].predict(X) if (X := plain_input(theirs)) is not None else None
+        )
         result = theirs.get("result")
         if hasattr(result, "detach"):
             result = keras.ops.convert_to_numpy(result)
