@@ -221,12 +221,14 @@ class BaseMLP(
         """
         X_checked = self._check_X(X)
         stops = self.network_.hidden_stops
-        if isinstance(layer, str):
-            layer = self.network_.hidden_position(layer)
+        names = self.network_.hidden_names()
+        if isinstance(layer, str) and layer in names:
+            layer = names.index(layer)
         if not isinstance(layer, (int, np.integer)) or not -len(stops) <= layer < len(stops):
             raise ValueError(
                 f"layer={layer!r} is not allowed; the network has {len(stops)} hidden layers, so "
-                f"give an integer from {-len(stops)} to {len(stops) - 1}."
+                f"give an integer from {-len(stops)} to {len(stops) - 1}"
+                + (f", or one of the names {[n for n in names if n]}." if any(names) else ".")
             )
         # The names of the columns depend on the layer, so a copy of the model knows it.
         named = copy.copy(self)

@@ -64,7 +64,7 @@ def mc_dropout(model: Any, X: Any, n: int = 100, random_state: Any = None) -> MC
     >>> from skdeep import MLPClassifier
     >>> from skdeep.inspection import mc_dropout
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = MLPClassifier(dropout=0.2, max_iter=10, tol=1, random_state=0).fit(X, y)
+    >>> model = MLPClassifier(dropout=0.2, max_iter=99, tol=1, random_state=0).fit(X, y)
     >>> mc_dropout(model, X, n=20, random_state=0).std.shape
     (150, 3)
     """
