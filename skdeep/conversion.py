@@ -225,8 +225,8 @@ def fold_batch_norm(model: BaseMLP) -> BaseMLP:
 
     Parameters
     ----------
-    model : MLPClassifier, MLPRegressor or MLPAutoencoder
-        The fitted model. It is not changed.
+    model : fitted estimator of skdeep
+        It is not changed.
 
     Returns
     -------

@@ -199,7 +199,7 @@ continue |
                 'warm_start="transfer" to keep the hidden layers that are unchanged.'
             )
 
-    def _new_network(self, run: Run, n_inputs: int, dtype: np.dtype, frame: Any) -> Network:
+    def _new_network(self, run: Run, n_inputs: int, dtype: np.dtype, frame: Any = None) -> Network:
         """Return a new network with its first values.
 
         Layers may choose columns by the names, or by the types, of a data frame's columns.

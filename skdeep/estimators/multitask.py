@@ -466,7 +466,17 @@ class MultiTaskMLP(BaseMLP):
         return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
     @available_if(has_stochastic_solver)
-    def partial_fit(self, X, y, *, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X,
+        y,
+        *,
+        classes=None,
+        sample_weight=None,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+    ):
         """Train for one epoch on these rows, starting from the present weights.
 
         Parameters
@@ -479,6 +489,11 @@ class MultiTaskMLP(BaseMLP):
             call.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             An integer weight acts as repetition of the row.
+        X_val, y_val : array-like or None, default=None
+            Validation data, which are evaluated after the epoch: `history_` has the loss, the score
+            and the metrics.
+        sample_weight_val : array-like or None, default=None
+            The sample weights of the validation data.
 
         Returns
         -------
@@ -486,7 +501,8 @@ class MultiTaskMLP(BaseMLP):
         """
         if hasattr(self, "classes_"):
             self._check_classes_again(classes)
-        return self._fit(X, y, sample_weight, mode="partial", classes=classes or {})
+        given = (X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, given, mode="partial", classes=classes or {})
 
     def _check_classes_again(self, classes: Any) -> None:
         for name, given in (classes or {}).items():

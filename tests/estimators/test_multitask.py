@@ -15,11 +15,11 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_s
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdeep import MLPClassifier, MLPRegressor, MultiTaskMLP, load, save
+from skdeep import MLPClassifier, MLPRegressor, MultiTaskMLP, fold_batch_norm, load, save
 from skdeep._component import InvalidParameterError
 from skdeep.callbacks import EarlyStopping
 from skdeep.inspection import check_gradients, diagnose, layer_statistics
-from skdeep.layers import Dense
+from skdeep.layers import BatchNorm, Dense
 from skdeep.losses import QuantileLoss
 from skdeep.tasks import Classification, Regression
 
@@ -532,6 +532,42 @@ def test_partial_fit_is_one_epoch_of_fit():
         MultiTaskMLP(**options).partial_fit(X, Y, classes={"kind": np.unique(NAMES)})
     with pytest.raises(ValueError, match="not the same as on last call to partial_fit"):
         parts.partial_fit(X, Y, classes={"kind": ["a", "b"]})
+
+
+def test_validation_data_of_partial_fit():
+    model = MultiTaskMLP((6,), tasks=tasks(), random_state=0)
+    classes = {"kind": np.unique(NAMES), "large": [False, True]}
+    for _ in range(2):
+        model.partial_fit(X, Y, classes=classes, X_val=X, y_val=Y)
+    assert len(model.history_["val_score_kind"]) == 2
+    assert model.history_["val_score_kind"][-1] == model.scores(X, Y)["kind"]
+
+
+def test_two_fits_that_continue_are_one():
+    options = {"tasks": tasks(), "warm_start": "continue", "random_state": 0, "tol": 0.0}
+    whole = MultiTaskMLP((6, 5), max_iter=6, dropout=0.1, **options).fit(X, Y)
+    halves = MultiTaskMLP((6, 5), max_iter=3, dropout=0.1, **options).fit(X, Y).fit(X, Y)
+    same(halves.predict(X), whole.predict(X))
+
+
+@pytest.mark.parametrize("batch_norm", ["before", "after", ["after", None]])
+def test_batch_norms_are_folded_into_heads_too(batch_norm):
+    these = {**tasks(), "width": Regression(layers=[Dense(3, "tanh")], at=0)}
+    model = MultiTaskMLP((6, 5), tasks=these, batch_norm=batch_norm, **OPTIONS).fit(X, Y)
+    model_without = fold_batch_norm(model)
+    assert not model_without.network_.batch_norms()
+    for method in ("predict_proba", "decision_function"):
+        own, other = (getattr(m, method)(X)["kind"] for m in (model, model_without))
+        np.testing.assert_allclose(own, other, rtol=1e-9, atol=1e-12)
+    own, other = (m.predict(X)["width"] for m in (model, model_without))
+    np.testing.assert_allclose(own, other, rtol=1e-9)
+
+
+def test_a_batch_norm_inside_a_head_is_not_folded():
+    these = {"kind": Classification(layers=[Dense(3, "relu"), BatchNorm()])}
+    model = MultiTaskMLP((6,), tasks=these, **OPTIONS).fit(X, Y)
+    with pytest.raises(ValueError, match="inside the head of 'kind' can't be folded"):
+        fold_batch_norm(model)
 
 
 def test_a_warm_start_goes_on_with_other_weights_of_tasks():
