@@ -31,14 +31,11 @@ class Outputs:
         self._batches, self._forward = batches, network.forward
         n_at_most = len(batches) * batches.batch_size
         self._Z = np.empty((n_at_most, network.n_outputs), network.dtype)
+        self._n = 0
 
     def release(self) -> None:
         """Drop the outputs."""
         self._batches = self._forward = self._Z = None
-        self._n = 0
-
-    def begin_epoch(self) -> None:
-        """Begin to keep outputs from the start."""
         self._n = 0
 
     def forward(self, X) -> np.ndarray:
@@ -53,6 +50,7 @@ class Outputs:
         self._Z, self._n = Z, len(Z)
 
     def figures(self) -> dict[str, float]:
-        """Return the figures of the outputs that were kept."""
+        """Return the figures of the outputs of an epoch, and begin to keep those of the next."""
         order = None if self._batches is None else self._batches.order
-        return self.measure(self._Z[: self._n], order)
+        n_rows, self._n = self._n, 0
+        return self.measure(self._Z[:n_rows], order)

@@ -172,10 +172,11 @@ class Run:
         scores do not count.
         """
         last, self.last_vectors = self.last_vectors, None
+        left, self.left = self.left, None
         if not exactly:
             return
         monitor, values = self.monitor, self.network.parameters.values
-        if self.left is not None and self.left != joblib.hash(values):
+        if left is not None and left != joblib.hash(values):
             self.monitor = None
         elif last is not None:
             self._put_back(*last)

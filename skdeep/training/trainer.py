@@ -258,8 +258,6 @@ class Trainer:
         Raises DivergenceError as soon as the objective is not finite.
         """
         n_batches, total, n_rows = len(batches), 0.0, 0
-        if self.outputs is not None:
-            self.outputs.begin_epoch()
         average = self.run.average
         is_averaging = average is not None and self._epochs_done >= self._first_averaged
         self._averages_steps = is_averaging and average.every_step
