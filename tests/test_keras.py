@@ -60,7 +60,7 @@ def programs(found):
         both[heading] = {language: blocks[language] for language in ("keras", "skdeep")}
         for row in others:
             code = zip(both[heading].items(), first, row, strict=True)
-            assert all(one in blocks[language] for language, one in zip(both[heading], first))
+            assert all(one in blocks[language] for language, one in zip(both[heading], first, strict=False))
             both[f"{heading}: {row[0]}"] = {
                 language: text.replace(one, other) for (language, text), one, other in code
             }
