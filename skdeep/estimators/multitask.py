@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from skdeep._component import InvalidParameterError, named_parameters, store_parameters
+from skdeep.building.by_name import with_instances
+from skdeep.building.checks import check_mixing
 from skdeep.building.first_values import is_auto
 from skdeep.building.heads import (
     build_layers_with_heads,
@@ -33,7 +36,7 @@ from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.one_task import OneClassification, OneRegression, TaskScorer
 from skdeep.estimators.watching import with_callbacks
-from skdeep.layers import Dense
+from skdeep.layers import Dense, nested
 from skdeep.layers.base import Chain
 from skdeep.losses import Loss
 from skdeep.tasks import Classification
@@ -525,7 +528,8 @@ class MultiTaskMLP(BaseMLP):
         -------
         dict of ndarray, or data frame
             The predictions of each task, apart from those that serve training only. If y was a data
-            frame, they are a data frame with the columns of y.
+            frame, they are a data frame with the columns of y. If several tasks predict a column,
+            the name of the task precedes its name.
         """
         predictions = self._predicted_by_task(X)
         return self._as_frame(predictions, X) if self._frame else predictions
@@ -538,16 +542,20 @@ class MultiTaskMLP(BaseMLP):
 
     def _as_frame(self, predictions: Mapping[str, np.ndarray], X: Any) -> Any:
         """Return predictions in a data frame of the library that y came from."""
-        columns = {}
+        entries = []
         for name, P in predictions.items():
             places = self._places[name]
             if isinstance(places, list) and P.ndim > 1 and P.shape[1] == len(places):
-                columns |= dict(zip(places, P.T, strict=True))
+                entries += [(name, column, p) for column, p in zip(places, P.T, strict=True)]
             elif P.ndim > 1:
                 quantiles = self.tasks_[name].loss.quantile
-                columns |= {f"{name}_{q:g}": p for q, p in zip(quantiles, P.T, strict=True)}
+                entries += [(name, f"{name}_{q:g}", p) for q, p in zip(quantiles, P.T, strict=True)]
             else:
-                columns[places[0] if isinstance(places, list) else places] = P
+                entries.append((name, places[0] if isinstance(places, list) else places, P))
+        n_tasks = Counter(column for _, column, _ in entries)
+        columns = {
+            column if n_tasks[column] == 1 else f"{name}_{column}": p for name, column, p in entries
+        }
         library = importlib.import_module(self._frame)
         rows = {"index": X.index} if self._frame == "pandas" and hasattr(X, "index") else {}
         return library.DataFrame(columns, **rows)
@@ -721,7 +729,7 @@ class MultiTaskMLP(BaseMLP):
             for name, task in self._entries():
                 params[f"tasks__{name}"] = task
                 if hasattr(task, "get_params") and not isinstance(task, type):
-                    own = task.get_params(deep=True)
+                    own = nested.opened(task.get_params(deep=True), ["layers"])
                     params |= {f"tasks__{name}__{key}": value for key, value in own.items()}
         return params
 
@@ -754,7 +762,9 @@ class MultiTaskMLP(BaseMLP):
                     f"{list(entries)}."
                 )
             if rest:
-                entries[name].set_params(**{rest[0]: of_tasks[key]})
+                task = entries[name]
+                own = with_instances(task, {rest[0]: of_tasks[key]})
+                task.set_params(**nested.closed(task, own, ["layers"]))
             else:
                 self.tasks = self._replaced(list(entries).index(name), of_tasks[key])
         return self
@@ -845,6 +855,14 @@ class MultiTaskMLP(BaseMLP):
                 "to be kept; set warm_start=False and call fit to train a new one, or "
                 'warm_start="transfer" to keep the hidden layers.'
             )
+        for name, task in now.items():
+            had = self.tasks_[name]
+            if isinstance(task, Classification) != isinstance(had, Classification):
+                raise InvalidParameterError(
+                    f"tasks: {name!r} is {task!r}, but the network has a head for {had!r}, whose "
+                    "weights are to be kept; set warm_start=False and call fit to train a new "
+                    'one, or warm_start="transfer" to keep the hidden layers.'
+                )
         self.tasks_ = now
         if not incremental:
             for name in self.classes_:
@@ -871,7 +889,13 @@ class MultiTaskMLP(BaseMLP):
         return np.concatenate(parts, axis=1)
 
     def _targets(self, encoded, dtype, *, training, rng=None):
-        self._loss.check_targets(encoded)
+        for name, loss, columns in zip(
+            self.tasks_, self._loss.losses, self._loss.slices, strict=True
+        ):
+            try:
+                loss.check_targets(encoded[:, columns])
+            except ValueError as error:
+                raise ValueError(f"Task {name!r}: {error}") from error
         if training:
             encoded = encoded.copy()
             parts = zip(self.tasks_.items(), self._loss.slices, strict=True)
@@ -883,7 +907,11 @@ class MultiTaskMLP(BaseMLP):
         return DenseTargets(encoded.astype(dtype))
 
     def _choose_loss(self):
-        return joint_loss(self.tasks_, self._targets_of, self._class_weights_of)
+        loss = joint_loss(self.tasks_, self._targets_of, self._class_weights_of)
+        for (name, task), of_task in zip(self.tasks_.items(), loss.losses, strict=True):
+            if name in self.classes_:
+                check_mixing(self.augment, of_task, f"loss={task.loss!r} of the task {name!r}")
+        return loss
 
     def _stratify(self, encoded):
         parts = zip(self._targets_of.values(), self._loss.slices, strict=True)
@@ -917,6 +945,8 @@ class MultiTaskMLP(BaseMLP):
 
     def _figures_by_task(self, held_out, Z):
         losses = self._loss.values(held_out.Y, Z, held_out.weight)
+        missing = [np.isnan(held_out.Y[:, columns]).all() for columns in self._loss.slices]
+        losses = [np.nan if gone else value for gone, value in zip(missing, losses, strict=True)]
         scores = self._scores_of(held_out.y, Z, held_out.weight)
         return {
             **{f"loss_{name}": value for name, value in zip(self.tasks_, losses, strict=True)},
