@@ -17,6 +17,7 @@ __all__ = ["Classification", "Regression", "Task"]
 class Task(Component):
     """Base class of the tasks, for the parameters that they share."""
 
+    is_task = True
     loss: Any
     loss_weight: float
     columns: Any

@@ -20,7 +20,7 @@ from skdeep._component import InvalidParameterError
 from skdeep.callbacks import EarlyStopping
 from skdeep.inspection import check_gradients, diagnose, layer_statistics
 from skdeep.layers import BatchNorm, Dense
-from skdeep.losses import QuantileLoss
+from skdeep.losses import Huber, QuantileLoss
 from skdeep.tasks import Classification, Regression
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -456,10 +456,24 @@ def test_parameters_of_tasks_can_be_set():
     twin = clone(model)
     assert repr(twin) == repr(model)
     assert twin.tasks["width"] is not model.tasks["width"]
-    with pytest.raises(ValueError, match="there is no task 'size'"):
+    with pytest.raises(ValueError, match="'tasks__size__loss_weight' is unknown"):
         model.set_params(tasks__size__loss_weight=1.0)
-    with pytest.raises(ValueError, match="Invalid parameter 'los'"):
+    with pytest.raises(ValueError, match="did you mean 'tasks__width__loss'"):
         model.set_params(tasks__width__los=1.0)
+    with pytest.raises(ValueError, match="tasks__b is no parameter, as tasks=None"):
+        MultiTaskMLP().set_params(tasks__b=1.0)
+
+
+def test_set_params_reaches_layers_of_heads_and_leaves_shared_tasks_alone():
+    given = tasks()
+    given["kind"].layers = [Dense(3, "tanh")]
+    model = MultiTaskMLP((6,), tasks=given, **OPTIONS)
+    model.set_params(tasks__kind__layers__0__units=7, tasks__width__loss=Huber(2.0))
+    model.set_params(tasks__width__loss__delta=3.0)
+    assert model.fit(X, Y).coefs_[1].shape == (6, 7)
+    assert model.tasks["width"].loss.delta == 3.0
+    assert given["kind"].layers[0].units == 3
+    assert given["width"].loss == "squared_error"
 
 
 def test_fit_leaves_the_tasks_as_they_are():
