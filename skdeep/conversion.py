@@ -225,8 +225,8 @@ def fold_batch_norm(model: BaseMLP) -> BaseMLP:
 
     Parameters
     ----------
-    model : MLPClassifier, MLPRegressor or MLPAutoencoder
-        The fitted model. It is not changed.
+    model : fitted estimator of skdeep
+        It is not changed.
 
     Returns
     -------
@@ -244,7 +244,7 @@ def fold_batch_norm(model: BaseMLP) -> BaseMLP:
     >>> from sklearn.datasets import load_iris
     >>> from skdeep import MLPClassifier, fold_batch_norm, to_sklearn
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = MLPClassifier((8,), batch_norm="before", max_iter=9, tol=1, random_state=0)
+    >>> model = MLPClassifier((8,), batch_norm="before", max_iter=99, tol=1, random_state=0)
     >>> to_sklearn(fold_batch_norm(model.fit(X, y))).coefs_[0].shape
     (4, 8)
     """

@@ -111,14 +111,9 @@ class Network:
         names = [layer.name_ for layer in self.walk() if layer.name_ is not None]
         raise KeyError(unknown_name(str(name), names, "the layer"))
 
-    def hidden_position(self, name: str) -> int:
-        """Return the position of the hidden layer with this name, among the hidden layers."""
-        groups = hidden_groups(self.layers, self.hidden_stops)
-        names = [layer.name_ for group in groups for layer in group[-1:]]
-        if name not in names:
-            known = [n for n in names if n is not None]
-            raise ValueError(unknown_name(name, known, "layer"))
-        return names.index(name)
+    def hidden_names(self) -> list[str | None]:
+        """Return the names of the hidden layers; None for one without a name."""
+        return [self.layers[stop - 1].name_ if stop else None for stop in self.hidden_stops]
 
     @property
     def is_as_built(self) -> bool:

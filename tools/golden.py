@@ -110,6 +110,8 @@ def models() -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "piecewise-linear", lambda: _with_layers([layers.PiecewiseLinear(2, 4, rate=2.0)])
     yield "periodic", lambda: _with_layers([layers.Periodic(3, 4)])
     yield "embedding", lambda: _with_layers([layers.Embedding([2, 3, 2], 2)])
+    yield "shared-layers", _shared_layers
+    yield "pretrained-layer", _pretrained_layer
     yield "options", _many_options
     for average in (EMA(0.9), SWA(start=0)):
         yield (
@@ -161,6 +163,25 @@ def _layers() -> list[layers.Layer]:
         layers.GaussianNoise(0.1),
         layers.Dropout(Scheduled(0.1, "cosine_log")),
     ]
+
+
+def _shared_layers() -> Any:
+    shared, block = layers.Dense(2, "prelu"), layers.Residual([layers.BatchNorm(), layers.Dense(4)])
+    left, right = [layers.Columns([0, 1]), ("twin", shared)], [layers.Columns([1, 2]), shared]
+    stack = [
+        layers.Concatenate([("left", left), ("right", right)]),
+        ("block", block),
+        block,
+        layers.Dense(2, activity_regularizer="l1"),
+        layers.Output(kernel_regularizer="l2", bias_initializer="ones"),
+    ]
+    return MLPRegressor(layers=stack, **OPTIONS).partial_fit(X, NUMBERS)
+
+
+def _pretrained_layer() -> Any:
+    below = MLPClassifier((3, 2), batch_norm="after", **OPTIONS).fit(X, CLASSES)
+    stack = [layers.Pretrained(FrozenEstimator(below), n_layers=1), layers.Dense(2, "tanh")]
+    return MLPRegressor(layers=stack, **OPTIONS).partial_fit(X, NUMBERS)
 
 
 def _with_layers(below: list[layers.Layer]) -> Any:

@@ -16,6 +16,7 @@ from skdeep._component import is_per_layer
 from skdeep.building.options import OPTIONS, names
 from skdeep.building.transfer import frozen_indices
 from skdeep.layers import BatchNorm, Columns, Concatenate, Dense, Layer, Residual
+from skdeep.layers.heads import Heads, Tap
 from skdeep.layers.operations import does_nothing_at_prediction
 from skdeep.layers.tied import TiedDense
 from skdeep.network import parameters_of
@@ -108,7 +109,15 @@ def parameters_without_batch_norm(model: Any, options: Any) -> dict[str, Any]:
 def _fold(layers: Sequence[Layer], waiting: Waiting | None) -> tuple[list[Part], Waiting | None]:
     """Fold a stack whose inputs have passed `waiting`; return the parts, and what waits on top."""
     parts: list[Part] = []
+    at_taps: dict[Layer, Waiting | None] = {}
     for layer in layers:
+        if type(layer) is Tap:
+            at_taps[layer] = waiting
+            parts.append(Part(Tap(), []))
+            continue
+        if type(layer) is Heads:
+            parts.append(_heads(layer, waiting, at_taps))
+            return parts, None
         if type(layer) is BatchNorm:
             norm = _of(layer)
             below = _dense_below(parts) if waiting is None else None
@@ -190,6 +199,18 @@ def _concatenate(layer: Concatenate, waiting: Waiting | None) -> tuple[Part, Wai
         for width, (_, left) in zip(widths, branches, strict=True)
     ]
     return part, Waiting(*(np.concatenate(numbers) for numbers in zip(*on_top, strict=True)))
+
+
+def _heads(layer: Heads, waiting: Waiting | None, at_taps: dict[Layer, Waiting | None]) -> Part:
+    """Fold each head; one on a middle layer takes up what waits at its tap."""
+    values = []
+    for head, tap in zip(layer.heads_, layer.taps, strict=True):
+        below = waiting if tap is None else at_taps[tap]
+        parts, left = _fold(head.children(), below)
+        if left is not None or len(parts) < len(head.children()):
+            raise _can_not_fold(f"or inside the head of {head.name!r}")
+        values += _values(parts)
+    return Part(layer, values)
 
 
 def _values(parts: list[Part]) -> list[np.ndarray]:

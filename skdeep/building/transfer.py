@@ -128,7 +128,9 @@ def with_structure_of_pretrained(model: Any, owner_of_networks: type) -> Any:
     for name in _DESCRIPTION:
         setattr(twin, name, getattr(source, name))
     if source.layers is not None:
-        twin.layers = [x for x in check_layers(source.layers, "layers") if type(x) is not Output]
+        entries = [source.layers] if isinstance(source.layers, Layer) else list(source.layers)
+        last = check_layers(entries, "layers")[-1:]
+        twin.layers = entries[:-1] if last and isinstance(last[0], Output) else entries
     else:
         twin.hidden_layer_sizes = check_hidden_layer_sizes(source.hidden_layer_sizes)[:n_layers]
         for name in ("activation", "batch_norm"):

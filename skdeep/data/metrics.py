@@ -249,6 +249,10 @@ def _of_name(spec: str, estimator: Any, name: str) -> Metric:
                 f"{estimator.scoring!r}; give the name of a scorer."
             )
         return _OwnScore()
+    own = estimator._metric_named(spec)
+    if own is not None:
+        column, metric = own
+        return Metric(column if name == spec else name, metric)
     if spec not in get_scorer_names():
         known = [OWN_SCORE, *get_scorer_names()]
         raise InvalidParameterError(unknown_name(spec, known, "metrics"))

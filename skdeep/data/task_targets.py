@@ -196,6 +196,12 @@ class ClassTask:
             )
         return np.array(labels.tolist()), known
 
+    def known(self, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the labels that are not missing, and which rows they are in."""
+        if _missing(column).all():
+            return column[:0], np.zeros(len(column), bool)
+        return self._known(column)
+
     def check(self) -> None:
         """Raise ValueError if the classes do not suit the outputs."""
         self.encoder.check()
@@ -253,9 +259,9 @@ class ClassTask:
 
     def score(self, column: np.ndarray, Z: np.ndarray, loss: Loss, weight) -> float:
         """Return the accuracy on the rows with a label; NaN if there are none."""
-        if _missing(column).all():
+        labels, known = self.known(column)
+        if not known.any():
             return np.nan
-        labels, known = self._known(column)
         weight = None if weight is None else np.asarray(weight)[known]
         predicted = self.encoder.decode(Z[known])
         return self._named_errors(_accuracy, labels, predicted, weight)
@@ -346,6 +352,12 @@ class NumberTask:
         shapes = [None if numbers is None else numbers.shape for numbers in (self.mean, self.scale)]
         if shapes not in ([None, None], [(self.n_outputs,)] * 2):
             raise ValueError("the mean and the scale are not those of all outputs of a task")
+
+    def known(self, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows of numbers of which none is missing, and their positions as a mask."""
+        Y = self._numbers(column)
+        rows = ~np.isnan(Y.reshape(len(Y), -1)).any(axis=1)
+        return Y[rows], rows
 
     def _numbers(self, column: np.ndarray) -> np.ndarray:
         """Return the numbers as float64, with NaN for a missing one."""

@@ -95,7 +95,7 @@ class ValidationSet:
             value = loss.value_and_grad(self.Y, Z.copy(), self.weight, np.empty_like(Z))
             figures = {"loss": value, "score": float(score(self, Z, value)) if finite else math.nan}
             for further in others:
-                figures = {**further(self, Z), **figures}
+                figures = {**figures, **further(self, Z), **figures}
         return {f"{VALIDATION}{name}": figure for name, figure in figures.items()}
 
 
@@ -277,7 +277,8 @@ def hold_out(
     """Return the validation set: the user's, or rows split off for early stopping, or None.
 
     Class weights count in the validation too, as they count in training. With compares=True there
-    is a warning if the validation data are unlike the training data.
+    is a warning if the validation data are unlike the training data. In partial_fit, the rows may
+    be few, or of one kind.
     Sets: data.rows, if rows were split off.
     """
     X_val, y_val, weight_val = given

@@ -157,6 +157,13 @@ class BaseMLP(
         """Return the score that `scoring` names, as `make_score` does; None for other names."""
         return None
 
+    def _metric_named(self, name: str) -> tuple[str, Callable] | None:
+        """Return the column of a metric, and the metric as (estimator, X, y, sample_weight).
+
+        None stands for the metric of this name that scikit-learn has.
+        """
+        return None
+
     def _figures_by_task(self, held_out: ValidationSet, Z: np.ndarray) -> dict[str, float]:
         """Return the validation figures of an epoch beside loss and score, from raw outputs."""
         return {}
@@ -214,12 +221,14 @@ class BaseMLP(
         """
         X_checked = self._check_X(X)
         stops = self.network_.hidden_stops
-        if isinstance(layer, str):
-            layer = self.network_.hidden_position(layer)
+        names = self.network_.hidden_names()
+        if isinstance(layer, str) and layer in names:
+            layer = names.index(layer)
         if not isinstance(layer, (int, np.integer)) or not -len(stops) <= layer < len(stops):
             raise ValueError(
                 f"layer={layer!r} is not allowed; the network has {len(stops)} hidden layers, so "
-                f"give an integer from {-len(stops)} to {len(stops) - 1}."
+                f"give an integer from {-len(stops)} to {len(stops) - 1}"
+                + (f", or one of the names {[n for n in names if n]}." if any(names) else ".")
             )
         # The names of the columns depend on the layer, so a copy of the model knows it.
         named = copy.copy(self)

@@ -31,9 +31,11 @@ from skdeep.data.task_targets import (
 )
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
+from skdeep.estimators.one_task import OneClassification, OneRegression, TaskScorer
 from skdeep.estimators.watching import with_callbacks
 from skdeep.layers import Dense
 from skdeep.layers.base import Chain
+from skdeep.losses import Loss
 from skdeep.tasks import Classification
 from skdeep.training.batches import DenseTargets
 
@@ -253,7 +255,13 @@ class MultiTaskMLP(BaseMLP):
         The validation score. None is the score of the estimator itself, and the validation loss
         then counts too. "loss" is the negative validation loss. Other values are the name of a
         scorer or a callable `scoring(estimator, X, y)`. The name of a task is the score of this
-        task.
+        task. The name of a scorer follows that of its task: "kind__roc_auc".
+    metrics : str, callable, list, dict or None, default=None
+        Figures of the predictions that `history_` has for every epoch: on the training rows as they
+        passed, and on validation data with a name that begins with "val_". The name of a scorer,
+        "score" for the estimator's own, a callable `(estimator, X, y)` or a function `(y_true,
+        y_pred)`; a list of these, or a dict from names to these. The name of a scorer follows that
+        of its task: "kind__roc_auc". The name of a task alone is the score of this task.
     warm_start : bool, "continue" or "transfer", default=False
         Whether `fit` starts from the weights of the previous fit. "continue" also keeps the state
         of the optimizer, of the schedule and of the random numbers, so that fit continues exactly
@@ -420,6 +428,7 @@ class MultiTaskMLP(BaseMLP):
         early_stopping=False,
         validation_fraction=0.1,
         scoring=None,
+        metrics=None,
         warm_start=False,
         pretrained=None,
         n_reused_layers=None,
@@ -457,7 +466,17 @@ class MultiTaskMLP(BaseMLP):
         return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
     @available_if(has_stochastic_solver)
-    def partial_fit(self, X, y, *, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X,
+        y,
+        *,
+        classes=None,
+        sample_weight=None,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+    ):
         """Train for one epoch on these rows, starting from the present weights.
 
         Parameters
@@ -470,6 +489,11 @@ class MultiTaskMLP(BaseMLP):
             call.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             An integer weight acts as repetition of the row.
+        X_val, y_val : array-like or None, default=None
+            Validation data, which are evaluated after the epoch: `history_` has the loss, the score
+            and the metrics.
+        sample_weight_val : array-like or None, default=None
+            The sample weights of the validation data.
 
         Returns
         -------
@@ -477,7 +501,8 @@ class MultiTaskMLP(BaseMLP):
         """
         if hasattr(self, "classes_"):
             self._check_classes_again(classes)
-        return self._fit(X, y, sample_weight, mode="partial", classes=classes or {})
+        given = (X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, given, mode="partial", classes=classes or {})
 
     def _check_classes_again(self, classes: Any) -> None:
         for name, given in (classes or {}).items():
@@ -502,11 +527,14 @@ class MultiTaskMLP(BaseMLP):
             The predictions of each task, apart from those that serve training only. If y was a data
             frame, they are a data frame with the columns of y.
         """
-        predictions = {
+        predictions = self._predicted_by_task(X)
+        return self._as_frame(predictions, X) if self._frame else predictions
+
+    def _predicted_by_task(self, X: Any) -> dict[str, np.ndarray]:
+        return {
             name: self._targets_of[name].decode(Z, loss)
             for name, Z, loss in self._outputs_by_task(self._raw_outputs(X))
         }
-        return self._as_frame(predictions, X) if self._frame else predictions
 
     def _as_frame(self, predictions: Mapping[str, np.ndarray], X: Any) -> Any:
         """Return predictions in a data frame of the library that y came from."""
@@ -617,6 +645,31 @@ class MultiTaskMLP(BaseMLP):
         float
         """
         return self._mean_of(self.scores(X, y, sample_weight))
+
+    def for_task(self, name: str) -> OneClassification | OneRegression:
+        """Return a view of one task, for tools that take a classifier or a regressor.
+
+        The view shares the weights of the model. It has `predict`, `score`, and for classes
+        `predict_proba`, `decision_function` and `classes_`.
+
+        Parameters
+        ----------
+        name : str
+            The name of a task that is predicted.
+
+        Returns
+        -------
+        OneClassification or OneRegression
+        """
+        self._check_is_fitted()
+        if name not in self._predicted:
+            raise ValueError(
+                f"There is no prediction of a task {name!r}; choose from {self._predicted}."
+            )
+        return (OneClassification if name in self.classes_ else OneRegression)(self, name)
+
+    def _loss_of(self, name: str) -> Loss:
+        return dict(zip(self.tasks_, self._loss.losses, strict=True))[name]
 
     @property
     def _predicted(self) -> list[str]:
@@ -850,12 +903,17 @@ class MultiTaskMLP(BaseMLP):
         return self._mean_of(self._scores_of(y, Z, weight))
 
     def _score_named(self, name) -> Callable:
-        if name not in self._predicted:
-            raise InvalidParameterError(
-                f"scoring={name!r} is not allowed; give None, 'loss', the name of a task that is "
-                f"predicted, {self._predicted}, or a callable scoring(estimator, X, y)."
-            )
-        return lambda held_out, Z, loss: self._scores_of(held_out.y, Z, held_out.weight)[name]
+        scorer = TaskScorer.named(name, self._predicted, "scoring")
+
+        def score(held_out, Z, loss):
+            model = self._with_outputs(held_out.X, Z)
+            return scorer(model, held_out.X, held_out.y, held_out.weight)
+
+        return score
+
+    def _metric_named(self, name):
+        scorer = TaskScorer.named(name, self._predicted, "metrics")
+        return name if scorer.scorer else f"score_{name}", scorer
 
     def _figures_by_task(self, held_out, Z):
         losses = self._loss.values(held_out.Y, Z, held_out.weight)

@@ -36,8 +36,7 @@ def make_trainer(
 
     Sets: the run's optimizer, schedule, monitor and average.
     """
-    e, validate, best = estimator, None, None
-    metrics = make_metrics(e)
+    e, validate, best, metrics = estimator, None, None, make_metrics(estimator)
     if held_out is not None:
         score = make_score(e, e.scoring)
 
@@ -56,7 +55,7 @@ def make_trainer(
         make_score(e, e.scoring)  # a wrong name is an error even if it is not used
     keeps = mode in ("partial", "resumed", "continued")
     parts.take_parts(run, e, keeps=keeps, directions=directions(metrics))
-    if mode == "continued":
+    if mode == "continued" and run.history["loss"]:
         _warn_of_new_optimizer(run)
     if best is not None:
         run.monitor.start_from(*best)
@@ -74,7 +73,7 @@ def make_trainer(
 
 def _warn_of_new_optimizer(run: Run) -> None:
     """Warn if an optimizer with a state has none to continue with."""
-    if run.optimizer.slots and not run.optimizer.started and run.history["loss"]:
+    if run.optimizer.slots and not run.optimizer.started:
         warn_user(
             "warm_start='continue': there is no state of the optimizer to continue with, so it "
             "starts again. The state is kept if warm_start is 'continue' in the earlier fit too, "

@@ -10,7 +10,7 @@ import numpy as np
 from skdeep.activations import Activation
 from skdeep.inspection.probing import Probe
 from skdeep.layers import Dense, Layer
-from skdeep.layers.base import infer_one
+from skdeep.layers.base import Shared, infer_one
 from skdeep.reports.table import Table, number
 
 # A unit is saturated if its outputs lie within this share of the range from one of its ends, ...
@@ -100,7 +100,8 @@ def layer_statistics(model: Any, X: Any, y: Any = None) -> LayerReport:
     LayerReport
     """
     probe = Probe(model, X, model_targets(model, X, y))
-    layers, outputs = probe.network.layers, [probe.X]
+    layers = [x.layer if isinstance(x, Shared) else x for x in probe.network.layers]
+    outputs = [probe.X]
     kept: dict[Layer, np.ndarray] = {}
     for layer in layers:
         outputs.append(infer_one(layer, outputs[-1], kept))

@@ -64,13 +64,17 @@ def mc_dropout(model: Any, X: Any, n: int = 100, random_state: Any = None) -> MC
     >>> from skdeep import MLPClassifier
     >>> from skdeep.inspection import mc_dropout
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = MLPClassifier(dropout=0.2, max_iter=10, tol=1, random_state=0).fit(X, y)
+    >>> model = MLPClassifier(dropout=0.2, max_iter=99, tol=1, random_state=0).fit(X, y)
     >>> mc_dropout(model, X, n=20, random_state=0).std.shape
     (150, 3)
     """
     limit = Limit(2, integer=True)
     if not limit.allows(n):
         raise InvalidParameterError(f"n={n!r} is not allowed; give {limit}.")
+    if hasattr(model, "tasks_"):
+        raise TypeError(
+            f"mc_dropout is for models of one task, and {type(model).__name__} has several."
+        )
     probe = Probe(model, X, most_rows=math.inf)
     network = probe.network
     if hasattr(model, "classes_") and not hasattr(model, "predict_proba"):

@@ -134,11 +134,8 @@ def _position(name: Any, names: Sequence[str]) -> int:
         raise InvalidParameterError(
             f"columns: {name!r} stands beside names, and is none; give names or positions alone."
         )
-    count = names.count(name)
-    if count == 1:
+    if name in names:
         return names.index(name)
-    if count:
-        raise InvalidParameterError(f"columns: X has {count} columns {name!r}; give positions.")
     behind_prefix = [known for known in names if known.rpartition("__")[2] == name]
     meant = behind_prefix or difflib.get_close_matches(name, names, n=1)
     shown = ", ".join(map(repr, names[:_MOST_NAMES])) + ", ..." * (len(names) > _MOST_NAMES)

@@ -9,7 +9,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep._component import InvalidParameterError, Limit
-from skdeep.layers.base import Chain, Layer
+from skdeep.layers.base import Chain, Layer, used_parameters
 from skdeep.layers.operations import operations_of
 
 
@@ -52,16 +52,15 @@ class Pretrained(Layer):
             )
         self.chain_ = Chain(network.hidden_copies(n_layers))
         n_outputs = self.chain_.setup(n_inputs)
-        for parameter in self._parameters(self.chain_.layers):
+        for parameter in used_parameters(self.chain_.layers):
             parameter.learns = parameter.learns and bool(self.trainable)
         return n_outputs, []
 
     def _source(self) -> tuple[Any, int]:
         """Return the network of the estimator, and the number of hidden layers to copy."""
         model = getattr(self.estimator, "estimator", None)
-        if not isinstance(self.estimator, FrozenEstimator) or not hasattr(
-            model, "_n_layers_to_reuse"
-        ):
+        is_frozen = isinstance(self.estimator, FrozenEstimator)
+        if not is_frozen or not hasattr(type(model), "_n_layers_to_reuse"):
             raise InvalidParameterError(
                 f"Pretrained estimator={self.estimator!r} is not allowed; give a fitted "
                 "MLPClassifier, MLPRegressor or MLPAutoencoder in a "
@@ -80,14 +79,10 @@ class Pretrained(Layer):
             )
         return network, int(self.n_layers)
 
-    @staticmethod
-    def _parameters(layers) -> list:
-        return [p for layer in layers for part in layer.walk() for p in part.parameters_]
-
     def adapt(self, X, rng):
         network, _ = self._source()
         sources = network.layers[: len(self.chain_.layers)]
-        pairs = zip(self._parameters(self.chain_.layers), self._parameters(sources), strict=True)
+        pairs = zip(used_parameters(self.chain_.layers), used_parameters(sources), strict=True)
         for own, source in pairs:
             np.copyto(own.value, source.value, casting="same_kind")
 

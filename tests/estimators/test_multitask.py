@@ -6,19 +6,20 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_iris
 from sklearn.frozen import FrozenEstimator
-from sklearn.metrics import r2_score
+from sklearn.metrics import get_scorer, r2_score, roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdeep import MLPClassifier, MLPRegressor, MultiTaskMLP, load, save
+from skdeep import MLPClassifier, MLPRegressor, MultiTaskMLP, fold_batch_norm, load, save
 from skdeep._component import InvalidParameterError
 from skdeep.callbacks import EarlyStopping
 from skdeep.inspection import check_gradients, diagnose, layer_statistics
-from skdeep.layers import Dense
+from skdeep.layers import BatchNorm, Dense
 from skdeep.losses import QuantileLoss
 from skdeep.tasks import Classification, Regression
 
@@ -343,12 +344,14 @@ def test_validation_data_may_lack_what_serves_training_only():
         model.fit(X, Y, X_val=X, y_val={"kind": NAMES})
 
 
-@pytest.mark.parametrize("scoring", [None, "kind", "loss", lambda e, X, y: e.scores(X, y)["width"]])
+@pytest.mark.parametrize(
+    "scoring", [None, "kind", "kind__f1_macro", "loss", lambda e, X, y: e.scores(X, y)["width"]]
+)
 def test_early_stopping_by_the_score_of_a_task(scoring):
     model = MultiTaskMLP((6,), tasks=tasks(), early_stopping=True, scoring=scoring, **OPTIONS)
     model.fit(X, Y)
     columns = {"kind": "val_score_kind", None: "val_score"}
-    if not callable(scoring):
+    if not callable(scoring) and scoring != "kind__f1_macro":
         sign = -1 if scoring == "loss" else 1
         name = columns.get(scoring, "val_loss")
         assert model.best_validation_score_ == pytest.approx(
@@ -363,6 +366,60 @@ def test_a_callback_watches_a_task(monitor):
     model.fit(X, Y, X_val=X, y_val=Y)
     best = max if "score" in monitor else min
     assert callback.best_ == best(model.history_[monitor])
+
+
+def test_metrics_name_a_task_and_a_scorer():
+    gaps = np.arange(150) % 5 == 0
+    y = {**Y, "kind": np.where(gaps, None, NAMES), "width": np.where(gaps, np.nan, Y["width"])}
+    names = ["kind__roc_auc_ovr", "width__neg_mean_absolute_error", "kind__accuracy"]
+    model = MultiTaskMLP((6,), tasks=tasks(), **OPTIONS)
+    model.set_params(metrics=[*names, "kind", "score"], scoring=None).fit(X, y, X_val=X, y_val=y)
+    last = {name: column[-1] for name, column in model.history_.items()}
+    known = ~gaps
+    P = model.predict_proba(X)["kind"][known]
+    expected = roc_auc_score(NAMES[known], P, multi_class="ovr")
+    assert last["val_kind__roc_auc_ovr"] == pytest.approx(expected)
+    error = np.abs(model.predict(X)["width"] - Y["width"])[known].mean()
+    assert last["val_width__neg_mean_absolute_error"] == pytest.approx(-error)
+    assert last["val_score_kind"] == last["val_kind__accuracy"]
+    # In the first and only batch, training rows pass before the step.
+    before = {name: column[-2] for name, column in model.history_.items()}
+    for name in (*names, "score", "score_kind"):
+        assert last[name] == pytest.approx(before[f"val_{name}"])
+    own = {"mine": lambda estimator, X, y: estimator.scores(X, y)["width"]}
+    model.set_params(metrics=own).fit(X, y, X_val=X, y_val=y)
+    assert model.history_["val_mine"] == model.history_["val_score_width"]
+
+
+@pytest.mark.parametrize("option", ["scoring", "metrics"])
+def test_scorers_of_tasks_that_are_unknown(option):
+    model = MultiTaskMLP((6,), tasks=tasks(), **OPTIONS)
+    for value, message in {
+        "kind__acuracy": "'acuracy' is unknown; did you mean 'accuracy'",
+        "accuracy": r"give the name of a task that is predicted, \['kind', 'width'\]",
+        "large": "give the name of a task that is predicted",
+    }.items():
+        with pytest.raises(InvalidParameterError, match=message):
+            model.set_params(**{option: value}).fit(X, Y, X_val=X, y_val=Y)
+
+
+def test_a_view_of_one_task():
+    model = MultiTaskMLP((6,), tasks=tasks(), **OPTIONS).fit(X, Y)
+    kind, width = model.for_task("kind"), model.for_task("width")
+    np.testing.assert_array_equal(kind.predict(X), model.predict(X)["kind"])
+    np.testing.assert_array_equal(kind.predict_proba(X), model.predict_proba(X)["kind"])
+    assert kind.score(X, NAMES) == model.scores(X, Y)["kind"]
+    assert width.score(X, Y["width"]) == pytest.approx(model.scores(X, Y)["width"])
+    assert is_classifier(kind)
+    assert is_regressor(width)
+    auc = get_scorer("roc_auc_ovr")(kind, X, NAMES)
+    assert auc == pytest.approx(roc_auc_score(NAMES, kind.predict_proba(X), multi_class="ovr"))
+    calibrated = CalibratedClassifierCV(FrozenEstimator(kind), cv=3).fit(X, NAMES)
+    assert calibrated.predict_proba(X).shape == (150, 3)
+    with pytest.raises(TypeError, match="fit the model itself"):
+        kind.fit(X, NAMES)
+    with pytest.raises(ValueError, match="no prediction of a task 'large'; choose from"):
+        model.for_task("large")
 
 
 def test_scores_with_weights():
@@ -475,6 +532,42 @@ def test_partial_fit_is_one_epoch_of_fit():
         MultiTaskMLP(**options).partial_fit(X, Y, classes={"kind": np.unique(NAMES)})
     with pytest.raises(ValueError, match="not the same as on last call to partial_fit"):
         parts.partial_fit(X, Y, classes={"kind": ["a", "b"]})
+
+
+def test_validation_data_of_partial_fit():
+    model = MultiTaskMLP((6,), tasks=tasks(), random_state=0)
+    classes = {"kind": np.unique(NAMES), "large": [False, True]}
+    for _ in range(2):
+        model.partial_fit(X, Y, classes=classes, X_val=X, y_val=Y)
+    assert len(model.history_["val_score_kind"]) == 2
+    assert model.history_["val_score_kind"][-1] == model.scores(X, Y)["kind"]
+
+
+def test_two_fits_that_continue_are_one():
+    options = {"tasks": tasks(), "warm_start": "continue", "random_state": 0, "tol": 0.0}
+    whole = MultiTaskMLP((6, 5), max_iter=6, dropout=0.1, **options).fit(X, Y)
+    halves = MultiTaskMLP((6, 5), max_iter=3, dropout=0.1, **options).fit(X, Y).fit(X, Y)
+    same(halves.predict(X), whole.predict(X))
+
+
+@pytest.mark.parametrize("batch_norm", ["before", "after", ["after", None]])
+def test_batch_norms_are_folded_into_heads_too(batch_norm):
+    these = {**tasks(), "width": Regression(layers=[Dense(3, "tanh")], at=0)}
+    model = MultiTaskMLP((6, 5), tasks=these, batch_norm=batch_norm, **OPTIONS).fit(X, Y)
+    model_without = fold_batch_norm(model)
+    assert not model_without.network_.batch_norms()
+    for method in ("predict_proba", "decision_function"):
+        own, other = (getattr(m, method)(X)["kind"] for m in (model, model_without))
+        np.testing.assert_allclose(own, other, rtol=1e-9, atol=1e-12)
+    own, other = (m.predict(X)["width"] for m in (model, model_without))
+    np.testing.assert_allclose(own, other, rtol=1e-9)
+
+
+def test_a_batch_norm_inside_a_head_is_not_folded():
+    these = {"kind": Classification(layers=[Dense(3, "relu"), BatchNorm()])}
+    model = MultiTaskMLP((6,), tasks=these, **OPTIONS).fit(X, Y)
+    with pytest.raises(ValueError, match="inside the head of 'kind' can't be folded"):
+        fold_batch_norm(model)
 
 
 def test_a_warm_start_goes_on_with_other_weights_of_tasks():

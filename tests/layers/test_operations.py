@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.frozen import FrozenEstimator
 
+from skdeep import MLPRegressor
 from skdeep import layers as kinds
 from skdeep.files.names import CLASSES
 from skdeep.layers import (
@@ -19,6 +22,7 @@ from skdeep.layers import (
     Output,
     Periodic,
     PiecewiseLinear,
+    Pretrained,
     Residual,
     Scale,
 )
@@ -70,6 +74,13 @@ def tied():
     return [source, TiedDense(source, N_COLUMNS)]
 
 
+def fitted():
+    X = np.random.default_rng(2).standard_normal((9, N_COLUMNS))
+    options = {"batch_norm": "before", "batch_norm_input": True, "solver": "lbfgs", "max_iter": 1}
+    with pytest.warns(ConvergenceWarning):
+        return MLPRegressor((4, 3), **options).fit(X, X[:, 0])
+
+
 def shared():
     dense = Dense(N_COLUMNS, "tanh")
     return [dense, dense]
@@ -85,6 +96,7 @@ MAKE = {
     "Dropout": lambda: [Dropout(0.9)],
     "GaussianNoise": lambda: [GaussianNoise(3.0)],
     "Residual": lambda: [Residual([BatchNorm(), Dense(N_COLUMNS, "elu")])],
+    "Pretrained": lambda: [Pretrained(FrozenEstimator(fitted()))],
     "Scale": lambda: [Scale()],
     "Shared": shared,
     "TiedDense": tied,

@@ -7,7 +7,6 @@ import math
 from skdeep._component import Limit
 from skdeep.averages import AVERAGES
 from skdeep.building.options.option import (
-    AUTOENCODER,
     CLASSIFIER,
     MULTITASK,
     NOT_NEGATIVE,
@@ -59,7 +58,8 @@ STOPPING = (
         also={
             CLASSIFIER: '"calibrated_loss" is the negative log-loss that is left if the '
             "probabilities are calibrated by one factor of the logits.",
-            MULTITASK: "The name of a task is the score of this task.",
+            MULTITASK: "The name of a task is the score of this task. The name of a scorer follows "
+            'that of its task: "kind__roc_auc".',
         },
     ),
 )
@@ -73,7 +73,10 @@ THE_RUN = (
         "`(y_true, y_pred)`; a list of these, or a dict from names to these.",
         page="See [metrics](training.md#metrics).",
         type="str, callable, list, dict or None",
-        estimators=(CLASSIFIER, REGRESSOR, AUTOENCODER),
+        also={
+            MULTITASK: "The name of a scorer follows that of its task: "
+            '"kind__roc_auc". The name of a task alone is the score of this task.',
+        },
         is_handling=True,
     ),
     Option(
