@@ -553,18 +553,23 @@ class Shared(Layer):
             )
         self.chain_ = Chain([clone(self.layer)])
         n_outputs = self.chain_.setup(n_inputs)
-        pairs = zip(self._used(), used_parameters([self.layer]), strict=True)
-        self.pairs_ = [(own, first) for own, first in pairs if own.source is None]
-        for own, first in self.pairs_:
-            own.follow(first)
+        used = used_parameters(self.chain_.layers), used_parameters([self.layer])
+        self.pairs_ = [(own, first) for own, first in zip(*used, strict=True) if not own.source]
+        self._link()
         for part in self.chain_.walk(every_use=True):
             if part.parameters_:
                 part.linked_, part.parameters_ = part.parameters_, []
                 part._kept |= {"linked_"}
         return n_outputs, []
 
-    def _used(self) -> list[Parameter]:
-        return used_parameters(self.chain_.layers)
+    def _link(self) -> None:
+        for own, first in self.pairs_:
+            own.follow(first)
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "pairs_" in state:
+            self._link()
 
     @property
     def activation_function(self):
