@@ -133,8 +133,9 @@ class EarlyStopping(Callback):
 
     def on_train_end(self, trainer):
         if self.best_weights_ is not None:
-            trainer.restore(self.best_weights_)
-            if not trainer.settings.keeps_state:
+            keeps_state = trainer.settings.keeps_state
+            trainer.run.restore_copies(self.best_weights_, keeps_state)
+            if not keeps_state:
                 self.best_weights_ = None
 
 

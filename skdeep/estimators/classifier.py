@@ -325,7 +325,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     history_ : dict of list
         One entry for each epoch: "loss", "learning_rate", "gradient_norm" (of the epoch's last
         step, before clipping) and "seconds". With validation data also "val_loss" (without
-        penalties) and "val_score".
+        penalties) and "val_score". `metrics` and callbacks add further keys.
     network_ : Network
         The trained network.
     optimizer_ : Optimizer or None

@@ -102,16 +102,12 @@ continue |
         saved = None if is_partial else checkpoints.find(self, run_id)
         loss = self._choose_loss()
         if saved is not None:
-            self._run, mode, n_kept = saved, "resumed", None
-            saved.loss = loss
+            self._run, mode, n_kept, saved.loss = saved, "resumed", None, loss
         else:
             run = self._run if continues else Run(Streams(self.random_state))
-            if mode == "continued":
-                run.go_on()
-            run.last_vectors = None
+            run.begin_again(exactly=mode == "continued")
             n_kept = self._prepare_network(run, loss, X.shape[1], X.dtype, mode, frame)
         data = TrainingData(X, y, encoded, weight, sample_weight)
-        # The rows of a call of partial_fit may be few, or of one kind.
         held_out = hold_out(self, data, validation, compares=not is_partial)
         if n_kept is not None:
             self._fit_first_values(data, n_kept)

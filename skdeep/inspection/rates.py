@@ -133,6 +133,7 @@ def learning_rate_range_test(
         early_stopping=False,
         n_iter_no_change=math.inf,
         warm_start=fitted,
+        metrics=None,
         verbose=False,
     )
     with warnings.catch_warnings():

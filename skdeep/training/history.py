@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Mapping
+from numbers import Real
+from typing import Any
 
 from skdeep._component import InvalidParameterError
 
@@ -24,10 +27,25 @@ def record(history: History, **values: float) -> None:
         column.append(float(values.get(key, math.nan)))
 
 
-def amend(history: History, name: str, value: float) -> None:
-    """Add a figure to the last epoch; a column that is new has NaN in the epochs before."""
-    column = history.setdefault(name, [math.nan] * len(history["loss"]))
-    column[-1] = value
+def amend(history: History, figures: Mapping[str, Any], taken: Collection[str]) -> dict[str, float]:
+    """Add figures of a callback to the last epoch; return them as floats.
+
+    A column that is new has NaN in the epochs before. The names in `taken` are not allowed.
+    """
+    for name, value in figures.items():
+        if name in taken:
+            raise InvalidParameterError(
+                f"trainer.record({name}=...): history_ has a column of that name, which the "
+                "trainer itself fills; choose another name."
+            )
+        if not isinstance(value, Real):
+            raise InvalidParameterError(
+                f"trainer.record({name}={value!r}) is not allowed; give a number."
+            )
+    numbers = {name: float(value) for name, value in figures.items()}
+    for name, value in numbers.items():
+        history.setdefault(name, [math.nan] * len(history["loss"]))[-1] = value
+    return numbers
 
 
 def check_lengths(history: History) -> None:

@@ -97,11 +97,11 @@ class _Search:
         trainer = self.trainer
         trainer.gradient_norm = gradient_norm(trainer.network.parameters.grads)
         trainer.tell("on_gradient")
-        if trainer.validate or trainer.measure or trainer.callbacks:  # they read the network
+        if trainer.validate or trainer.outputs or trainer.callbacks:  # they read the network
             self._measure_batch_norm()
-        if trainer.measure:
+        if trainer.outputs:
             # The last evaluation of a line search need not be at the point that it chose.
-            trainer.keep(trainer.network.infer(self.X))
+            trainer.outputs.take(trainer.network.infer(self.X))
         return trainer.end_epoch(loss)
 
     def _measure_batch_norm(self) -> None:

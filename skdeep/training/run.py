@@ -164,15 +164,19 @@ class Run:
             self.left = None
             self.optimizer.stop()
 
-    def go_on(self) -> None:
-        """Bring back the state after the last epoch, to continue from it.
+    def begin_again(self, exactly: bool) -> None:
+        """Begin a call of fit or partial_fit, which may follow an earlier one.
 
-        If the user has written other weights into the network, training continues with them, and
-        earlier scores do not count.
+        With exactly=True, bring back the state after the last epoch, to continue from it. If the
+        user has written other weights into the network, training continues with them, and earlier
+        scores do not count.
         """
         last, self.last_vectors = self.last_vectors, None
+        left, self.left = self.left, None
+        if not exactly:
+            return
         monitor, values = self.monitor, self.network.parameters.values
-        if self.left is not None and self.left != joblib.hash(values):
+        if left is not None and left != joblib.hash(values):
             self.monitor = None
         elif last is not None:
             self._put_back(*last)
@@ -186,8 +190,13 @@ class Run:
         pieces = self.network.parameters.pieces
         return [[piece.copy() for piece in pieces(vector)] for vector in self.vectors()]
 
-    def restore_copies(self, copies: list[list[np.ndarray]]) -> None:
-        """Put weights back that `copies` has returned earlier in the run."""
+    def restore_copies(self, copies: list[list[np.ndarray]], keeps_state: bool = False) -> None:
+        """Put weights back that `copies` has returned earlier in the run.
+
+        With keeps_state=True, a later call can continue from the weights of the last epoch.
+        """
+        if keeps_state:
+            self.keep_last()
         self._put_back(*map(self.network.parameters.assembled, copies))
 
     def _put_back(self, values: np.ndarray, raw: np.ndarray | None = None) -> None:

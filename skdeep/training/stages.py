@@ -7,11 +7,14 @@ over them. With stages, the gradient has all penalties before a stage sees it, u
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from skdeep._component import InvalidParameterError
+from skdeep.callbacks.base import Callback
 from skdeep.clipping import clip_gradient
 from skdeep.kernels import draw_seed
 from skdeep.parameters import ParameterVector
@@ -121,3 +124,19 @@ class Clip(GradientStage):
 
 def _number(limit: float | None) -> float | None:
     return None if limit is None else float(limit)
+
+
+def stages_of(callbacks: Iterable[Callback]) -> list[GradientStage]:
+    """Return the gradient stages of callbacks."""
+    stages: list[GradientStage] = []
+    for callback in callbacks:
+        given = callback.gradient_stages()
+        if not isinstance(given, (list, tuple)) or not all(
+            isinstance(stage, GradientStage) for stage in given
+        ):
+            raise InvalidParameterError(
+                f"{type(callback).__name__}.gradient_stages returned {given!r}; return a list "
+                "of instances of skdeep.training.stages.GradientStage."
+            )
+        stages += given
+    return stages

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from numbers import Real
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -19,9 +18,10 @@ from skdeep.kernels import choose, numpy_kernels
 from skdeep.schedules import Progress, Scheduled, ready_number, value_of
 from skdeep.training.batches import Batches, BatchSource, checked
 from skdeep.training.history import amend, check_lengths, even_out, record
+from skdeep.training.outputs import Measure, Outputs
 from skdeep.training.run import Run
 from skdeep.training.settings import Settings
-from skdeep.training.stages import Clip, GradientStage, Noise, Step
+from skdeep.training.stages import Clip, GradientStage, Noise, Step, stages_of
 from skdeep.training.threads import threads_for
 
 
@@ -41,8 +41,7 @@ class Trainer:
         Returns the figures of the network with its present weights on validation data, by the names
         that they have in the history. "val_loss" and "val_score" are among them.
     measure : callable or None
-        Returns further figures of an epoch by name, given the raw outputs of its batches, as they
-        were in training, and the positions of their rows: see `BatchSource.order`.
+        Returns further figures of an epoch from its raw outputs: see `Outputs`.
     directions : dict of (int or None)
         For figures whose names do not tell: 1 if a higher figure is better, -1 if a lower one is,
         None if that is not known.
@@ -90,7 +89,7 @@ class Trainer:
         settings: Settings,
         *,
         validate: Callable[[], dict[str, float]] | None = None,
-        measure: Callable[[np.ndarray, np.ndarray | None], dict[str, float]] | None = None,
+        measure: Measure | None = None,
         directions: Mapping[str, int | None] | None = None,
         callbacks: Sequence[Callback] = (),
         stages: Sequence[GradientStage] = (),
@@ -98,7 +97,7 @@ class Trainer:
         self.run = run
         self.settings = settings
         self.validate = validate
-        self.measure = measure
+        self.outputs = None if measure is None else Outputs(measure)
         self.directions = dict(directions or {})
         self.callbacks = sorted(callbacks, key=lambda callback: callback.runs_last)
         self.network, self.loss, self.optimizer = run.network, run.loss, run.optimizer
@@ -131,24 +130,10 @@ class Trainer:
         self._first_averaged = 0
         if run.average is not None:
             self._first_averaged = run.average.first_epoch(settings.horizon)
-        self.stages = [*stages, *self._stages_of_callbacks()]
+        self.stages = [*stages, *stages_of(self.callbacks)]
         self._stages = [*self.stages, *self._own_stages()]
         if settings.mode == "resumed":
             self.figures = {name: column[-1] for name, column in self.history.items() if column}
-
-    def _stages_of_callbacks(self) -> list[GradientStage]:
-        stages = []
-        for callback in self.callbacks:
-            given = callback.gradient_stages()
-            if not isinstance(given, (list, tuple)) or not all(
-                isinstance(stage, GradientStage) for stage in given
-            ):
-                raise InvalidParameterError(
-                    f"{type(callback).__name__}.gradient_stages returned {given!r}; return a list "
-                    "of instances of skdeep.training.stages.GradientStage."
-                )
-            stages += given
-        return stages
 
     def _own_stages(self) -> list[GradientStage]:
         settings, stages = self.settings, []
@@ -216,18 +201,7 @@ class Trainer:
                 f"trainer.record({', '.join(figures)}): call it in on_epoch_end, when the epoch "
                 "has an entry in the history."
             )
-        for name, value in figures.items():
-            if name in self._own_figures:
-                raise InvalidParameterError(
-                    f"trainer.record({name}=...): history_ has a column of that name, which the "
-                    "trainer itself fills; choose another name."
-                )
-            if not isinstance(value, Real):
-                raise InvalidParameterError(
-                    f"trainer.record({name}={value!r}) is not allowed; give a number."
-                )
-            amend(self.history, name, float(value))
-            self.figures[name] = float(value)
+        self.figures |= amend(self.history, figures, self._own_figures)
 
     # One step, one epoch, one run ---------------------------------------------------------------
 
@@ -249,17 +223,6 @@ class Trainer:
             if not step.n_rows > 0:
                 raise ValueError(f"{stage!r} left step.n_rows={step.n_rows}; it has to be > 0.")
         return step
-
-    def _forward_and_keep(self, X) -> np.ndarray:
-        """Return the raw outputs of a batch, and keep a copy until the end of the epoch."""
-        Z = self.network.forward(X)
-        start, self._n_kept = self._n_kept, self._n_kept + len(Z)
-        self._kept[start : self._n_kept] = Z
-        return Z
-
-    def keep(self, Z: np.ndarray) -> None:
-        """Take the raw outputs of all rows of an epoch."""
-        self._kept, self._n_kept = Z, len(Z)
 
     def train_batch(self, X, Y: np.ndarray, weight: np.ndarray | None) -> float:
         """Do one step; return the objective before it."""
@@ -295,7 +258,6 @@ class Trainer:
         Raises DivergenceError as soon as the objective is not finite.
         """
         n_batches, total, n_rows = len(batches), 0.0, 0
-        self._n_kept = 0
         average = self.run.average
         is_averaging = average is not None and self._epochs_done >= self._first_averaged
         self._averages_steps = is_averaging and average.every_step
@@ -443,15 +405,6 @@ class Trainer:
         if not self.run.restore_best(self.settings.keeps_state):
             self._show_average()
 
-    def restore(self, copies: list[list[np.ndarray]]) -> None:
-        """Put weights back that `run.copies` has returned; for callbacks, at the end of training.
-
-        A later call that continues this run starts from the last weights nevertheless.
-        """
-        if self.settings.keeps_state:
-            self.run.keep_last()
-        self.run.restore_copies(copies)
-
     def _show_average(self) -> None:
         """Let the network hold the average, with running statistics that belong to it."""
         if not self.run.show_average():
@@ -472,10 +425,9 @@ class Trainer:
         self._w = parameters.values[: parameters.n_trainable]
         self._work = np.empty((n_rows, network.n_outputs), network.dtype)
         self._forward = network.forward
-        if self.measure is not None and self._batches is not None:
-            self._forward = self._forward_and_keep
-            n_at_most = len(self._batches) * self._batches.batch_size
-            self._kept = np.empty((n_at_most, network.n_outputs), network.dtype)
+        if self.outputs is not None and self._batches is not None:
+            self.outputs.allocate(network, self._batches)
+            self._forward = self.outputs.forward
         self._session = n_rows, rng, kernels
         self._begin_stages(kernels)
         self._batch_listeners = [c for c in self.callbacks if _overrides(c, "on_batch_end")]
@@ -501,7 +453,9 @@ class Trainer:
     def _end_session(self) -> None:
         self.network.release()
         self._work = self._w = self._g = self._kernels = self._session = None
-        self._forward = self._kept = None
+        self._forward = None
+        if self.outputs is not None:
+            self.outputs.release()
         self._batches = None
         self._following = []
 
@@ -560,9 +514,8 @@ class Trainer:
         }
         if self.optimizer is not None:
             values |= {name: number.at(self._progress) for name, number in self._numbers.items()}
-        if self.measure is not None:
-            order = None if self._batches is None else self._batches.order
-            values |= self.measure(self._kept[: self._n_kept], order)
+        if self.outputs is not None:
+            values |= self.outputs.figures()
         if self.validate is not None:
             values |= self.validate()
         values["seconds"] = time.perf_counter() - self._epoch_start

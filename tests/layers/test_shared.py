@@ -169,6 +169,18 @@ def test_clone_pickle_deepcopy_and_file(stack, tower, tmp_path):
     np.testing.assert_array_equal(clone(read).fit(X, y).predict(X), expected)
 
 
+def test_files_hold_layers_in_very_many_places(tmp_path):
+    tower = block()
+    rows = Residual([Residual([tower] * 3)] * 3)
+    model = MLPRegressor(layers=[Dense(5), *[tower] * 30, rows, rows], **OPTIONS).fit(X, y)
+    assert model.summary().total == 55 + n_parameters(block()) + 6
+    save(model, tmp_path / "model")
+    np.testing.assert_array_equal(load(tmp_path / "model").predict(X), model.predict(X))
+    twin = pickle.loads(pickle.dumps(model))
+    expected = model.partial_fit(X, y).predict(X)
+    np.testing.assert_array_equal(twin.partial_fit(X, y).predict(X), expected)
+
+
 def test_a_search_keeps_it():
     model = make_pipeline(StandardScaler(), MLPRegressor(layers=siamese(Dense(3)), **OPTIONS))
     prefix = "mlpregressor__layers"

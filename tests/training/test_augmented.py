@@ -80,7 +80,7 @@ def watch(X, Y, rng):
         (MLPRegressor(standardize_y=True), (40, 1), lambda Y: -2 < Y.min() < -1 < 1 < Y.max() < 2),
         (MLPAutoencoder(), (40, 64), lambda Y: 0 <= Y.min() < Y.max() <= 1),
     ],
-    ids=str,
+    ids=["classifier", "smoothed", "regressor", "standardized", "autoencoder"],
 )
 def test_targets_are_those_of_the_loss(estimator, shape, check):
     SEEN.clear()
