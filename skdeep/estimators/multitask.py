@@ -525,7 +525,7 @@ class MultiTaskMLP(BaseMLP):
         -------
         dict of ndarray, or data frame
             The predictions of each task, apart from those that serve training only. If y was a data
-            frame, they are a data frame with the columns of y.
+            frame, they are a data frame with the columns of y; a dict if its library is missing.
         """
         predictions = self._predicted_by_task(X)
         return self._as_frame(predictions, X) if self._frame else predictions
@@ -536,7 +536,7 @@ class MultiTaskMLP(BaseMLP):
             for name, Z, loss in self._outputs_by_task(self._raw_outputs(X))
         }
 
-    def _as_frame(self, predictions: Mapping[str, np.ndarray], X: Any) -> Any:
+    def _as_frame(self, predictions: dict[str, np.ndarray], X: Any) -> Any:
         """Return predictions in a data frame of the library that y came from."""
         columns = {}
         for name, P in predictions.items():
@@ -548,7 +548,10 @@ class MultiTaskMLP(BaseMLP):
                 columns |= {f"{name}_{q:g}": p for q, p in zip(quantiles, P.T, strict=True)}
             else:
                 columns[places[0] if isinstance(places, list) else places] = P
-        library = importlib.import_module(self._frame)
+        try:
+            library = importlib.import_module(self._frame)
+        except ImportError:  # the model was loaded where there are no data frames
+            return predictions
         rows = {"index": X.index} if self._frame == "pandas" and hasattr(X, "index") else {}
         return library.DataFrame(columns, **rows)
 
@@ -790,6 +793,13 @@ class MultiTaskMLP(BaseMLP):
             raise ValueError("the tasks have other numbers of outputs than the network")
         if len(self._loss.losses) != len(widths):
             raise ValueError("the losses are not those of the tasks")
+        for target, loss in zip(targets.values(), self._loss.losses, strict=True):
+            if isinstance(target, ClassTask):
+                is_multiclass = target.encoder.kind == "multiclass"
+                if getattr(loss.loss, "multiclass", is_multiclass) != is_multiclass:
+                    raise ValueError("the loss of a task is for another number of classes")
+        if self._frame not in (None, "pandas", "polars"):
+            raise ValueError("the predictions can't be put into a data frame of this kind")
 
     def _encode_first(self, y, classes, sample_weight):
         self._targets_of = {
