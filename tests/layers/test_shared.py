@@ -282,6 +282,14 @@ def test_averages_measure_the_statistics_of_all_places():
     np.testing.assert_allclose(norms[0].variance_.value, both.var(axis=0), rtol=1e-10)
 
 
+def test_lbfgs_measures_the_statistics_of_all_places():
+    norm = BatchNorm()
+    halves = [[Columns(slice(0, 5)), norm], [Columns(slice(5, 10)), norm]]
+    norms = fitted([Concatenate(halves)], solver="lbfgs").network_.batch_norms()
+    mean = (X[:, :5].mean(axis=0) + X[:, 5:].mean(axis=0)) / 2
+    np.testing.assert_allclose(norms[0].mean_.value, mean, rtol=1e-12)
+
+
 def test_callbacks_see_it_once():
     callback = LayerStatistics()
     model = fitted(siamese(Dense(5)), callbacks=[callback])
