@@ -416,5 +416,6 @@ def described(value: Any, layers: dict[int, int] | None = None) -> Any:
     if isinstance(value, FunctionType):
         return value.__module__, value.__qualname__
     if type(value).__repr__ is object.__repr__:  # which shows an address
-        return type(value).__qualname__, described(sorted(vars(value).items()))
+        state = sorted(getattr(value, "__dict__", {}).items())
+        return type(value).__qualname__, *((name, described(part)) for name, part in state)
     return repr(value)
