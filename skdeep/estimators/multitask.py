@@ -34,7 +34,7 @@ from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.one_task import OneClassification, OneRegression, TaskScorer
 from skdeep.estimators.watching import with_callbacks
 from skdeep.layers import Dense, nested
-from skdeep.layers.base import Chain
+from skdeep.layers.chain import Chain
 from skdeep.losses import Loss
 from skdeep.tasks import Classification
 from skdeep.training.batches import DenseTargets

@@ -26,7 +26,7 @@ from skdeep.layers import (
     Layer,
     Residual,
 )
-from skdeep.layers.base import Shared
+from skdeep.layers.chain import Shared
 from skdeep.network import FOLDING_ROWS, Network
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
