@@ -97,7 +97,7 @@ def frame_of(X) -> Any | None:
 
 def refuse_several(X) -> None:
     """Raise ValueError if X is several arrays, one for each input of a network."""
-    if isinstance(X, Mapping):
+    if isinstance(X, Mapping) and not hasattr(X, "shape"):  # as a matrix of SciPy has
         raise ValueError(
             "X is a dict, and one table is needed: give a data frame, such as "
             'pandas.DataFrame(X), and let Columns(["name", ...]) choose the columns of each branch.'

@@ -33,7 +33,7 @@ from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.one_task import OneClassification, OneRegression, TaskScorer
 from skdeep.estimators.watching import with_callbacks
-from skdeep.layers import Dense
+from skdeep.layers import Dense, nested
 from skdeep.layers.base import Chain
 from skdeep.losses import Loss
 from skdeep.tasks import Classification
@@ -525,7 +525,7 @@ class MultiTaskMLP(BaseMLP):
         -------
         dict of ndarray, or data frame
             The predictions of each task, apart from those that serve training only. If y was a data
-            frame, they are a data frame with the columns of y.
+            frame, they are a data frame with the columns of y; a dict if its library is missing.
         """
         predictions = self._predicted_by_task(X)
         return self._as_frame(predictions, X) if self._frame else predictions
@@ -536,7 +536,7 @@ class MultiTaskMLP(BaseMLP):
             for name, Z, loss in self._outputs_by_task(self._raw_outputs(X))
         }
 
-    def _as_frame(self, predictions: Mapping[str, np.ndarray], X: Any) -> Any:
+    def _as_frame(self, predictions: dict[str, np.ndarray], X: Any) -> Any:
         """Return predictions in a data frame of the library that y came from."""
         columns = {}
         for name, P in predictions.items():
@@ -548,7 +548,10 @@ class MultiTaskMLP(BaseMLP):
                 columns |= {f"{name}_{q:g}": p for q, p in zip(quantiles, P.T, strict=True)}
             else:
                 columns[places[0] if isinstance(places, list) else places] = P
-        library = importlib.import_module(self._frame)
+        try:
+            library = importlib.import_module(self._frame)
+        except ImportError:  # the model was loaded where there are no data frames
+            return predictions
         rows = {"index": X.index} if self._frame == "pandas" and hasattr(X, "index") else {}
         return library.DataFrame(columns, **rows)
 
@@ -717,56 +720,37 @@ class MultiTaskMLP(BaseMLP):
         dict
         """
         params = super().get_params(deep)
-        if deep:
-            for name, task in self._entries():
-                params[f"tasks__{name}"] = task
-                if hasattr(task, "get_params") and not isinstance(task, type):
-                    own = task.get_params(deep=True)
-                    params |= {f"tasks__{name}__{key}": value for key, value in own.items()}
-        return params
+        return {**nested.opened(self._tasks_as_list(), ["tasks"]), **params} if deep else params
 
-    def _entries(self) -> list[tuple[str, Any]]:
-        """Return the tasks by the names of their parameters: the position, for a bare task."""
-        if not isinstance(self.tasks, (Mapping, list, tuple)):
-            return []
-        entries = enumerate(listed_tasks(self.tasks))
-        return [(str(i) if name is None else str(name), task) for i, (name, task) in entries]
+    def _tasks_as_list(self) -> dict[str, Any]:
+        """Return the parameter `tasks`, with a list of pairs in place of a dict."""
+        tasks = self.tasks
+        return {"tasks": list(tasks.items()) if isinstance(tasks, Mapping) else tasks}
 
     def set_params(self, **params):
         """Set parameters, also those of tasks: `tasks__kind__loss_weight=0.5`.
 
         Parameters
         ----------
-        **params : dict
+        **params
+            Parameters by name, as in `MLPClassifier`. The tasks themselves are not changed, as
+            other estimators may have them too: the estimator gets changed copies.
 
         Returns
         -------
         self
         """
-        of_tasks = {key: params[key] for key in params if key.startswith("tasks__")}
-        super().set_params(**{key: v for key, v in params.items() if key not in of_tasks})
-        for key in sorted(of_tasks, key=lambda key: key.count("__")):  # whole tasks come first
-            _, name, *rest = key.split("__", 2)
-            entries = dict(self._entries())
-            if name not in entries:
-                raise ValueError(
-                    f"Invalid parameter {key!r}: there is no task {name!r}; there are "
-                    f"{list(entries)}."
-                )
-            if rest:
-                entries[name].set_params(**{rest[0]: of_tasks[key]})
-            else:
-                self.tasks = self._replaced(list(entries).index(name), of_tasks[key])
+        of_tasks = {key: params.pop(key) for key in list(params) if key.startswith("tasks__")}
+        super().set_params(**params)
+        if of_tasks and not isinstance(self.tasks, (Mapping, list, tuple)):
+            raise InvalidParameterError(
+                f"{next(iter(of_tasks))} is no parameter, as tasks={self.tasks!r}; give a dict of "
+                "tasks first."
+            )
+        if of_tasks:
+            changed = nested.closed(self, {**self._tasks_as_list(), **of_tasks}, ["tasks"])["tasks"]
+            self.tasks = dict(changed) if isinstance(self.tasks, Mapping) else changed
         return self
-
-    def _replaced(self, position: int, task: Any) -> Any:
-        """Return the parameter `tasks` with another task at a position."""
-        entries = listed_tasks(self.tasks)
-        name = entries[position][0]
-        entries[position] = name, task
-        if isinstance(self.tasks, Mapping):
-            return dict(entries)
-        return [task if name is None else (name, task) for name, task in entries]
 
     # Methods for the base class -------------------------------------------------------------------
 
@@ -809,6 +793,13 @@ class MultiTaskMLP(BaseMLP):
             raise ValueError("the tasks have other numbers of outputs than the network")
         if len(self._loss.losses) != len(widths):
             raise ValueError("the losses are not those of the tasks")
+        for target, loss in zip(targets.values(), self._loss.losses, strict=True):
+            if isinstance(target, ClassTask):
+                is_multiclass = target.encoder.kind == "multiclass"
+                if getattr(loss.loss, "multiclass", is_multiclass) != is_multiclass:
+                    raise ValueError("the loss of a task is for another number of classes")
+        if self._frame not in (None, "pandas", "polars"):
+            raise ValueError("the predictions can't be put into a data frame of this kind")
 
     def _encode_first(self, y, classes, sample_weight):
         self._targets_of = {

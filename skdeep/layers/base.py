@@ -22,13 +22,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils import check_array
 
 from skdeep._component import Component, InvalidParameterError, clone_once, one_copy_of_each
 from skdeep.activations import Activation
 from skdeep.kernels import choose, numpy_kernels
 from skdeep.layers import nested
 from skdeep.layers.operations import Operation, operations_of
-from skdeep.parameters import Parameter
+from skdeep.parameters import Parameter, ParameterVector
 from skdeep.schedules import Progress, Scheduled
 
 # A single row of this width takes half a gigabyte.
@@ -297,6 +298,42 @@ class Layer(Component):
     def __sklearn_clone__(self):
         return clone_once(self)
 
+    def __call__(self, X, *, training: bool = False, random_state=None) -> np.ndarray:
+        """Apply a copy of the layer to rows, to see what it does.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        training : bool, default=False
+            Whether to do the training pass, with dropout, noise and statistics of these rows.
+        random_state : int, Generator or None, default=None
+            The source of the first values, if the layer is not part of a fitted network, and of
+            dropout and noise.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_outputs)
+        """
+        X = check_array(X, dtype=(np.float64, np.float32))
+        rng = np.random.default_rng(random_state)
+        twin = clone(self)
+        twin.setup(X.shape[1])
+        vector = ParameterVector(_parameters_of(twin), X.dtype, rng)
+        if hasattr(self, "n_inputs_"):
+            pairs = zip(_parameters_of(self), vector.parameters, strict=True)
+            for learned, copied in pairs:
+                np.copyto(copied.value, learned.value, casting="same_kind")
+        if not training:
+            return twin.infer(X)
+        vector.allocate()
+        twin.use_kernels(numpy_kernels)
+        twin.allocate(len(X), X.dtype, rng, True)
+        return twin.forward(X).copy()
+
+
+def _parameters_of(layer: Layer) -> list[Parameter]:
+    return [parameter for part in layer.walk() for parameter in part.parameters_]
+
 
 def used_parameters(layers: Sequence[Layer]) -> list[Parameter]:
     """Return the parameters in every place where layers use them."""
@@ -516,18 +553,23 @@ class Shared(Layer):
             )
         self.chain_ = Chain([clone(self.layer)])
         n_outputs = self.chain_.setup(n_inputs)
-        pairs = zip(self._used(), used_parameters([self.layer]), strict=True)
-        self.pairs_ = [(own, first) for own, first in pairs if own.source is None]
-        for own, first in self.pairs_:
-            own.follow(first)
+        used = used_parameters(self.chain_.layers), used_parameters([self.layer])
+        self.pairs_ = [(own, first) for own, first in zip(*used, strict=True) if not own.source]
+        self._link()
         for part in self.chain_.walk(every_use=True):
             if part.parameters_:
                 part.linked_, part.parameters_ = part.parameters_, []
                 part._kept |= {"linked_"}
         return n_outputs, []
 
-    def _used(self) -> list[Parameter]:
-        return used_parameters(self.chain_.layers)
+    def _link(self) -> None:
+        for own, first in self.pairs_:
+            own.follow(first)
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "pairs_" in state:
+            self._link()
 
     @property
     def activation_function(self):
