@@ -73,7 +73,6 @@ def keras():
             import jax
 
             jax.config.update("jax_enable_x64", True)
-            jax.config.update("jax_disable_most_optimizations", True)  # compiling takes longer
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
     return keras
