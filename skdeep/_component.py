@@ -292,12 +292,14 @@ def is_per_layer(value: Any) -> bool:
 
 
 def is_pair(value: Any) -> bool:
-    """Whether a value is (name, layer) or (name, layers), as in the steps of a Pipeline."""
+    """Whether a value is (name, layer), (name, layers) or (name, task), as steps of a Pipeline."""
+    if not (isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str)):
+        return False
+    content = value[1]
     return (
-        isinstance(value, tuple)
-        and len(value) == 2
-        and isinstance(value[0], str)
-        and (isinstance(value[1], (list, tuple)) or hasattr(value[1], "setup"))
+        isinstance(content, (list, tuple))
+        or hasattr(content, "setup")
+        or getattr(content, "is_task", False)
     )
 
 
@@ -414,5 +416,6 @@ def described(value: Any, layers: dict[int, int] | None = None) -> Any:
     if isinstance(value, FunctionType):
         return value.__module__, value.__qualname__
     if type(value).__repr__ is object.__repr__:  # which shows an address
-        return type(value).__qualname__, described(sorted(vars(value).items()))
+        state = sorted(getattr(value, "__dict__", {}).items())
+        return type(value).__qualname__, *((name, described(part)) for name, part in state)
     return repr(value)

@@ -12,17 +12,10 @@ from sklearn.base import clone
 
 from skdeep._component import one_copy_of_each, unknown_name
 from skdeep.kernels import choose
-from skdeep.layers.base import (
-    Chain,
-    Inputs,
-    Layer,
-    Shared,
-    at_most_columns,
-    infer_all,
-    used_parameters,
-    with_inputs,
-)
+from skdeep.layers.base import Layer, infer_all, used_parameters
 from skdeep.layers.batch_norm import BatchNorm
+from skdeep.layers.building import Inputs, at_most_columns, with_inputs
+from skdeep.layers.chain import Chain, Shared
 from skdeep.layers.dense import Dense
 from skdeep.layers.folding import folded
 from skdeep.parameters import Parameter, ParameterVector

@@ -131,6 +131,7 @@ class Parameter:
         """Have the values of another parameter from now on, and train if it does."""
         self.source = source
         source.followers.append(self)
+        source.lead()
 
     def lead(self) -> None:
         """Show the values to the parameters that follow this one."""
@@ -140,8 +141,8 @@ class Parameter:
 
     def __getstate__(self) -> dict:
         # A pickled view would be a copy that no longer belongs to the vector. The vector is pickled
-        # with its parameters, and binds them again.
-        return {**self.__dict__, "value": None, "grad": None}
+        # with its parameters, and binds them again. A shared layer links its parameters again.
+        return {**self.__dict__, "value": None, "grad": None, "source": None, "followers": []}
 
     def __repr__(self) -> str:
         return f"Parameter({self.name!r}, shape={self.shape}, trainable={self.trainable})"

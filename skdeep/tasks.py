@@ -25,10 +25,11 @@ __all__ = ["Classification", "Regression", "Task"]
 class Task(Component):
     """Base class of the tasks, for the parameters that they share."""
 
+    is_task = True
     loss: Any
     loss_weight: float
     columns: Any
-    at: int
+    at: int | str
     training_only: bool
     layers: Any
 
@@ -54,10 +55,10 @@ class Task(Component):
                 raise InvalidParameterError(
                     f"{what}__{name}={value!r} is not allowed; give True or False."
                 )
-        if not isinstance(self.at, (int, np.integer)) or isinstance(self.at, bool):
+        if not isinstance(self.at, (int, np.integer, str)) or isinstance(self.at, bool):
             raise InvalidParameterError(
                 f"{what}__at={self.at!r} is not allowed; give the position of a hidden layer, "
-                "counted from 0 at the bottom or from -1 at the top."
+                "counted from 0 at the bottom or from -1 at the top, or its name in layers=[...]."
             )
 
     def described_structure(self) -> tuple:
@@ -82,9 +83,10 @@ class Classification(Task):
     columns : str, int, sequence of these, or None, default=None
         The column of y, or the columns with 0 and 1 for several yes/no labels: names, or positions
         if y is an array. None is the column with the task's name.
-    at : int, default=-1
+    at : int or str, default=-1
         The position of the hidden layer that the head hangs on, counted from 0 at the bottom or
-        from -1 at the top. A head on a middle layer is an auxiliary head.
+        from -1 at the top; or the name of the layer, if the estimator has layers with names. A head
+        on a middle layer is an auxiliary head.
     training_only : bool, default=False
         Whether the head serves training only: it has no predictions and does not count in `score`.
     layers : list of Layer or None, default=None
@@ -108,7 +110,7 @@ class Classification(Task):
         class_weight=None,
         label_smoothing: float = 0.0,
         columns=None,
-        at: int = -1,
+        at: int | str = -1,
         training_only: bool = False,
         layers=None,
         initializer="auto",
@@ -139,9 +141,10 @@ class Regression(Task):
     columns : str, int, sequence of these, or None, default=None
         The columns of y: names, or positions if y is an array. None is the column with the task's
         name.
-    at : int, default=-1
+    at : int or str, default=-1
         The position of the hidden layer that the head hangs on, counted from 0 at the bottom or
-        from -1 at the top. A head on a middle layer is an auxiliary head.
+        from -1 at the top; or the name of the layer, if the estimator has layers with names. A head
+        on a middle layer is an auxiliary head.
     training_only : bool, default=False
         Whether the head serves training only: it has no predictions and does not count in `score`.
     layers : list of Layer or None, default=None
@@ -169,7 +172,7 @@ class Regression(Task):
         output_activation="auto",
         standardize_y: bool = False,
         columns=None,
-        at: int = -1,
+        at: int | str = -1,
         training_only: bool = False,
         layers=None,
         initializer="auto",

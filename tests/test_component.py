@@ -7,12 +7,14 @@ from functools import partial
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.compose import make_column_selector
 
 from skdeep._component import (
     Component,
     InvalidParameterError,
     Limit,
     check_limits,
+    described,
     is_per_layer,
     per_layer,
     per_layer_and_output,
@@ -289,3 +291,10 @@ def test_per_layer_leaves_the_given_list_alone():
 )
 def test_is_per_layer(value, expected):
     assert is_per_layer(value) == expected
+
+
+def test_objects_are_described_without_their_address():
+    first, second = (make_column_selector("^a", dtype_include=["int64", float]) for _ in "ab")
+    assert described(first) == described(second) != described(make_column_selector("^b"))
+    assert described(object()) == described(object())
+    assert described(described) == ("skdeep._component", "described")

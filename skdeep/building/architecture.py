@@ -28,7 +28,8 @@ from skdeep.layers import (
     Layer,
     Output,
 )
-from skdeep.layers.base import check_layers, placed
+from skdeep.layers.base import check_layers
+from skdeep.layers.chain import placed
 
 # Changing these between two warm starts would need other weights.
 STRUCTURE = names(warm_start=WarmStart.STRUCTURE)

@@ -43,7 +43,7 @@ from skdeep.layers import (
     Residual,
     Scale,
 )
-from skdeep.layers.base import Shared
+from skdeep.layers.chain import Shared
 from skdeep.layers.heads import Heads
 from skdeep.layers.tied import TiedDense
 from skdeep.network import Network

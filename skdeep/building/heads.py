@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from skdeep._component import InvalidParameterError, one_copy_of_each, resolve
+from skdeep._component import InvalidParameterError, one_copy_of_each, resolve, unknown_name
 from skdeep.building.architecture import layers_below_output
 from skdeep.building.regression_loss import n_quantiles, regression_loss
 from skdeep.joint_losses import ClassWeighted, JointLoss, Measured
-from skdeep.layers import Layer, Output
+from skdeep.layers import Layer, Output, nested
 from skdeep.layers.base import check_layers
 from skdeep.layers.heads import Heads, Tap
 from skdeep.losses import CLASSIFICATION_LOSSES, ClassificationLoss, Loss
@@ -127,7 +127,9 @@ def build_layers_with_heads(
     """Return new layers, the heads included, and the position after each hidden layer."""
     layers, stops, output = layers_below_output(estimator)
     n_hidden = len(stops)
-    places = [_position(name, task.at, n_hidden) for name, task in tasks.items()]
+    known = [] if estimator.layers is None else nested.named(estimator.layers, "layers")
+    of_layers = [name for name, _ in known]
+    places = [_position(name, task.at, n_hidden, of_layers) for name, task in tasks.items()]
     if max(places) < n_hidden - 1:
         raise InvalidParameterError(
             f"tasks: the highest head hangs on hidden layer {max(places)}, so that the layers "
@@ -147,7 +149,12 @@ def build_layers_with_heads(
     return layers, stops
 
 
-def _position(name: str, at: int, n_hidden: int) -> int:
+def _position(name: str, at: int | str, n_hidden: int, names: Sequence[str | None]) -> int:
+    if isinstance(at, str):
+        if at not in names:
+            choices = [known for known in names if known is not None]
+            raise InvalidParameterError(unknown_name(at, choices, f"tasks__{name}__at"))
+        return names.index(at)
     if not -n_hidden <= at < n_hidden:
         raise InvalidParameterError(
             f"tasks__{name}__at={at!r} is not allowed; the network has {n_hidden} hidden layers, "

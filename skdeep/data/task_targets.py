@@ -169,7 +169,9 @@ class ClassTask:
 
     def __init__(self, name: str, column: np.ndarray, classes: Any = None):
         self.name = name
-        labels, _ = self._known(column)
+        labels, _ = self._known(column) if classes is None else self.known(column)
+        if not len(labels):
+            labels = np.asarray(classes)
         self.encoder = self._named_errors(ClassEncoder, labels, classes)
         self.n_outputs = self.encoder.n_outputs
 
@@ -272,7 +274,7 @@ class ClassTask:
         """Return the weights of the classes: a list for the task, or one for each label."""
         if class_weight is None:
             return None
-        labels, _ = self._known(column)
+        labels, _ = self.known(column)
         columns, classes, given = [labels], [self.classes], [class_weight]
         if self.encoder.kind == "multilabel":
             columns, classes = list(labels.T), [np.arange(2)] * self.n_outputs

@@ -96,8 +96,13 @@ def frame_of(X) -> Any | None:
 
 
 def refuse_several(X) -> None:
-    """Raise ValueError if X is several arrays, one for each input of a network."""
-    if isinstance(X, Mapping):
+    """Raise ValueError if X is several arrays, or an array of images."""
+    if getattr(X, "ndim", 0) > 2:
+        raise ValueError(
+            f"Found array with dim {X.ndim}, while dim <= 2 is required: X has the shape {X.shape}."
+            " Give one row of numbers for each image: X.reshape(len(X), -1)."
+        )
+    if isinstance(X, Mapping) and not hasattr(X, "shape"):  # as a matrix of SciPy has
         raise ValueError(
             "X is a dict, and one table is needed: give a data frame, such as "
             'pandas.DataFrame(X), and let Columns(["name", ...]) choose the columns of each branch.'

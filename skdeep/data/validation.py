@@ -20,7 +20,6 @@ from skdeep._component import (
     unknown_name,
     warn_user,
 )
-from skdeep.callbacks.figures import VALIDATION
 from skdeep.data.calibration import calibrated_loss
 from skdeep.data.metrics import Rows
 from skdeep.data.training_data import (
@@ -86,8 +85,8 @@ class ValidationSet:
     ) -> dict[str, float]:
         """Return the loss, without penalties, the score, and the figures of `others`.
 
-        Each of `others` is called with this set and the raw outputs. All names begin with "val_".
-        The score is NaN if an output is not finite.
+        Each of `others` is called with this set and the raw outputs. The score is NaN if an output
+        is not finite.
         """
         Z = network.infer(self.X)
         finite = bool(np.isfinite(Z).all())
@@ -96,7 +95,7 @@ class ValidationSet:
             figures = {"loss": value, "score": float(score(self, Z, value)) if finite else math.nan}
             for further in others:
                 figures = {**figures, **further(self, Z), **figures}
-        return {f"{VALIDATION}{name}": figure for name, figure in figures.items()}
+        return figures
 
 
 def make_score(estimator: Any, scoring: Any) -> Callable[[ValidationSet, np.ndarray, float], float]:
@@ -299,19 +298,23 @@ def hold_out(
 
 
 def _given_validation(estimator, data: TrainingData, given, compares: bool) -> ValidationSet:
-    X_val, y_val, weight_val = given
     try:
-        X_val, y_val = estimator._check_data(X_val, y_val, data.X.dtype, reset=False)
-        encoded = estimator._encode(y_val)
-        weight_val = checked_weight(weight_val, X_val)
-        weight = combine_weights(weight_val, estimator._class_weights(y_val, False))
+        held_out, encoded = given_rows(estimator, *given)
     except ValueError as error:
         raise ValueError(f"In X_val, y_val or sample_weight_val: {error}") from error
     if compares:
-        warn_if_untransformed(data.X, X_val)
+        warn_if_untransformed(data.X, held_out.X)
     if compares and estimator._y_is_numeric:
         warn_if_targets_untransformed(data.encoded, encoded)
-    return _validation_set(estimator, X_val, y_val, encoded, weight)
+    return held_out
+
+
+def given_rows(estimator: Any, X: Any, y: Any, weight: Any) -> tuple[ValidationSet, np.ndarray]:
+    """Return rows of the user's to evaluate a network on, and their encoded targets."""
+    X, y = estimator._check_data(X, y, estimator.network_.dtype, reset=False)
+    encoded = estimator._encode(y)
+    weight = combine_weights(checked_weight(weight, X), estimator._class_weights(y, False))
+    return _validation_set(estimator, X, y, encoded, weight), encoded
 
 
 def _validation_set(estimator, X, y, encoded, weight) -> ValidationSet:

@@ -20,6 +20,7 @@ from skdeep.data.validation import ValidationSet
 from skdeep.estimators import watching
 from skdeep.estimators.fitted import Fitted
 from skdeep.estimators.fitting import Fitting
+from skdeep.estimators.run import figures
 from skdeep.layers import Layer, nested
 from skdeep.losses import Loss
 from skdeep.reports.picture import html_repr
@@ -201,6 +202,25 @@ class BaseMLP(
                 RuntimeWarning,
             )
         return Z
+
+    def evaluate(self, X, y=None, sample_weight=None):
+        """Return the figures that the history has for validation data, for other rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like
+            The targets, in the form that `fit` takes. An autoencoder needs none.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+
+        Returns
+        -------
+        dict of float
+            "loss" without penalties, with class weights if there are some; "score", the
+            estimator's own; and the figures of `metrics`.
+        """
+        self._check_is_fitted()
+        return figures(self, X, y, sample_weight)
 
     def transform(self, X, layer=-1):
         """Return the outputs of a hidden layer.

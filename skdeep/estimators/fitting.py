@@ -26,7 +26,7 @@ from skdeep.estimators import checkpoints, watching
 from skdeep.estimators.fitted import ASSIGNED
 from skdeep.estimators.run import make_trainer, train
 from skdeep.layers import Layer
-from skdeep.layers.base import Inputs
+from skdeep.layers.building import Inputs
 from skdeep.losses import Loss
 from skdeep.network import Network
 from skdeep.training.randomness import Streams

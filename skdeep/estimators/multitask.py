@@ -11,7 +11,12 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
-from skdeep._component import InvalidParameterError, named_parameters, store_parameters
+from skdeep._component import (
+    Component,
+    InvalidParameterError,
+    named_parameters,
+    store_parameters,
+)
 from skdeep.building.by_name import with_instances
 from skdeep.building.checks import check_mixing
 from skdeep.building.first_values import is_auto
@@ -37,9 +42,9 @@ from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.one_task import OneClassification, OneRegression, TaskScorer
 from skdeep.estimators.watching import with_callbacks
 from skdeep.layers import Dense, nested
-from skdeep.layers.base import Chain
+from skdeep.layers.chain import Chain
 from skdeep.losses import Loss
-from skdeep.tasks import Classification
+from skdeep.tasks import Classification, Task
 from skdeep.training.batches import DenseTargets
 
 
@@ -528,8 +533,8 @@ class MultiTaskMLP(BaseMLP):
         -------
         dict of ndarray, or data frame
             The predictions of each task, apart from those that serve training only. If y was a data
-            frame, they are a data frame with the columns of y. If several tasks predict a column,
-            the name of the task precedes its name.
+            frame, they are a data frame with the columns of y; a dict if its library is missing. If
+            several tasks predict a column, the name of the task precedes its name.
         """
         predictions = self._predicted_by_task(X)
         return self._as_frame(predictions, X) if self._frame else predictions
@@ -540,7 +545,7 @@ class MultiTaskMLP(BaseMLP):
             for name, Z, loss in self._outputs_by_task(self._raw_outputs(X))
         }
 
-    def _as_frame(self, predictions: Mapping[str, np.ndarray], X: Any) -> Any:
+    def _as_frame(self, predictions: dict[str, np.ndarray], X: Any) -> Any:
         """Return predictions in a data frame of the library that y came from."""
         entries = []
         for name, P in predictions.items():
@@ -556,7 +561,10 @@ class MultiTaskMLP(BaseMLP):
         columns = {
             column if n_tasks[column] == 1 else f"{name}_{column}": p for name, column, p in entries
         }
-        library = importlib.import_module(self._frame)
+        try:
+            library = importlib.import_module(self._frame)
+        except ImportError:  # the model was loaded where there are no data frames
+            return predictions
         rows = {"index": X.index} if self._frame == "pandas" and hasattr(X, "index") else {}
         return library.DataFrame(columns, **rows)
 
@@ -725,58 +733,53 @@ class MultiTaskMLP(BaseMLP):
         dict
         """
         params = super().get_params(deep)
-        if deep:
-            for name, task in self._entries():
-                params[f"tasks__{name}"] = task
-                if hasattr(task, "get_params") and not isinstance(task, type):
-                    own = nested.opened(task.get_params(deep=True), ["layers"])
-                    params |= {f"tasks__{name}__{key}": value for key, value in own.items()}
-        return params
+        return {**nested.opened(self._tasks_as_list(), ["tasks"]), **params} if deep else params
 
-    def _entries(self) -> list[tuple[str, Any]]:
-        """Return the tasks by the names of their parameters: the position, for a bare task."""
-        if not isinstance(self.tasks, (Mapping, list, tuple)):
-            return []
-        entries = enumerate(listed_tasks(self.tasks))
-        return [(str(i) if name is None else str(name), task) for i, (name, task) in entries]
+    def _tasks_as_list(self) -> dict[str, Any]:
+        """Return the parameter `tasks`, with a list of pairs in place of a dict."""
+        tasks = self.tasks
+        return {"tasks": list(tasks.items()) if isinstance(tasks, Mapping) else tasks}
 
     def set_params(self, **params):
         """Set parameters, also those of tasks: `tasks__kind__loss_weight=0.5`.
 
         Parameters
         ----------
-        **params : dict
+        **params
+            Parameters by name, as in `MLPClassifier`. The tasks themselves are not changed, as
+            other estimators may have them too: the estimator gets changed copies.
 
         Returns
         -------
         self
         """
-        of_tasks = {key: params[key] for key in params if key.startswith("tasks__")}
-        super().set_params(**{key: v for key, v in params.items() if key not in of_tasks})
-        for key in sorted(of_tasks, key=lambda key: key.count("__")):  # whole tasks come first
-            _, name, *rest = key.split("__", 2)
-            entries = dict(self._entries())
-            if name not in entries:
-                raise ValueError(
-                    f"Invalid parameter {key!r}: there is no task {name!r}; there are "
-                    f"{list(entries)}."
-                )
-            if rest:
-                task = entries[name]
-                own = with_instances(task, {rest[0]: of_tasks[key]})
-                task.set_params(**nested.closed(task, own, ["layers"]))
-            else:
-                self.tasks = self._replaced(list(entries).index(name), of_tasks[key])
+        of_tasks = {key: params.pop(key) for key in list(params) if key.startswith("tasks__")}
+        super().set_params(**params)
+        if of_tasks and not isinstance(self.tasks, (Mapping, list, tuple)):
+            raise InvalidParameterError(
+                f"{next(iter(of_tasks))} is no parameter, as tasks={self.tasks!r}; give a dict of "
+                "tasks first."
+            )
+        if of_tasks:
+            of_tasks = self._with_instances(of_tasks)
+            changed = nested.closed(self, {**self._tasks_as_list(), **of_tasks}, ["tasks"])["tasks"]
+            self.tasks = dict(changed) if isinstance(self.tasks, Mapping) else changed
         return self
 
-    def _replaced(self, position: int, task: Any) -> Any:
-        """Return the parameter `tasks` with another task at a position."""
-        entries = listed_tasks(self.tasks)
-        name = entries[position][0]
-        entries[position] = name, task
-        if isinstance(self.tasks, Mapping):
-            return dict(entries)
-        return [task if name is None else (name, task) for name, task in entries]
+    def _with_instances(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Return parameters of tasks, with the instances of parts that are given by name."""
+        held = self.get_params()
+        for path in list(given):
+            key, _, inner = path.partition("__")[2].partition("__")
+            option, separator, _ = inner.partition("__")
+            of_task, of_option = f"tasks__{key}", f"tasks__{key}__{option}"
+            task = given.get(of_task, held.get(of_task))
+            if separator and isinstance(task, Task):
+                own = {option: given[of_option]} if of_option in given else {}
+                part = with_instances(task, {**own, inner: given[path]}).get(option)
+                if isinstance(part, Component):
+                    given[of_option] = part
+        return given
 
     # Methods for the base class -------------------------------------------------------------------
 
@@ -819,6 +822,13 @@ class MultiTaskMLP(BaseMLP):
             raise ValueError("the tasks have other numbers of outputs than the network")
         if len(self._loss.losses) != len(widths):
             raise ValueError("the losses are not those of the tasks")
+        for target, loss in zip(targets.values(), self._loss.losses, strict=True):
+            if isinstance(target, ClassTask):
+                is_multiclass = target.encoder.kind == "multiclass"
+                if getattr(loss.loss, "multiclass", is_multiclass) != is_multiclass:
+                    raise ValueError("the loss of a task is for another number of classes")
+        if self._frame not in (None, "pandas", "polars"):
+            raise ValueError("the predictions can't be put into a data frame of this kind")
 
     def _encode_first(self, y, classes, sample_weight):
         self._targets_of = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,18 @@ from skdeep.augmentation import steps_of
 from skdeep.building import parts
 from skdeep.building.checks import check_callbacks, uses_lbfgs
 from skdeep.callbacks import Callback
+from skdeep.callbacks.figures import VALIDATION
 from skdeep.callbacks.progress import PrintEpochs, ProgressBar
-from skdeep.data.metrics import check_names, directions, figures_of, make_metrics, training_figures
+from skdeep.data.metrics import (
+    Metric,
+    check_names,
+    directions,
+    figures_of,
+    make_metrics,
+    training_figures,
+)
 from skdeep.data.training_data import TrainingData
-from skdeep.data.validation import ValidationSet, make_score
+from skdeep.data.validation import ValidationSet, given_rows, make_score
 from skdeep.training.augmented import AugmentedBatches
 from skdeep.training.batches import Batches
 from skdeep.training.lbfgs import fit_lbfgs
@@ -38,13 +47,10 @@ def make_trainer(
     """
     e, validate, best, metrics = estimator, None, None, make_metrics(estimator)
     if held_out is not None:
-        score = make_score(e, e.scoring)
-
-        def of_metrics(held_out: ValidationSet, Z: np.ndarray) -> dict[str, float]:
-            return figures_of(metrics, e, held_out.rows, Z)
+        evaluate = _evaluation(e, held_out, make_score(e, e.scoring), metrics)
 
         def validate():
-            return held_out.evaluate(run.network, run.loss, score, (e._figures_by_task, of_metrics))
+            return {f"{VALIDATION}{name}": figure for name, figure in evaluate(run).items()}
 
         if e.early_stopping and mode == "warm":
             # Rows and targets may be new, so the best score so far is measured again.
@@ -69,6 +75,25 @@ def make_trainer(
         measure=training_figures(metrics, e, data) if metrics else None,
         callbacks=[*check_callbacks(e.callbacks), *_reporters(e.verbose), *watchers],
     )
+
+
+def _evaluation(e: Any, rows: ValidationSet, score: Callable, metrics: list[Metric]) -> Callable:
+    """Return a function that returns the figures of a run's network by name."""
+
+    def of_metrics(rows: ValidationSet, Z: np.ndarray) -> dict[str, float]:
+        return figures_of(metrics, e, rows.rows, Z)
+
+    def evaluate(run: Run) -> dict[str, float]:
+        return rows.evaluate(run.network, run.loss, score, (e._figures_by_task, of_metrics))
+
+    return evaluate
+
+
+def figures(estimator: Any, X: Any, y: Any, sample_weight: Any) -> dict[str, float]:
+    """Return the loss, the score and the metrics of a fitted model for some rows."""
+    rows, _ = given_rows(estimator, X, y, sample_weight)
+    score, metrics = make_score(estimator, None), make_metrics(estimator)
+    return _evaluation(estimator, rows, score, metrics)(estimator._run)
 
 
 def _warn_of_new_optimizer(run: Run) -> None:

@@ -26,7 +26,7 @@ from skdeep.data.encoding import ClassEncoder
 from skdeep.data.task_targets import ClassTask, NumberTask
 from skdeep.data.validation import Smoothed
 from skdeep.joint_losses import ClassWeighted, JointLoss, Measured, Quantiles
-from skdeep.layers.base import Chain, Shared
+from skdeep.layers.chain import Chain, Shared
 from skdeep.layers.heads import Head, Heads, Tap
 from skdeep.layers.tied import TiedDense
 from skdeep.network import Network

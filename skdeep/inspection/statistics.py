@@ -10,7 +10,8 @@ import numpy as np
 from skdeep.activations import Activation
 from skdeep.inspection.probing import Probe
 from skdeep.layers import Dense, Layer
-from skdeep.layers.base import Shared, infer_one
+from skdeep.layers.base import infer_one
+from skdeep.layers.chain import Shared
 from skdeep.reports.table import Table, number
 
 # A unit is saturated if its outputs lie within this share of the range from one of its ends, ...

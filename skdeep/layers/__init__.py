@@ -2,9 +2,10 @@
 
 from skdeep.layers.activation import Activation
 from skdeep.layers.activity import ActivityRegularization
-from skdeep.layers.base import Chain, Layer
+from skdeep.layers.base import Layer
 from skdeep.layers.batch_norm import BatchNorm
 from skdeep.layers.branches import Concatenate, Residual
+from skdeep.layers.chain import Chain
 from skdeep.layers.columns import Columns
 from skdeep.layers.dense import Dense
 from skdeep.layers.embeddings import Embedding, Periodic, PiecewiseLinear

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from skdeep._component import InvalidParameterError
-from skdeep.layers.base import Chain, Layer, placed, rows
+from skdeep.layers.base import Layer, rows
+from skdeep.layers.chain import Chain, placed
 from skdeep.layers.nested import named
 from skdeep.layers.operations import Add, Join
 

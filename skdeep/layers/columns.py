@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from skdeep._component import InvalidParameterError
-from skdeep.layers.base import Inputs, Layer, inputs_here, rows
+from skdeep.layers.base import Layer, rows
+from skdeep.layers.building import Inputs, inputs_here
 from skdeep.layers.operations import Take
 
 # The number of columns that a message lists.

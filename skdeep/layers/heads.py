@@ -12,7 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from skdeep._component import InvalidParameterError
-from skdeep.layers.base import Chain, Layer, placed, rows
+from skdeep.layers.base import Layer, rows
+from skdeep.layers.chain import Chain, placed
 from skdeep.layers.dense import Dense
 from skdeep.layers.operations import JoinKept, Keep
 

@@ -9,7 +9,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep._component import InvalidParameterError, Limit
-from skdeep.layers.base import Chain, Layer, used_parameters
+from skdeep.layers.base import Layer, used_parameters
+from skdeep.layers.chain import Chain
 from skdeep.layers.operations import operations_of
 
 

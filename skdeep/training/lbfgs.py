@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import numpy as np
 import scipy.optimize
@@ -105,12 +106,17 @@ class _Search:
         return trainer.end_epoch(loss)
 
     def _measure_batch_norm(self) -> None:
-        """Set all running statistics to those of the whole batch at the present weights."""
+        """Set all running statistics to those of the whole batch at the present weights.
+
+        A layer in several places has the mean of the statistics in its places.
+        """
         layers = self.trainer.network.batch_norms()
         if not layers:
             return
+        n_places: Counter[int] = Counter()
         for layer in layers:
-            layer.measure(0.0)
+            n_places[id(layer.mean_.root)] += 1
+            layer.measure(1 - 1 / n_places[id(layer.mean_.root)])
         self.trainer.network.forward(self.X)
         for layer in layers:
             layer.measure(None)

@@ -282,3 +282,20 @@ def test_inputs_beyond_float32_are_refused_by_a_float32_model():
     model = MLPClassifier((3,), **SETTINGS).fit(X.astype("float32"), y)
     with pytest.raises(ValueError, match="too large for dtype\\('float32'\\)"):
         model.predict_proba(np.full((1, 4), 1e39))
+
+
+@pytest.mark.parametrize("weight", [None, np.arange(150) / 30])
+def test_evaluate_returns_the_figures_of_validation_data(weight):
+    mlp = MLPClassifier((7,), metrics=["neg_log_loss"], class_weight={0: 3.0}, **SETTINGS)
+    mlp.fit(X, y, X_val=X, y_val=y, sample_weight_val=weight)
+    figures = mlp.evaluate(X, y, weight)
+    assert figures == {
+        name: mlp.history_[f"val_{name}"][-1] for name in ("loss", "score", "neg_log_loss")
+    }
+
+
+def test_evaluate_without_a_fit_or_with_other_targets_is_an_error(model):
+    with pytest.raises(NotFittedError):
+        MLPClassifier().evaluate(X, y)
+    with pytest.raises(ValueError, match="classes not in"):
+        model.evaluate(X, y + 1)

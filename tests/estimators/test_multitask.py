@@ -1,6 +1,7 @@
 """MultiTaskMLP: several tasks of different kinds on one network."""
 
 import pickle
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -15,13 +16,21 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_s
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdeep import MLPClassifier, MLPRegressor, MultiTaskMLP, fold_batch_norm, load, save
+from skdeep import (
+    InvalidFileError,
+    MLPClassifier,
+    MLPRegressor,
+    MultiTaskMLP,
+    fold_batch_norm,
+    load,
+    save,
+)
 from skdeep._component import InvalidParameterError
 from skdeep.callbacks import EarlyStopping
 from skdeep.inspection import check_gradients, column_importance, diagnose, layer_statistics
 from skdeep.inspection.responses import ResponseSettings, column_responses
 from skdeep.layers import BatchNorm, Dense
-from skdeep.losses import QuantileLoss
+from skdeep.losses import Huber, QuantileLoss
 from skdeep.tasks import Classification, Regression
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -219,6 +228,16 @@ def test_heads_on_layers_that_are_listed(layers):
     model = MultiTaskMLP(**sizes, tasks=tasks(), **OPTIONS).fit(X, Y)
     assert model.transform(X, 0).shape == (150, 6)
     assert model.transform(X).shape == (150, 5)
+
+
+def test_a_head_hangs_on_a_layer_by_name():
+    layers = [("below", Dense(6, "tanh")), ("above", Dense(5, "relu"))]
+    model = MultiTaskMLP(layers=layers, tasks=tasks(at="above"), **OPTIONS)
+    by_position = clone(model).fit(X, Y)
+    model.set_params(tasks__large__at="below")
+    same(model.fit(X, Y).predict(X), by_position.predict(X))
+    with pytest.raises(InvalidParameterError, match="tasks__large__at='beolw' is unknown; did you"):
+        model.set_params(tasks__large__at="beolw").fit(X, Y)
 
 
 def test_a_network_without_hidden_layers():
@@ -516,18 +535,28 @@ def test_parameters_of_tasks_can_be_set():
     assert twin.tasks["width"] is not model.tasks["width"]
     model.set_params(tasks__width__loss__delta=0.3)  # of a loss that is given by name
     assert model.tasks["width"].loss.delta == 0.3
-    model.set_params(tasks__width__layers=[("deep", Dense(4)), Dense(3)])
-    assert model.get_params()["tasks__width__layers__deep__units"] == 4
-    before = model.tasks["width"].layers
-    model.set_params(tasks__width__layers__deep__units=7, tasks__width__layers__1__units=5)
-    assert [before[0][1].units, before[1].units] == [4, 3]
-    assert model.tasks["width"].layers[0][1].units == 7
-    with pytest.raises(ValueError, match="there is no task 'size'"):
-        model.set_params(tasks__size__loss_weight=1.0)
+    model.set_params(tasks__kind=Classification("focal"), tasks__kind__loss__gamma=1.0)
+    assert model.tasks["kind"].loss.gamma == 1.0
     with pytest.raises(InvalidParameterError, match="has no parameter 'gamma'"):
-        model.set_params(tasks__kind__loss__gamma=1.0)
-    with pytest.raises(ValueError, match="Invalid parameter 'los'"):
+        model.set_params(tasks__width__loss="squared_error", tasks__width__loss__gamma=1.0)
+    with pytest.raises(ValueError, match="'tasks__size__loss_weight' is unknown"):
+        model.set_params(tasks__size__loss_weight=1.0)
+    with pytest.raises(ValueError, match="did you mean 'tasks__width__loss'"):
         model.set_params(tasks__width__los=1.0)
+    with pytest.raises(ValueError, match="tasks__b is no parameter, as tasks=None"):
+        MultiTaskMLP().set_params(tasks__b=1.0)
+
+
+def test_set_params_reaches_layers_of_heads_and_leaves_shared_tasks_alone():
+    given = tasks()
+    given["kind"].layers = [Dense(3, "tanh")]
+    model = MultiTaskMLP((6,), tasks=given, **OPTIONS)
+    model.set_params(tasks__kind__layers__0__units=7, tasks__width__loss=Huber(2.0))
+    model.set_params(tasks__width__loss__delta=3.0)
+    assert model.fit(X, Y).coefs_[1].shape == (6, 7)
+    assert model.tasks["width"].loss.delta == 3.0
+    assert given["kind"].layers[0].units == 3
+    assert given["width"].loss == "squared_error"
 
 
 def test_fit_leaves_the_tasks_as_they_are():
@@ -609,6 +638,29 @@ def test_validation_data_of_partial_fit():
         model.partial_fit(X, Y, classes=classes, X_val=X, y_val=Y)
     assert len(model.history_["val_score_kind"]) == 2
     assert model.history_["val_score_kind"][-1] == model.scores(X, Y)["kind"]
+
+
+def test_calls_of_partial_fit_without_labels_of_a_task():
+    classes = {"kind": np.unique(NAMES), "large": [False, True]}
+    model = MultiTaskMLP((6,), tasks=tasks(class_weight={"setosa": 2.0}), random_state=0)
+    without = {**Y, "kind": [None] * 150}
+    model.partial_fit(X, without, classes=classes).partial_fit(X, Y).partial_fit(X, without)
+    np.testing.assert_array_equal(model.classes_["kind"], np.unique(NAMES))
+    assert np.isfinite(model.loss_curve_).all()
+
+
+def test_a_file_can_not_name_any_library_for_frames(tmp_path, save_anything):
+    model = MultiTaskMLP((6,), tasks=tasks(), **OPTIONS).fit(X, Y)
+    model._frame = "this"
+    save_anything(model, tmp_path / "model")
+    with pytest.raises(InvalidFileError, match="data frame of this kind"):
+        load(tmp_path / "model")
+
+
+def test_predictions_are_a_dict_where_there_are_no_frames(monkeypatch):
+    model = MultiTaskMLP((6,), tasks=tasks(), **OPTIONS).fit(X, frame())
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    assert model.predict(X).keys() == {"kind", "width"}
 
 
 def test_two_fits_that_continue_are_one():

@@ -231,3 +231,43 @@ def test_layers_may_come_as_one_or_in_any_sequence():
         assert isinstance(checked, list)
         assert checked[0] is layer
     assert check_layers([], "layers") == []
+
+
+class TestCalls:
+    """A layer that is applied to rows."""
+
+    data = np.arange(1.0, 11.0).reshape(5, 2)
+
+    def test_a_layer_without_weights(self):
+        outputs = Dropout(0.2)(self.data, training=True, random_state=0)
+        kept = outputs != 0
+        np.testing.assert_allclose(outputs[kept], self.data[kept] / 0.8)
+        np.testing.assert_array_equal(Dropout(0.2)(self.data), self.data)
+        again = Dropout(0.2)(self.data, training=True, random_state=np.random.default_rng(0))
+        np.testing.assert_array_equal(again, outputs)
+
+    def test_a_layer_with_weights_draws_them(self):
+        layer = Concatenate([[Dense(3, "relu")], []])
+        outputs = layer(self.data.astype(np.float32), random_state=0)
+        assert outputs.dtype == np.float32
+        assert outputs.shape == (5, 5)
+        assert not hasattr(layer, "n_inputs_")
+
+    @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+    @pytest.mark.parametrize("options", [{}, {"batch_norm": "after"}])
+    def test_layers_of_a_fitted_network(self, options):
+        mlp = MLPClassifier((3,), max_iter=2, random_state=0, **options)
+        mlp.fit(self.data, [0, 1, 2, 1, 0])
+        before = mlp.network_.parameters.values.copy()
+        Y = self.data
+        for layer in mlp.network_.layers:
+            layer(Y, training=True)
+            Y = layer(Y)
+        np.testing.assert_allclose(Y, mlp.decision_function(self.data))
+        np.testing.assert_array_equal(mlp.network_.parameters.values, before)
+
+    def test_wrong_rows_are_an_error(self):
+        with pytest.raises(ValueError, match="2D"):
+            Dense(2)([1.0, 2.0])
+        with pytest.raises(ValueError, match="NaN"):
+            Dense(2)([[np.nan]])

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import scipy.sparse
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.model_selection import GridSearchCV
@@ -230,3 +231,9 @@ def test_lists_of_rows_are_one_array():
     fitted = MLPRegressor(**OPTIONS).fit(FRAME.to_numpy().tolist(), Y)
     rows = list(FRAME.to_numpy())
     np.testing.assert_array_equal(fitted.predict(rows), fitted.predict(FRAME.to_numpy()))
+
+
+def test_a_sparse_matrix_that_is_a_dict_is_one_array():
+    X = scipy.sparse.dok_matrix(FRAME.to_numpy())
+    fitted = MLPRegressor(**OPTIONS).fit(X, Y)
+    np.testing.assert_allclose(fitted.predict(X), fitted.predict(FRAME.to_numpy()), rtol=1e-12)

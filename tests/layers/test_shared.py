@@ -26,7 +26,7 @@ from skdeep.layers import (
     Layer,
     Residual,
 )
-from skdeep.layers.base import Shared
+from skdeep.layers.chain import Shared
 from skdeep.network import FOLDING_ROWS, Network
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -169,6 +169,18 @@ def test_clone_pickle_deepcopy_and_file(stack, tower, tmp_path):
     np.testing.assert_array_equal(clone(read).fit(X, y).predict(X), expected)
 
 
+def test_files_hold_layers_in_very_many_places(tmp_path):
+    tower = block()
+    rows = Residual([Residual([tower] * 3)] * 3)
+    model = MLPRegressor(layers=[Dense(5), *[tower] * 30, rows, rows], **OPTIONS).fit(X, y)
+    assert model.summary().total == 55 + n_parameters(block()) + 6
+    save(model, tmp_path / "model")
+    np.testing.assert_array_equal(load(tmp_path / "model").predict(X), model.predict(X))
+    twin = pickle.loads(pickle.dumps(model))
+    expected = model.partial_fit(X, y).predict(X)
+    np.testing.assert_array_equal(twin.partial_fit(X, y).predict(X), expected)
+
+
 def test_a_search_keeps_it():
     model = make_pipeline(StandardScaler(), MLPRegressor(layers=siamese(Dense(3)), **OPTIONS))
     prefix = "mlpregressor__layers"
@@ -268,6 +280,14 @@ def test_averages_measure_the_statistics_of_all_places():
     norms = model.network_.batch_norms()
     np.testing.assert_allclose(norms[0].mean_.value, both.mean(axis=0), rtol=1e-10)
     np.testing.assert_allclose(norms[0].variance_.value, both.var(axis=0), rtol=1e-10)
+
+
+def test_lbfgs_measures_the_statistics_of_all_places():
+    norm = BatchNorm()
+    halves = [[Columns(slice(0, 5)), norm], [Columns(slice(5, 10)), norm]]
+    norms = fitted([Concatenate(halves)], solver="lbfgs").network_.batch_norms()
+    mean = (X[:, :5].mean(axis=0) + X[:, 5:].mean(axis=0)) / 2
+    np.testing.assert_allclose(norms[0].mean_.value, mean, rtol=1e-12)
 
 
 def test_callbacks_see_it_once():
