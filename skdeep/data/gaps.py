@@ -76,8 +76,14 @@ def mean_and_scale(Y: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray
         return np.concatenate(means), np.concatenate(scales)
     if weight is not None and not weight.any():  # on the rows with a number
         weight = None
-    mean = np.average(Y, axis=0, weights=weight)
-    std = np.sqrt(np.average((Y - mean) ** 2, axis=0, weights=weight))
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = np.average(Y, axis=0, weights=weight)
+        std = np.sqrt(np.average((Y - mean) ** 2, axis=0, weights=weight))
+    if not np.isfinite(std).all():
+        raise ValueError(
+            "standardize_y=True can't scale y: the squares of its numbers are too large for "
+            "float64. Divide y by a constant."
+        )
     # The spread of a constant target is 0 but for rounding: there is nothing to scale.
     is_constant = std <= 10 * np.finfo(np.float64).eps * np.abs(mean)
     return mean, np.where(is_constant, 1.0, std)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from skdeep._component import warn_user
+
 # The sums of rows that a model computed in float32 are not exactly 1.
 _TOLERANCE = 1e-4
 #: From this number of rows on, an indicator matrix with one 1 in every row is taken for one-hot.
@@ -21,6 +23,18 @@ def is_one_hot(indicator: Any) -> bool:
         and n_rows >= _ROWS_OF_ONE_HOT
         and bool((np.asarray(indicator.sum(axis=1)) == 1).all())
     )
+
+
+def warn_if_one_hot(indicator: Any, task: str = "") -> None:
+    """Warn of the 0/1 indicator matrix of a task if it looks like a one-hot encoding."""
+    if is_one_hot(indicator):
+        warn_user(
+            f"y is an indicator matrix with exactly one 1 in every row{task}, and is learned as "
+            "multilabel: a yes or no for each column, on its own. If the columns are the "
+            "classes of a one-hot encoding, give y.argmax(axis=1), or the labels themselves. "
+            "If they are not, ignore this warning: warnings.filterwarnings('ignore', "
+            "'y is an indicator matrix')."
+        )
 
 
 def probabilities(y: Any) -> np.ndarray:

@@ -17,6 +17,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from skdeep._component import InvalidParameterError, is_named
 from skdeep.data.encoding import ClassEncoder
 from skdeep.data.gaps import check_gaps, mean_and_scale, score_of_numbers
+from skdeep.data.soft_targets import warn_if_one_hot
 from skdeep.losses import Loss
 
 _MARKS_OF_PANDAS = ("NAType", "NaTType")
@@ -174,6 +175,8 @@ class ClassTask:
             labels = np.asarray(classes)
         self.encoder = self._named_errors(ClassEncoder, labels, classes)
         self.n_outputs = self.encoder.n_outputs
+        if self.encoder.kind == "multilabel" and classes is None:
+            warn_if_one_hot(labels, f" of the task {name!r}")
 
     def _named_errors(self, function, *arguments):
         try:

@@ -15,12 +15,11 @@ from skdeep._component import (
     named_parameters,
     resolve,
     store_parameters,
-    warn_user,
 )
 from skdeep.building.checks import check_mixing
 from skdeep.building.options.option import SHARE
 from skdeep.data.encoding import ClassEncoder, weights_of_classes
-from skdeep.data.soft_targets import is_one_hot, probabilities
+from skdeep.data.soft_targets import probabilities, warn_if_one_hot
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.watching import with_callbacks
@@ -625,14 +624,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.classes_ = self._encoder.classes
         self.n_outputs_ = self._encoder.n_outputs
         # In partial_fit, which is given the classes, a few rows say little.
-        if self._encoder.kind == "multilabel" and classes is None and is_one_hot(y):
-            warn_user(
-                "y is an indicator matrix with exactly one 1 in every row, and is learned as "
-                "multilabel: a yes or no for each column, on its own. If the columns are the "
-                "classes of a one-hot encoding, give y.argmax(axis=1), or the labels themselves. "
-                "If they are not, ignore this warning: warnings.filterwarnings('ignore', "
-                "'y is an indicator matrix')."
-            )
+        if self._encoder.kind == "multilabel" and classes is None:
+            warn_if_one_hot(y)
         return self._encode(y)
 
     def _encode(self, y):

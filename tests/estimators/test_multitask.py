@@ -847,6 +847,12 @@ def test_errors_say_what_is_wrong(case):
     assert not hasattr(model, "network_")
 
 
+def test_one_hot_targets_of_a_task_give_a_warning():
+    model = MultiTaskMLP((4,), tasks={"kind": Classification()}, **OPTIONS)
+    with pytest.warns(UserWarning, match="y is an indicator .* row of the task 'kind', and is"):
+        model.fit(X, {"kind": np.eye(3, dtype=int)[KIND]})
+
+
 def test_a_loss_that_can_not_learn_mixtures():
     model = MultiTaskMLP((4,), tasks=tasks(loss="hinge"), augment="mixup", **OPTIONS)
     with pytest.raises(InvalidParameterError, match="which loss='hinge' of the task 'kind' can't"):

@@ -152,3 +152,9 @@ def test_as_a_grid_searchs_scorer_sees_it():
 def test_scikit_learns_checks():
     settings = {"learning_rate_init": 0.03, "max_iter": 30}
     check_estimator(MLPRegressor((30,), standardize_y=True, **settings))
+
+
+def test_numbers_whose_squares_overflow_are_an_error():
+    model = MLPRegressor((3,), standardize_y=True)
+    with pytest.raises(ValueError, match=r"can't scale y: .* Divide y by a constant"):
+        model.fit([[0.0], [1.0]], [-1e300, 1e300])
