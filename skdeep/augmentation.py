@@ -45,6 +45,7 @@ class Mixup(Augmentation):
 
     lam is the larger one of b and 1 - b, with b from the distribution Beta(alpha, alpha). It is
     drawn for each row. So each row remains the larger part of the mixture, and keeps its weight.
+    A row is not mixed with one that lacks a target which the row has.
 
     Parameters
     ----------
@@ -67,6 +68,10 @@ class Mixup(Augmentation):
         share = rng.beta(self.alpha, self.alpha, size=(n_rows, 1)).astype(X.dtype)
         share = np.maximum(share, 1 - share)
         other = rng.permutation(n_rows)
+        # A target that is missing in the other row would be lost, so such a row stays as it is.
+        loses = (np.isnan(Y[other]) & ~np.isnan(Y)).any(axis=1)
+        share[loses] = 1
+        other[loses] = np.flatnonzero(loses)
         return share * X + (1 - share) * X[other], share * Y + (1 - share) * Y[other]
 
 

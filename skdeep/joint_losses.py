@@ -249,12 +249,17 @@ class Measured(Loss):
         known = ~np.isnan(Y)
         rows = known.all(axis=1)
         if (rows == known.any(axis=1)).all() or not isinstance(self.loss, RegressionLoss):
-            return self.loss.best_constant(Y[rows], weight[rows])
+            return self.loss.best_constant(Y[rows], _or_ones(weight[rows]))
         columns = [
-            self.loss.best_constant(Y[rows, k : k + 1], weight[rows])
+            self.loss.best_constant(Y[rows, k : k + 1], _or_ones(weight[rows]))
             for k, rows in enumerate(known.T)
         ]
         return np.concatenate(columns)
+
+
+def _or_ones(weight: np.ndarray) -> np.ndarray:
+    """Return weights; ones if all of them are 0."""
+    return weight if weight.any() else np.ones_like(weight)
 
 
 class ClassWeighted(Measured):

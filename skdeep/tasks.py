@@ -9,7 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from skdeep._component import Component, InvalidParameterError, Limit, store_parameters
+from skdeep._component import (
+    Component,
+    InvalidParameterError,
+    Limit,
+    is_per_layer,
+    store_parameters,
+    unknown_name,
+)
+from skdeep.losses import OUTPUT_ACTIVATIONS
 
 __all__ = ["Classification", "Regression", "Task"]
 
@@ -175,3 +183,13 @@ class Regression(Task):
         bias_constraint=None,
     ):
         store_parameters(self, locals())
+
+    def check(self, what=""):
+        super().check(what)
+        given = self.output_activation
+        choices = ("auto", *OUTPUT_ACTIVATIONS)
+        for name in given if is_per_layer(given) else [given]:
+            if not isinstance(name, str) or name not in choices:
+                raise InvalidParameterError(
+                    unknown_name(str(name), choices, f"{what}__output_activation")
+                )

@@ -85,6 +85,17 @@ def test_mixup_mixes_rows_and_targets_alike(batch, rng):
     assert (np.diag(codes) < 0.999).sum() > N_ROWS / 2
 
 
+def test_mixup_loses_no_target(batch, rng):
+    X, _ = batch
+    Y = X[:, :3].copy()
+    Y[::3, 0] = Y[::2, 1] = np.nan
+    new_X, new_Y = Mixup(1.0)(X, Y, rng)
+    np.testing.assert_array_equal(np.isnan(new_Y), np.isnan(Y))
+    known = ~np.isnan(Y)
+    np.testing.assert_allclose(new_Y[known], new_X[:, :3][known])
+    assert (new_X != X).any(axis=1).mean() > 0.2
+
+
 def test_swapped_cells_come_from_other_rows_of_their_column(rng):
     X = np.arange(3000.0).reshape(1000, 3)
     new_X, _ = SwapColumns(0.2)(X.copy(), X, rng)

@@ -52,6 +52,16 @@ def default_of(cls: type, name: str) -> Any:
     raise KeyError(name)
 
 
+def check_mixing(augment: Any, loss: Any, what: str) -> None:
+    """Raise InvalidParameterError if an augmentation mixes classes, and a loss can't learn that."""
+    mixes = any(getattr(step, "mixes_targets", False) for step in steps_of(augment))
+    if mixes and not loss.gives_probabilities:
+        raise InvalidParameterError(
+            f"augment={augment!r} mixes classes, which {what} can't learn; choose a loss that "
+            "gives probabilities, such as 'log_loss'."
+        )
+
+
 def check_options(estimator: Any) -> None:
     """Raise InvalidParameterError for the first hyperparameter that is not allowed."""
     for name, option in OPTIONS.items():

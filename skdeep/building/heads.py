@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
+import numpy as np
 from sklearn.base import clone
 
 from skdeep._component import InvalidParameterError, one_copy_of_each, resolve, unknown_name
@@ -105,13 +106,14 @@ def places_of(tasks: Mapping[str, Task], keys: Sequence, is_array: bool) -> dict
 
 
 def _key(columns: Any, name: str) -> Any:
-    if isinstance(columns, (str, int)):
+    if isinstance(columns, (str, int, np.integer)):
         return columns
-    keys = list(columns) if hasattr(columns, "__iter__") else [None]
-    if not keys or None in keys:
+    is_ordered = hasattr(columns, "__iter__") and not isinstance(columns, (Set, Mapping))
+    keys = list(columns) if is_ordered else [None]
+    if not keys or None in keys or len(set(keys)) < len(keys):
         raise InvalidParameterError(
             f"tasks__{name}__columns={columns!r} is not allowed; give the name of a column of y, "
-            "or a list of names."
+            "or a list of different names."
         )
     return keys
 

@@ -42,7 +42,8 @@ def score_of_numbers(
 ) -> float:
     """Return the mean score of the columns of predictions: R2, or D2 for quantiles.
 
-    With gaps, rows whose target is NaN are left out, and so are columns of fewer than 2 numbers.
+    With gaps, rows whose target is NaN are left out, and so are columns of fewer than 2 numbers, or
+    with no weight on any number.
     """
     if quantiles is None and not with_gaps:
         return r2_score(y, P, sample_weight=weight)
@@ -52,9 +53,10 @@ def score_of_numbers(
     Y = np.broadcast_to(Y, P.shape) if quantiles is not None else Y
     scores = []
     for k, rows in enumerate(~np.isnan(Y.T)):
-        known = {"sample_weight": None if weight is None else np.asarray(weight)[rows]}
-        if with_gaps and rows.sum() < 2:
+        own = None if weight is None else np.asarray(weight)[rows]
+        if with_gaps and (rows.sum() < 2 or (own is not None and not own.any())):
             continue
+        known = {"sample_weight": own}
         if quantiles is None:
             scores.append(r2_score(Y[rows, k], P[rows, k], **known))
         else:
@@ -72,6 +74,8 @@ def mean_and_scale(Y: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray
         ]
         means, scales = zip(*columns, strict=True)
         return np.concatenate(means), np.concatenate(scales)
+    if weight is not None and not weight.any():  # on the rows with a number
+        weight = None
     mean = np.average(Y, axis=0, weights=weight)
     std = np.sqrt(np.average((Y - mean) ** 2, axis=0, weights=weight))
     # The spread of a constant target is 0 but for rounding: there is nothing to scale.

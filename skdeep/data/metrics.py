@@ -53,14 +53,26 @@ class Rows:
         self.y = y
         self.weight = weight
 
-    def are_too_few(self, n_classes: int) -> bool:
-        """Whether a class is missing in the rows, or there are fewer than two rows."""
+    def are_too_few(self, classes: Any) -> bool:
+        """Whether one of the classes is missing in the rows, or there are fewer than two rows."""
         y = self.y
+        if isinstance(y, Mapping):  # of several tasks
+            return any(_lacks(column, classes.get(name)) for name, column in y.items())
+        n_classes = len(classes)
         if y.shape[0] < 2 or not n_classes or sp.issparse(y):
             return y.shape[0] < 2
         if y.ndim == 1:
             return len(np.unique(y)) < n_classes
         return any(len(np.unique(column)) < 2 for column in y.T)
+
+
+def _lacks(column: np.ndarray, classes: np.ndarray | None) -> bool:
+    """Whether the targets of a task lack one of its classes, or have fewer than two rows."""
+    if len(column) < 2 or classes is None:
+        return len(column) < 2
+    if column.ndim == 2:  # several labels
+        return any(not {0, 1} <= set(labels.tolist()) for labels in column.T)
+    return not set(classes.tolist()) <= set(column.tolist())
 
 
 class Metric:
@@ -109,7 +121,7 @@ class Metric:
             try:
                 value = self.function(*first, **options)
             except Exception as error:
-                if not rows.are_too_few(len(getattr(estimator, "classes_", ()))):
+                if not rows.are_too_few(getattr(estimator, "classes_", ())):
                     raise self._error(rows, error) from error
                 self._warn(rows, str(error))
                 return math.nan
@@ -165,6 +177,7 @@ def training_figures(
     The positions are None if the rows have the order of the data.
     """
     weight = data.scaled_weight(estimator.network_.dtype)
+    y = estimator._scored_targets(data.y)
 
     def measure(Z: np.ndarray, positions: np.ndarray | None) -> dict[str, float]:
         chosen = data.rows if positions is None else positions
@@ -173,7 +186,7 @@ def training_figures(
         rows = Rows(
             "training",
             lambda: data.X[chosen],
-            data.y[chosen],
+            y[chosen],
             None if weight is None else weight[chosen],
         )
         return figures_of(metrics, estimator, rows, Z)

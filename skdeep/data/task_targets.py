@@ -260,11 +260,13 @@ class ClassTask:
         return self.encoder.decode(Z)
 
     def score(self, column: np.ndarray, Z: np.ndarray, loss: Loss, weight) -> float:
-        """Return the accuracy on the rows with a label; NaN if there are none."""
+        """Return the accuracy on the rows with a label; NaN if there are none with a weight."""
         labels, known = self.known(column)
         if not known.any():
             return np.nan
         weight = None if weight is None else np.asarray(weight)[known]
+        if weight is not None and not weight.any():
+            return np.nan
         predicted = self.encoder.decode(Z[known])
         return self._named_errors(_accuracy, labels, predicted, weight)
 

@@ -17,7 +17,7 @@ from skdeep._component import (
     store_parameters,
     warn_user,
 )
-from skdeep.augmentation import steps_of
+from skdeep.building.checks import check_mixing
 from skdeep.building.options.option import SHARE
 from skdeep.data.encoding import ClassEncoder, weights_of_classes
 from skdeep.data.soft_targets import is_one_hot, probabilities
@@ -680,12 +680,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 f"label_smoothing={self.label_smoothing!r} is for losses that give "
                 f"probabilities, which loss={self.loss!r} does not; leave it at 0."
             )
-        mixes = any(getattr(step, "mixes_targets", False) for step in steps_of(self.augment))
-        if mixes and not loss.gives_probabilities:
-            raise InvalidParameterError(
-                f"augment={self.augment!r} mixes classes, which loss={self.loss!r} can't learn; "
-                "choose a loss that gives probabilities, such as 'log_loss'."
-            )
+        check_mixing(self.augment, loss, f"loss={self.loss!r}")
         if self.soft_targets and not loss.gives_probabilities:
             raise InvalidParameterError(
                 f"soft_targets=True is for losses that give probabilities, which "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +11,14 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
-from skdeep._component import InvalidParameterError, named_parameters, store_parameters
+from skdeep._component import (
+    Component,
+    InvalidParameterError,
+    named_parameters,
+    store_parameters,
+)
+from skdeep.building.by_name import with_instances
+from skdeep.building.checks import check_mixing
 from skdeep.building.first_values import is_auto
 from skdeep.building.heads import (
     build_layers_with_heads,
@@ -36,7 +44,7 @@ from skdeep.estimators.watching import with_callbacks
 from skdeep.layers import Dense, nested
 from skdeep.layers.chain import Chain
 from skdeep.losses import Loss
-from skdeep.tasks import Classification
+from skdeep.tasks import Classification, Task
 from skdeep.training.batches import DenseTargets
 
 
@@ -525,7 +533,8 @@ class MultiTaskMLP(BaseMLP):
         -------
         dict of ndarray, or data frame
             The predictions of each task, apart from those that serve training only. If y was a data
-            frame, they are a data frame with the columns of y; a dict if its library is missing.
+            frame, they are a data frame with the columns of y; a dict if its library is missing. If
+            several tasks predict a column, the name of the task precedes its name.
         """
         predictions = self._predicted_by_task(X)
         return self._as_frame(predictions, X) if self._frame else predictions
@@ -538,16 +547,20 @@ class MultiTaskMLP(BaseMLP):
 
     def _as_frame(self, predictions: dict[str, np.ndarray], X: Any) -> Any:
         """Return predictions in a data frame of the library that y came from."""
-        columns = {}
+        entries = []
         for name, P in predictions.items():
             places = self._places[name]
             if isinstance(places, list) and P.ndim > 1 and P.shape[1] == len(places):
-                columns |= dict(zip(places, P.T, strict=True))
+                entries += [(name, column, p) for column, p in zip(places, P.T, strict=True)]
             elif P.ndim > 1:
                 quantiles = self.tasks_[name].loss.quantile
-                columns |= {f"{name}_{q:g}": p for q, p in zip(quantiles, P.T, strict=True)}
+                entries += [(name, f"{name}_{q:g}", p) for q, p in zip(quantiles, P.T, strict=True)]
             else:
-                columns[places[0] if isinstance(places, list) else places] = P
+                entries.append((name, places[0] if isinstance(places, list) else places, P))
+        n_tasks = Counter(column for _, column, _ in entries)
+        columns = {
+            column if n_tasks[column] == 1 else f"{name}_{column}": p for name, column, p in entries
+        }
         try:
             library = importlib.import_module(self._frame)
         except ImportError:  # the model was loaded where there are no data frames
@@ -748,9 +761,25 @@ class MultiTaskMLP(BaseMLP):
                 "tasks first."
             )
         if of_tasks:
+            of_tasks = self._with_instances(of_tasks)
             changed = nested.closed(self, {**self._tasks_as_list(), **of_tasks}, ["tasks"])["tasks"]
             self.tasks = dict(changed) if isinstance(self.tasks, Mapping) else changed
         return self
+
+    def _with_instances(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Return parameters of tasks, with the instances of parts that are given by name."""
+        held = self.get_params()
+        for path in list(given):
+            key, _, inner = path.partition("__")[2].partition("__")
+            option, separator, _ = inner.partition("__")
+            of_task, of_option = f"tasks__{key}", f"tasks__{key}__{option}"
+            task = given.get(of_task, held.get(of_task))
+            if separator and isinstance(task, Task):
+                own = {option: given[of_option]} if of_option in given else {}
+                part = with_instances(task, {**own, inner: given[path]}).get(option)
+                if isinstance(part, Component):
+                    given[of_option] = part
+        return given
 
     # Methods for the base class -------------------------------------------------------------------
 
@@ -836,6 +865,14 @@ class MultiTaskMLP(BaseMLP):
                 "to be kept; set warm_start=False and call fit to train a new one, or "
                 'warm_start="transfer" to keep the hidden layers.'
             )
+        for name, task in now.items():
+            had = self.tasks_[name]
+            if isinstance(task, Classification) != isinstance(had, Classification):
+                raise InvalidParameterError(
+                    f"tasks: {name!r} is {task!r}, but the network has a head for {had!r}, whose "
+                    "weights are to be kept; set warm_start=False and call fit to train a new "
+                    'one, or warm_start="transfer" to keep the hidden layers.'
+                )
         self.tasks_ = now
         if not incremental:
             for name in self.classes_:
@@ -862,7 +899,13 @@ class MultiTaskMLP(BaseMLP):
         return np.concatenate(parts, axis=1)
 
     def _targets(self, encoded, dtype, *, training, rng=None):
-        self._loss.check_targets(encoded)
+        for name, loss, columns in zip(
+            self.tasks_, self._loss.losses, self._loss.slices, strict=True
+        ):
+            try:
+                loss.check_targets(encoded[:, columns])
+            except ValueError as error:
+                raise ValueError(f"Task {name!r}: {error}") from error
         if training:
             encoded = encoded.copy()
             parts = zip(self.tasks_.items(), self._loss.slices, strict=True)
@@ -874,7 +917,11 @@ class MultiTaskMLP(BaseMLP):
         return DenseTargets(encoded.astype(dtype))
 
     def _choose_loss(self):
-        return joint_loss(self.tasks_, self._targets_of, self._class_weights_of)
+        loss = joint_loss(self.tasks_, self._targets_of, self._class_weights_of)
+        for (name, task), of_task in zip(self.tasks_.items(), loss.losses, strict=True):
+            if name in self.classes_:
+                check_mixing(self.augment, of_task, f"loss={task.loss!r} of the task {name!r}")
+        return loss
 
     def _stratify(self, encoded):
         parts = zip(self._targets_of.values(), self._loss.slices, strict=True)
@@ -908,6 +955,8 @@ class MultiTaskMLP(BaseMLP):
 
     def _figures_by_task(self, held_out, Z):
         losses = self._loss.values(held_out.Y, Z, held_out.weight)
+        missing = [np.isnan(held_out.Y[:, columns]).all() for columns in self._loss.slices]
+        losses = [np.nan if gone else value for gone, value in zip(missing, losses, strict=True)]
         scores = self._scores_of(held_out.y, Z, held_out.weight)
         return {
             **{f"loss_{name}": value for name, value in zip(self.tasks_, losses, strict=True)},

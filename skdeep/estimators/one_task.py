@@ -153,7 +153,7 @@ class TaskScorer:
         if self.scorer is None:
             return model.scores(X, y, sample_weight)[self.task]
         targets, known = model._targets_of[self.task].known(y[self.task])
-        if not known.any():
+        if not known.any() or (sample_weight is not None and not sample_weight[known].any()):
             return np.nan
         view = model.for_task(self.task)
         view._rows = known

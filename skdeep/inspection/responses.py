@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -377,6 +377,11 @@ class _Predictor:
                     "not supported; give an estimator for one output."
                 )
             P = np.column_stack([p[:, 1] for p in P])
+        if isinstance(P, Mapping):
+            raise ValueError(
+                "The estimator predicts several tasks; give a view of one of them: "
+                "estimator.for_task(name)."
+            )
         P = np.asarray(P)
         if P.dtype.kind not in "fiub":
             example = P.ravel()[:1].tolist()[0]

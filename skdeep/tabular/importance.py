@@ -6,7 +6,7 @@ put together from them, so that the table may be in any container.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -138,6 +138,8 @@ def column_importance(
         raise InvalidParameterError(f"n_repeats={n_repeats!r} is not allowed; give {_COUNT}.")
     table = tables.read_table(X, estimator)
     n_rows = table.shape[0]
+    if isinstance(y, Mapping):
+        raise ValueError("y is a dict, whose rows can't be drawn; give a data frame.")
     if y is not None:
         check_consistent_length(np.empty(n_rows), y)
     weight = checked_weight(sample_weight, np.empty((n_rows, 1)))

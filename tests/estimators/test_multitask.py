@@ -27,7 +27,8 @@ from skdeep import (
 )
 from skdeep._component import InvalidParameterError
 from skdeep.callbacks import EarlyStopping
-from skdeep.inspection import check_gradients, diagnose, layer_statistics
+from skdeep.inspection import check_gradients, column_importance, diagnose, layer_statistics
+from skdeep.inspection.responses import ResponseSettings, column_responses
 from skdeep.layers import BatchNorm, Dense
 from skdeep.losses import Huber, QuantileLoss
 from skdeep.tasks import Classification, Regression
@@ -312,6 +313,16 @@ def test_tasks_without_names_have_those_of_the_columns():
     assert list(MultiTaskMLP((5,), tasks=pairs, **OPTIONS).fit(X, y).tasks_) == ["kind", "width"]
 
 
+def test_tasks_that_share_a_column_have_columns_of_their_own():
+    given = {"label": Classification(columns="n"), "size": Regression(columns="n")}
+    y = frame({"n": KIND})
+    model = MultiTaskMLP((5,), tasks=given, **OPTIONS).fit(X, y)
+    P = model.predict(X)
+    assert P.columns.tolist() == ["label_n", "size_n"]
+    assert P["label_n"].isin([0, 1, 2]).all()
+    assert np.mean(P["label_n"] == KIND) == model.scores(X, y)["label"]
+
+
 @pytest.mark.parametrize("mark", [None, np.nan, "pandas"])
 def test_missing_targets_are_left_out(mark):
     mark = pytest.importorskip("pandas").NA if mark == "pandas" else mark
@@ -337,6 +348,34 @@ def test_a_batch_without_targets_of_a_task():
     assert np.isfinite(model.loss_curve_).all()
 
 
+def test_tasks_whose_known_targets_have_no_weight():
+    weight = np.repeat([0.0, 1.0], 75)
+    y = {
+        "kind": np.where(weight > 0, None, NAMES),
+        "width": np.where(weight > 0, np.nan, Y["width"]),
+        "large": Y["large"],
+    }
+    given = {**tasks(), "width": Regression(standardize_y=True)}
+    model = MultiTaskMLP((5,), tasks=given, metrics="kind__accuracy", **OPTIONS)
+    with pytest.warns(UserWarning, match="'kind__accuracy' is not defined for the training rows"):
+        model.fit(X, y, weight)
+    assert np.isfinite(model.loss_curve_).all()
+    assert np.isnan(list(model.scores(X, y, weight).values())).all()
+
+
+def test_mixtures_keep_the_targets_that_are_there():
+    seen = []
+
+    def look(X, Y, rng):
+        seen.append(np.isnan(Y).sum(axis=0))
+        return X, Y
+
+    y = {**Y, "kind": np.where(np.arange(150) % 10, None, NAMES)}
+    options = {**OPTIONS, "augment": ["mixup", look], "batch_size": 150}
+    MultiTaskMLP((5,), tasks=tasks(), **options).fit(X, y)
+    np.testing.assert_array_equal(seen, [[135, 135, 135, 0, 0]] * 5)
+
+
 # Scores, histories, early stopping ----------------------------------------------------------------
 
 
@@ -352,12 +391,15 @@ def test_the_history_has_figures_of_each_task():
         0.5 * np.mean((model.predict(X)["width"] - Y["width"]) ** 2)
     )
     assert "val_score_large" not in last
+    model.fit(X, Y, X_val=X, y_val={**Y, "kind": [None] * 150})
+    assert np.isnan(model.history_["val_loss_kind"]).all()
+    assert np.isfinite(model.history_["val_loss"]).all()
 
 
 def test_validation_data_may_lack_what_serves_training_only():
     y_val = {name: Y[name] for name in ("kind", "width")}
     model = MultiTaskMLP((6,), tasks=tasks(), **OPTIONS).fit(X, Y, X_val=X, y_val=y_val)
-    assert model.history_["val_loss_large"] == [0] * 5
+    assert np.isnan(model.history_["val_loss_large"]).all()
     model.partial_fit(X, y_val)
     with pytest.raises(ValueError, match="Task 'width' needs the column 'width' of y"):
         model.fit(X, Y, X_val=X, y_val={"kind": NAMES})
@@ -408,6 +450,22 @@ def test_metrics_name_a_task_and_a_scorer():
     own = {"mine": lambda estimator, X, y: estimator.scores(X, y)["width"]}
     model.set_params(metrics=own).fit(X, y, X_val=X, y_val=y)
     assert model.history_["val_mine"] == model.history_["val_score_width"]
+
+
+def test_metrics_of_tasks_that_are_not_defined():
+    model = MultiTaskMLP((6,), tasks=tasks(), metrics="kind__roc_auc_ovr", **OPTIONS)
+    val = {name: column[:60] for name, column in Y.items()}  # with two of the three classes
+    for kind in (val["kind"], np.where(np.arange(60) % 7, val["kind"], None)):
+        with pytest.warns(UserWarning, match="'kind__roc_auc_ovr' is not defined for the valid"):
+            model.fit(X, Y, X_val=X[:60], y_val={**val, "kind": kind})
+        assert np.isnan(model.history_["val_kind__roc_auc_ovr"]).all()
+    with pytest.raises(InvalidParameterError, match="'width__accuracy' can't be computed from"):
+        model.set_params(metrics="width__accuracy").fit(X, Y)
+    several = {"each": Classification(columns=["a", "b"])}
+    y = {"a": KIND > 0, "b": KIND > 1}
+    model = MultiTaskMLP((6,), tasks=several, metrics="each__roc_auc", **OPTIONS)
+    with pytest.warns(UserWarning, match="'each__roc_auc' is not defined for the validation"):
+        model.fit(X, y, X_val=X[:60], y_val={name: column[:60] for name, column in y.items()})
 
 
 @pytest.mark.parametrize("option", ["scoring", "metrics"])
@@ -475,6 +533,12 @@ def test_parameters_of_tasks_can_be_set():
     twin = clone(model)
     assert repr(twin) == repr(model)
     assert twin.tasks["width"] is not model.tasks["width"]
+    model.set_params(tasks__width__loss__delta=0.3)  # of a loss that is given by name
+    assert model.tasks["width"].loss.delta == 0.3
+    model.set_params(tasks__kind=Classification("focal"), tasks__kind__loss__gamma=1.0)
+    assert model.tasks["kind"].loss.gamma == 1.0
+    with pytest.raises(InvalidParameterError, match="has no parameter 'gamma'"):
+        model.set_params(tasks__width__loss="squared_error", tasks__width__loss__gamma=1.0)
     with pytest.raises(ValueError, match="'tasks__size__loss_weight' is unknown"):
         model.set_params(tasks__size__loss_weight=1.0)
     with pytest.raises(ValueError, match="did you mean 'tasks__width__loss'"):
@@ -639,6 +703,12 @@ def test_a_warm_start_goes_on_with_other_weights_of_tasks():
     model.set_params(tasks={"kind": Classification()})
     with pytest.raises(InvalidParameterError, match="the network has heads for"):
         model.fit(X, Y)
+    for name, other in {"kind": Regression(), "width": Classification()}.items():
+        model.set_params(tasks={**tasks(), name: other})
+        with pytest.raises(InvalidParameterError, match=f"'{name}' is .* has a head for"):
+            model.fit(X, {**Y, "kind": KIND, "width": KIND} if name == "width" else Y)
+    same(model.predict(X), before)
+    model.set_params(tasks={"kind": Classification()})
     model.set_params(warm_start="transfer").fit(X, Y)
     assert model.predict(X).keys() == {"kind"}
 
@@ -738,6 +808,11 @@ BAD = {
     "weights": ({"kind": C(class_weight="balance")}, Y, "tasks__kind__class_weight='balance'"),
     "a label": ({"kind": C(class_weight={"rose": 2})}, Y, "class_weight has the label 'rose'"),
     "a column": ({"size": R()}, Y, "Task 'size' needs the column 'size' of y, which has"),
+    "a set": ({"size": R(columns={"width"})}, Y, "tasks__size__columns={'width'} is not allowed"),
+    "columns twice": ({"a": R(columns=["width"] * 2)}, Y, "tasks__a__columns=.* different names"),
+    "an activation": ({"width": R(output_activation="a")}, Y, "tasks__width__output_activation='a"),
+    "one of two": ({"width": R(output_activation=["relu", None])}, Y, "activation='None' is unk"),
+    "below 0": ({"a": R("gamma")}, {"a": -X[:, 0]}, "Task 'a': Some value.* of y are out of"),
     "no column": ({"size": R(columns=[])}, Y, "tasks__size__columns=.. is not allowed"),
     "text": ({"kind": R()}, Y, "Task 'kind' is a Regression, but its y holds 'setosa'"),
     "numbers as text": ({"a": R()}, {"a": ["1.5"] * 150}, "but its y holds '1.5', which is no"),
@@ -770,6 +845,22 @@ def test_errors_say_what_is_wrong(case):
     with pytest.raises(ValueError, match=message):
         model.fit(X, y)
     assert not hasattr(model, "network_")
+
+
+def test_a_loss_that_can_not_learn_mixtures():
+    model = MultiTaskMLP((4,), tasks=tasks(loss="hinge"), augment="mixup", **OPTIONS)
+    with pytest.raises(InvalidParameterError, match="which loss='hinge' of the task 'kind' can't"):
+        model.fit(X, Y)
+    numbers = {"width": Regression("huber")}
+    MultiTaskMLP((4,), tasks=numbers, augment="mixup", **OPTIONS).fit(X, Y)
+
+
+def test_tools_for_one_task_say_so():
+    model = MultiTaskMLP((4,), tasks=tasks(), **OPTIONS).fit(X, Y)
+    with pytest.raises(ValueError, match=r"y is a dict, .* give a data frame"):
+        column_importance(model, X, Y)
+    with pytest.raises(ValueError, match=r"several tasks; .*estimator.for_task\(name\)"):
+        column_responses(model, X, [0], ResponseSettings(9, (0, 1), None, 9, "average"))
 
 
 def test_errors_of_later_data():

@@ -9,6 +9,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.datasets import load_iris
+from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.preprocessing import scale
 
@@ -158,6 +159,15 @@ def test_searches_clones_pickles_and_files(tmp_path):
     for copied in (pickle.loads(pickle.dumps(model)), skdeep.load(tmp_path / "soft.skdeep")):
         np.testing.assert_array_equal(copied.predict_proba(X), model.predict_proba(X))
         assert copied.soft_targets
+
+
+def test_metrics_compare_with_the_likeliest_classes():
+    metrics = ["accuracy", "neg_log_loss", "score"]
+    model = soft_model(**QUICK, metrics=metrics).fit(X, SOFT, X_val=X, y_val=SOFT)
+    last = {name: column[-1] for name, column in model.history_.items()}
+    assert last["accuracy"] == last["score"]
+    assert last["val_accuracy"] == last["val_score"] == model.score(X, labels)
+    assert last["val_neg_log_loss"] == pytest.approx(-log_loss(labels, model.predict_proba(X)))
 
 
 def test_inspection_takes_rows_and_labels():
