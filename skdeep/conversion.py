@@ -232,7 +232,8 @@ def fold_batch_norm(model: BaseMLP) -> BaseMLP:
     -------
     estimator of the model's class
         Its hyperparameters have no batch normalization. A warm start or `partial_fit` continues
-        from its weights with a new optimizer. Tied weights are no longer tied.
+        from its weights with a new optimizer. Tied weights are no longer tied, and a layer in
+        several places becomes several layers.
 
     Raises
     ------

@@ -103,6 +103,8 @@ def test_autoencoders(where, tied):
     assert not folded.tied_weights
 
 
+TOWER = [BatchNorm(), Dense(4, "tanh"), BatchNorm(), Dense(3), BatchNorm()]
+BLOCK = Residual([Dense(5, "tanh"), Dense(5), BatchNorm()])
 STACKS = {
     "beside dense layers": [
         BatchNorm(), Dense(6), BatchNorm(), Activation("relu"), Dense(4, "elu"),
@@ -126,6 +128,8 @@ STACKS = {
         Residual([BatchNorm(), Dense(6, "relu"), BatchNorm(), Dense(6), BatchNorm()]),
     ],
     "beside other layers": [PiecewiseLinear(3, 4), Scale(), Dense(6), BatchNorm(), Scale()],
+    "shared towers": [Concatenate([[Columns([0, 1]), *TOWER], [Columns([2, 3]), *TOWER]])],
+    "a shared block": [BatchNorm(), BLOCK, Dense(5, "relu"), BLOCK],
     "nothing else": [BatchNorm()],
 }  # fmt: skip
 

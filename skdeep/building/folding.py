@@ -16,6 +16,7 @@ from skdeep._component import is_per_layer
 from skdeep.building.options import OPTIONS, names
 from skdeep.building.transfer import frozen_indices
 from skdeep.layers import BatchNorm, Columns, Concatenate, Dense, Layer, Residual
+from skdeep.layers.base import Shared
 from skdeep.layers.heads import Heads, Tap
 from skdeep.layers.operations import does_nothing_at_prediction
 from skdeep.layers.tied import TiedDense
@@ -68,7 +69,8 @@ class Part:
 def without_batch_norm(layers: Sequence[Layer]) -> list[Part]:
     """Return fitted layers without their batch norms, so that the list may be shorter.
 
-    Raise ValueError if a batch norm has no dense layer beside it.
+    A layer in several places becomes several layers. Raise ValueError if a batch norm has no dense
+    layer beside it.
     """
     parts, waiting = _fold(layers, None)
     if waiting is not None:
@@ -110,7 +112,8 @@ def _fold(layers: Sequence[Layer], waiting: Waiting | None) -> tuple[list[Part],
     """Fold a stack whose inputs have passed `waiting`; return the parts, and what waits on top."""
     parts: list[Part] = []
     at_taps: dict[Layer, Waiting | None] = {}
-    for layer in layers:
+    for place in layers:
+        layer = place.layer if type(place) is Shared else place
         if type(layer) is Tap:
             at_taps[layer] = waiting
             parts.append(Part(Tap(), []))

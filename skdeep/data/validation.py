@@ -27,6 +27,7 @@ from skdeep.data.training_data import (
     TrainingData,
     checked_weight,
     combine_weights,
+    refuse_several,
     scale_to_mean_one,
 )
 from skdeep.losses import Loss
@@ -301,6 +302,7 @@ def hold_out(
 def _given_validation(estimator, data: TrainingData, given, compares: bool) -> ValidationSet:
     X_val, y_val, weight_val = given
     try:
+        refuse_several(X_val)
         X_val, y_val = estimator._check_data(X_val, y_val, data.X.dtype, reset=False)
         encoded = estimator._encode(y_val)
         weight_val = checked_weight(weight_val, X_val)
