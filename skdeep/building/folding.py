@@ -17,7 +17,8 @@ from skdeep._component import is_per_layer
 from skdeep.building.options import OPTIONS, names
 from skdeep.building.transfer import frozen_indices
 from skdeep.layers import BatchNorm, Columns, Concatenate, Dense, Layer, Output, Residual
-from skdeep.layers.base import Shared, check_layers
+from skdeep.layers.base import check_layers
+from skdeep.layers.chain import Shared
 from skdeep.layers.heads import Heads, Tap
 from skdeep.layers.nested import named
 from skdeep.layers.operations import does_nothing_at_prediction
