@@ -10,15 +10,21 @@ from typing import Any
 
 import numpy as np
 from sklearn import neural_network
+from sklearn.base import clone
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep.activations import Identity, Logistic, ReLU, Tanh
-from skdeep.building.folding import parameters_without_batch_norm, without_batch_norm
+from skdeep.building.folding import (
+    entries_of,
+    parameters_without_batch_norm,
+    without_batch_norm,
+)
 from skdeep.building.options import names
 from skdeep.estimators import MLPAutoencoder, MLPClassifier, MLPRegressor
 from skdeep.estimators.base import BaseMLP
-from skdeep.layers import Dense, Layer
+from skdeep.layers import Dense, Layer, Output
+from skdeep.layers.heads import Tap
 from skdeep.layers.operations import does_nothing_at_prediction, operations_of
 from skdeep.training.history import COLUMNS
 
@@ -232,7 +238,8 @@ def fold_batch_norm(model: BaseMLP) -> BaseMLP:
     -------
     estimator of the model's class
         Its hyperparameters have no batch normalization. A warm start or `partial_fit` continues
-        from its weights with a new optimizer. Tied weights are no longer tied.
+        from its weights with a new optimizer. Tied weights are no longer tied, and a layer in
+        several places becomes several layers.
 
     Raises
     ------
@@ -264,5 +271,11 @@ def fold_batch_norm(model: BaseMLP) -> BaseMLP:
     if parameters.get("layers") is not None:
         n_above = len(network.layers) - network.hidden_stops[-1]
         stop = len(parts) - n_above
-        parameters["layers"] = [p.layer for p in parts[stop - len(parameters["layers"]) : stop]]
+        below = [part for part in parts[:stop] if not isinstance(part.layer, Tap)]
+        kept = [layer for layer in parameters["layers"] if not isinstance(layer, Output)]
+        outputs = [clone(layer) for layer in parameters["layers"][len(kept) :]]
+        for output in outputs:
+            if isinstance(parts[stop].layer, Dense):  # which may have taken up a batch norm
+                output.set_params(bias=parts[stop].layer.bias)
+        parameters["layers"] = [*entries_of(below[len(below) - len(kept) :]), *outputs]
     return model.with_weights(parameters, [value for part in parts for value in part.values])

@@ -423,27 +423,32 @@ class QuantileLoss(RegressionLoss):
     """
 
     compiled_as = "quantile"
+    _limits = {"quantile": Limit(0, 1, closed="()")}
 
     def __init__(self, quantile: float | Sequence[float] = 0.5, non_crossing: bool = False):
         self.quantile = quantile
         self.non_crossing = non_crossing
 
     def check(self, what=""):
+        if is_per_layer(self.quantile):
+            self._check_several()
+            return
         super().check(what)
-        several, inside = is_per_layer(self.quantile), Limit(0, 1, closed="()")
-        entries = list(self.quantile) if several else [self.quantile]
-        are_inside = bool(entries) and all(map(inside.allows, entries))
-        if not are_inside or any(a >= b for a, b in pairwise(entries)):
-            raise InvalidParameterError(
-                f"QuantileLoss quantile={self.quantile!r} is not allowed; give {inside}, or an "
-                "ascending sequence of such numbers."
-            )
-        self.quantile = [float(q) for q in entries] if several else float(self.quantile)
-        if self.non_crossing and not several:
+        if self.non_crossing:
             raise InvalidParameterError(
                 f"QuantileLoss non_crossing={self.non_crossing!r} is for several quantiles; give "
                 "quantile a sequence."
             )
+
+    def _check_several(self) -> None:
+        entries, limit = list(self.quantile), self._limits["quantile"]
+        are_inside = bool(entries) and all(map(limit.allows, entries))
+        if not are_inside or any(a >= b for a, b in pairwise(entries)):
+            raise InvalidParameterError(
+                f"QuantileLoss quantile={self.quantile!r} is not allowed; give {limit}, or an "
+                "ascending sequence of such numbers."
+            )
+        self.quantile = [float(q) for q in entries]
 
     @property
     def center(self):

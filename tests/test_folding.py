@@ -10,6 +10,7 @@ from skdeep import (
     MLPAutoencoder,
     MLPClassifier,
     MLPRegressor,
+    MultiTaskMLP,
     fold_batch_norm,
     load,
     save,
@@ -24,10 +25,13 @@ from skdeep.layers import (
     Dense,
     Dropout,
     GaussianNoise,
+    Output,
     PiecewiseLinear,
     Residual,
     Scale,
 )
+from skdeep.layers.base import check_layers
+from skdeep.tasks import Classification, Regression
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -103,6 +107,8 @@ def test_autoencoders(where, tied):
     assert not folded.tied_weights
 
 
+TOWER = [BatchNorm(), Dense(4, "tanh"), BatchNorm(), Dense(3), BatchNorm()]
+BLOCK = Residual([Dense(5, "tanh"), Dense(5), BatchNorm()])
 STACKS = {
     "beside dense layers": [
         BatchNorm(), Dense(6), BatchNorm(), Activation("relu"), Dense(4, "elu"),
@@ -126,6 +132,16 @@ STACKS = {
         Residual([BatchNorm(), Dense(6, "relu"), BatchNorm(), Dense(6), BatchNorm()]),
     ],
     "beside other layers": [PiecewiseLinear(3, 4), Scale(), Dense(6), BatchNorm(), Scale()],
+    "shared towers": [Concatenate([[Columns([0, 1]), *TOWER], [Columns([2, 3]), *TOWER]])],
+    "a shared block": [Dense(5), BLOCK, Dense(5, "relu"), BLOCK],
+    "with names": [
+        ("norm", BatchNorm()),
+        ("dense", Dense(6, "relu", bias=False)),
+        Concatenate([("deep", [("low", Dense(4)), BatchNorm()]), ("wide", [])]),
+        ("top", Residual([("inner", Dense(10)), ("last", BatchNorm())])),
+        BatchNorm(),
+        Output(bias=False, kernel_regularizer="l2"),
+    ],
     "nothing else": [BatchNorm()],
 }  # fmt: skip
 
@@ -137,11 +153,37 @@ def test_stacks_of_layers(name, of_input):
         pytest.skip("an embedding follows the batch norm")
     options = {"layers": STACKS[name], "batch_norm_input": of_input, **OPTIONS}
     folded = assert_folds(MLPRegressor(**options).fit(X, NUMBERS))
-    assert not any(isinstance(layer, BatchNorm) for layer in folded.layers)
+    assert not any(isinstance(layer, BatchNorm) for layer in check_layers(folded.layers, ""))
+    if name == "with names":
+        assert folded.get_params()["layers__dense__bias"] is True
+        assert folded.get_params()["layers__1__branches__deep__low__units"] == 4
+        assert folded.get_params()["layers__top__layers__inner__units"] == 10
+        assert folded.layers[-1].get_params() == Output(kernel_regularizer="l2").get_params()
 
 
 class OwnNorm(BatchNorm):
     """A batch norm whose prediction may be another one."""
+
+
+@pytest.mark.parametrize("at", range(5))
+def test_heads_hang_on_the_layers_that_are_left(at):
+    stack = [BatchNorm(), Dense(4, "relu"), BatchNorm(), Dense(3), Output(kernel_regularizer="l2")]
+    tasks = {"number": Regression(at=min(at, 3)), "code": Classification()}
+    model = MultiTaskMLP(tasks=tasks, layers=stack, **OPTIONS)
+    model.fit(X, {"number": NUMBERS, "code": CODES})
+    if at == 0:
+        with pytest.raises(ValueError, match="before the head of 'number'"):
+            fold_batch_norm(model)
+        return
+    folded = fold_batch_norm(model)
+    assert [folded.tasks[name].at for name in tasks] == [-1 if at > 2 else 0, -1]
+    found, expected = (m.predict(X)["number"] for m in (folded, model))
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    found, expected = (m.predict_proba(X)["code"] for m in (folded, model))
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    fresh = clone(folded).fit(X, {"number": NUMBERS, "code": CODES})
+    assert fresh.network_.count() == folded.network_.count()
+    assert [tasks["number"].at, model.tasks_["number"].at] == [min(at, 3)] * 2
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ takes it up if it has no activation. Otherwise the dense layer above takes it up
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,11 +16,15 @@ from sklearn.base import clone
 from skdeep._component import is_per_layer
 from skdeep.building.options import OPTIONS, names
 from skdeep.building.transfer import frozen_indices
-from skdeep.layers import BatchNorm, Columns, Concatenate, Dense, Layer, Residual
+from skdeep.layers import BatchNorm, Columns, Concatenate, Dense, Layer, Output, Residual
+from skdeep.layers.base import check_layers
+from skdeep.layers.chain import Shared
 from skdeep.layers.heads import Heads, Tap
+from skdeep.layers.nested import named
 from skdeep.layers.operations import does_nothing_at_prediction
 from skdeep.layers.tied import TiedDense
 from skdeep.network import parameters_of
+from skdeep.tasks import Task
 
 
 class Waiting(NamedTuple):
@@ -47,7 +52,11 @@ class Part:
         Whether the layer is dense, and its outputs are not put into an activation.
     passes_on : bool
         Whether the layer does nothing at prediction.
+    name : str or None
+        The name of its place.
     """
+
+    name: str | None = None
 
     def __init__(self, layer: Layer, values: list[np.ndarray], *, takes_up=False, passes_on=False):
         self.layer = layer
@@ -68,7 +77,8 @@ class Part:
 def without_batch_norm(layers: Sequence[Layer]) -> list[Part]:
     """Return fitted layers without their batch norms, so that the list may be shorter.
 
-    Raise ValueError if a batch norm has no dense layer beside it.
+    A layer in several places becomes several layers. Raise ValueError if a batch norm has no dense
+    layer beside it.
     """
     parts, waiting = _fold(layers, None)
     if waiting is not None:
@@ -79,7 +89,8 @@ def without_batch_norm(layers: Sequence[Layer]) -> list[Part]:
 def parameters_without_batch_norm(model: Any, options: Any) -> dict[str, Any]:
     """Return the hyperparameters that change if a fitted model loses its batch norms.
 
-    `options` describes the hidden layers. The entry "layers" lists those that are left.
+    `options` describes the hidden layers. The entry "layers" lists those that are left, and the
+    Output.
     """
     parameters: dict[str, Any] = {"batch_norm": None, "batch_norm_input": False}
     if model.pretrained is not None:
@@ -92,25 +103,52 @@ def parameters_without_batch_norm(model: Any, options: Any) -> dict[str, Any]:
     layers = getattr(options, "layers", None)
     if layers is None:
         return parameters
+    layers = check_layers(layers, "layers")
+    of_output = layers[-1:] if layers and isinstance(layers[-1], Output) else []
+    layers = layers[: len(layers) - len(of_output)]
     # Every layer of the list counts as a hidden layer, batch norms too.
     kept = [i for i, layer in enumerate(layers) if type(layer) is not BatchNorm]
     frozen = frozen_indices(model.frozen_layers, max(1, len(layers)))
+    if hasattr(model, "tasks"):
+        parameters["tasks"] = _places_of_heads(model.tasks_, kept, len(layers))
     rates = model.learning_rate_multipliers
     if is_per_layer(rates):
-        *of_layers, of_output = OPTIONS["learning_rate_multipliers"].spread(rates, len(layers))
-        rates = [*(of_layers[i] for i in kept), of_output]
+        *of_layers, last = OPTIONS["learning_rate_multipliers"].spread(rates, len(layers))
+        rates = [*(of_layers[i] for i in kept), last]
     return parameters | {
-        "layers": [layers[i] for i in kept],
+        "layers": [*(layers[i] for i in kept), *of_output],
         "frozen_layers": [new for new, i in enumerate(kept) if i in frozen] or 0,
         "learning_rate_multipliers": rates,
     }
+
+
+def _places_of_heads(tasks: Any, kept: list[int], n_layers: int) -> dict[str, Task]:
+    """Return copies of tasks whose heads hang on the layers that are left."""
+    twins = copy.deepcopy(tasks)
+    for name, task in twins.items():
+        new = sum(i <= task.at % n_layers for i in kept) - 1
+        if new < 0:
+            raise _can_not_fold(f"the head of {name!r}, which has no other layer below it,")
+        task.set_params(at=-1 if new == len(kept) - 1 else new)
+    return twins
+
+
+def entries_of(parts: Sequence[Part], branch: str | None = None) -> list[Any]:
+    """Return the layers of parts, as pairs with their names if they have names of their own."""
+    return [
+        part.layer
+        if part.name in (None, branch) or "__" in part.name  # the name of a branch
+        else (part.name, part.layer)
+        for part in parts
+    ]
 
 
 def _fold(layers: Sequence[Layer], waiting: Waiting | None) -> tuple[list[Part], Waiting | None]:
     """Fold a stack whose inputs have passed `waiting`; return the parts, and what waits on top."""
     parts: list[Part] = []
     at_taps: dict[Layer, Waiting | None] = {}
-    for layer in layers:
+    for place in layers:
+        layer = place.layer if type(place) is Shared else place
         if type(layer) is Tap:
             at_taps[layer] = waiting
             parts.append(Part(Tap(), []))
@@ -127,6 +165,7 @@ def _fold(layers: Sequence[Layer], waiting: Waiting | None) -> tuple[list[Part],
                 below.take_up(norm)
             continue
         part, waiting = _part(layer, waiting)
+        part.name = place.name_
         parts.append(part)
     return parts, waiting
 
@@ -158,7 +197,7 @@ def _part(layer: Layer, waiting: Waiting | None) -> tuple[Part, Waiting | None]:
         inner, left = _fold(layer.branch_.layers, None)
         if left is not None:
             raise _can_not_fold("the end of a Residual")
-        return Part(Residual([p.layer for p in inner]), _values(inner)), None
+        return Part(Residual(entries_of(inner)), _values(inner)), None
     if any(isinstance(inner, BatchNorm) for inner in layer.walk()):
         raise _can_not_fold(f"or inside {layer!r}")
     values = [p.value for p in parameters_of([layer])]
@@ -189,7 +228,13 @@ def _dense(layer: Dense, waiting: Waiting | None) -> Part:
 def _concatenate(layer: Concatenate, waiting: Waiting | None) -> tuple[Part, Waiting | None]:
     """Fold each branch; what waits on top of a branch waits for its columns."""
     branches = [_fold(branch.layers, waiting) for branch in layer.branches_]
-    spec = Concatenate([[p.layer for p in parts] for parts, _ in branches])
+    of_branches = [name for name, _ in named(layer.branches, "branches")]
+    lists = [
+        entries_of(parts, name) for name, (parts, _) in zip(of_branches, branches, strict=True)
+    ]
+    spec = Concatenate(
+        [one if name is None else (name, one) for name, one in zip(of_branches, lists, strict=True)]
+    )
     part = Part(spec, [value for parts, _ in branches for value in _values(parts)])
     if all(left is None for _, left in branches):
         return part, None
@@ -207,7 +252,8 @@ def _heads(layer: Heads, waiting: Waiting | None, at_taps: dict[Layer, Waiting |
     for head, tap in zip(layer.heads_, layer.taps, strict=True):
         below = waiting if tap is None else at_taps[tap]
         parts, left = _fold(head.children(), below)
-        if left is not None or len(parts) < len(head.children()):
+        is_equal = len(_values(parts)) == len(parameters_of(head.children()))
+        if left is not None or len(parts) < len(head.children()) or not is_equal:
             raise _can_not_fold(f"or inside the head of {head.name!r}")
         values += _values(parts)
     return Part(layer, values)

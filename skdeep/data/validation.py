@@ -26,6 +26,7 @@ from skdeep.data.training_data import (
     TrainingData,
     checked_weight,
     combine_weights,
+    refuse_several,
     scale_to_mean_one,
 )
 from skdeep.losses import Loss
@@ -299,6 +300,7 @@ def hold_out(
 
 def _given_validation(estimator, data: TrainingData, given, compares: bool) -> ValidationSet:
     try:
+        refuse_several(given[0])
         held_out, encoded = given_rows(estimator, *given)
     except ValueError as error:
         raise ValueError(f"In X_val, y_val or sample_weight_val: {error}") from error

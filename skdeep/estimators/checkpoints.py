@@ -35,11 +35,26 @@ def run_id(estimator: Any, *data: Any, mode: str) -> str | None:
     weights = [None if network is None else network.parameters.values for network in learned]
     losses = e.history_["loss"] if continues else []
     try:
-        plain = to_plain([parameters, others], {}, type(e).__name__)
+        plain = to_plain([parameters, others], type(e).models(), type(e).__name__)
     except NotPlainError as error:
         raise _has_no_files(error) from error
     is_partial = mode == "partial"
+    plain = _without_histories(plain)
     return joblib.hash((type(e).__name__, plain, weights, losses, data, is_partial))[:12]
+
+
+def _without_histories(plain: Any) -> Any:
+    """Return plain data in which a fitted model inside a layer is only its network.
+
+    Its history has times, which differ if the model is fitted again.
+    """
+    if isinstance(plain, list):
+        return [_without_histories(value) for value in plain]
+    if not isinstance(plain, dict):
+        return plain
+    if "_run" in plain:
+        plain = {"network": plain["_run"]["state"]["network"]}
+    return {name: _without_histories(value) for name, value in plain.items()}
 
 
 def find(estimator: Any, name: str | None) -> Run | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -798,6 +799,11 @@ class MultiTaskMLP(BaseMLP):
         targets = read_targets(y, self._places, may_miss)
         _check_lengths(targets, X.shape[0])
         return X, targets
+
+    def with_weights(self, parameters, values):
+        start = copy.copy(self)
+        start.tasks_ = parameters.get("tasks", self.tasks_)
+        return super(MultiTaskMLP, start).with_weights(parameters, values)
 
     def _build_layers(self):
         widths = [target.n_outputs for target in self._targets_of.values()]

@@ -98,7 +98,7 @@ def _has_names(columns: Any) -> bool:
         return isinstance(columns.start, str) or isinstance(columns.stop, str)
     if isinstance(columns, str):
         return True
-    is_sequence = np.iterable(columns) and not isinstance(columns, dict)
+    is_sequence = np.iterable(columns) and not isinstance(columns, (dict, set, frozenset))
     return is_sequence and any(isinstance(entry, str) for entry in columns)
 
 

@@ -222,6 +222,10 @@ class Periodic(_NumberEmbedding):
     def describe(self):
         return f"{type(self).__name__} ({self.n_frequencies} frequencies)"
 
+    def _used(self) -> tuple[Parameter, ...]:
+        """Return the parameters that the kernels take, also if they are those of another place."""
+        return self.frequencies_, self.phases_, self.weights_, self.biases_
+
     def allocate(self, n_rows, dtype, rng, needs_dX):
         shape = n_rows, self.n_inputs_
         self._Y = np.empty((n_rows, self.n_outputs_), dtype)
@@ -229,7 +233,7 @@ class Periodic(_NumberEmbedding):
         self._dX = np.empty(shape if needs_dX else (0, 0), dtype)
         # A callback may have frozen some of them; the kernels compute all gradients.
         self._gradients = [
-            np.empty(p.shape, dtype) if p.grad is None else p.grad for p in self.parameters_
+            np.empty(p.shape, dtype) if p.grad is None else p.grad for p in self._used()
         ]
         self._combine = self.kernels.periodic_forward
         self._differentiate = self.kernels.periodic_backward
@@ -238,7 +242,7 @@ class Periodic(_NumberEmbedding):
         n_rows = len(X)
         self._X, Y = X, rows(self._Y, n_rows)
         waves = rows(self._cosines, n_rows), rows(self._sines, n_rows)
-        self._combine(X, *(p.value for p in self.parameters_), *waves, Y)
+        self._combine(X, *(p.value for p in self._used()), *waves, Y)
         return Y
 
     def backward(self, dY):
@@ -250,7 +254,7 @@ class Periodic(_NumberEmbedding):
         return dX if dX.size else None
 
     def infer(self, X):
-        values = [p.value for p in self.parameters_]
+        values = [p.value for p in self._used()]
         dtype = values[0].dtype
         Y = np.empty((len(X), self.n_outputs_), dtype)
         for some in _blocks(X, self.n_frequencies):

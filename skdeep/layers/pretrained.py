@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdeep._component import InvalidParameterError, Limit
 from skdeep.layers.base import Layer, used_parameters
+from skdeep.layers.building import inputs_here
 from skdeep.layers.chain import Chain
 from skdeep.layers.operations import operations_of
 
@@ -51,6 +52,7 @@ class Pretrained(Layer):
                 f"Pretrained: the estimator was fitted to {network.n_inputs} columns, and "
                 f"{n_inputs} reach the layer; choose its columns with a Columns below it."
             )
+        self._check_order()
         self.chain_ = Chain(network.hidden_copies(n_layers))
         n_outputs = self.chain_.setup(n_inputs)
         for parameter in used_parameters(self.chain_.layers):
@@ -64,7 +66,7 @@ class Pretrained(Layer):
         if not is_frozen or not hasattr(type(model), "_n_layers_to_reuse"):
             raise InvalidParameterError(
                 f"Pretrained estimator={self.estimator!r} is not allowed; give a fitted "
-                "MLPClassifier, MLPRegressor or MLPAutoencoder in a "
+                "MLPClassifier, MLPRegressor, MLPAutoencoder or MultiTaskMLP in a "
                 "sklearn.frozen.FrozenEstimator, which keeps its weights in clones."
             )
         check_is_fitted(model, msg="Pretrained: this %(name)s instance is not fitted yet.")
@@ -79,6 +81,18 @@ class Pretrained(Layer):
                 f"estimator has {len(network.hidden_stops)} hidden layers."
             )
         return network, int(self.n_layers)
+
+    def _check_order(self) -> None:
+        """Raise if the columns of the estimator reach the layer in another order."""
+        fitted = getattr(self.estimator.estimator, "feature_names_in_", None)
+        if fitted is None or inputs_here().names is None:
+            return
+        here, fitted = list(inputs_here().names), list(fitted)
+        if here != fitted and sorted(here) == sorted(fitted):
+            raise InvalidParameterError(
+                f"Pretrained: the columns {here} reach the layer, and the estimator was fitted to "
+                f"them in another order; put Columns({fitted}) below it."
+            )
 
     def adapt(self, X, rng):
         network, _ = self._source()

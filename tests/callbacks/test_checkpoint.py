@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skdeep import InvalidFileError, MLPAutoencoder, MLPClassifier, MLPRegressor, load
 from skdeep.callbacks import Callback, GradualUnfreezing, ModelCheckpoint
-from skdeep.layers import Columns, Dense
+from skdeep.layers import Columns, Dense, Pretrained
 from skdeep.optimizers import OPTIMIZERS, Adam
 from skdeep.schedules import SCHEDULES
 
@@ -80,6 +80,12 @@ RUNS = {
     "a plateau ends it": {"tol": 10.0, "n_iter_no_change": 3},
     "regressor": {"Estimator": MLPRegressor},
     "autoencoder": {"Estimator": MLPAutoencoder, "tied_weights": True},
+    "a fitted layer": {
+        "layers": [Pretrained(FrozenEstimator(MLPAutoencoder((3,)).partial_fit(X))), Dense(4)],
+        "hidden_layer_sizes": (100,),
+        "batch_norm": None,
+        "dropout": 0.0,
+    },
     "multipliers": {"learning_rate_multipliers": [0.1, 1.0, 2.0]},
     **{f"solver {name}": {"solver": name} for name in OPTIMIZERS},
     **{f"schedule {name}": {"learning_rate": SCHEDULES[name]()} for name in SCHEDULES},
@@ -238,6 +244,19 @@ def test_what_was_learned_before_is_part_of_the_run(tmp_path):
         expected = start.coefs_[0].copy()
         given = {"pretrained": FrozenEstimator(start), "frozen_layers": 1}
         np.testing.assert_array_equal(model(tmp_path / "a", **given).fit(X, y).coefs_[0], expected)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_fitted_layer_counts_by_its_weights(tmp_path):
+    for seed in (0, 0, 1):  # a model that is fitted again differs in its times only
+        below = MLPRegressor((3,), max_iter=2, random_state=seed).fit(X, y)
+        layers = [Pretrained(FrozenEstimator(below)), Dense(4)]
+        MLPRegressor(
+            layers=layers,
+            max_iter=2,
+            random_state=0,
+            callbacks=[ModelCheckpoint(f"{tmp_path}/{{run}}", resume=True)],
+        ).fit(X, y)
     assert len(list(tmp_path.iterdir())) == 2
 
 

@@ -121,6 +121,7 @@ def test_predictions_need_names_as_in_scikit_learn():
         ([5], FRAME, "not allowed for an input of 5 columns"),
         (None, FRAME, "not allowed"),
         ({"age": 1}, FRAME, "not allowed"),
+        ({"age", "income"}, FRAME, "not allowed"),  # a set has no order
         (1.5, FRAME, "not allowed"),
         (
             ["age"],
@@ -219,6 +220,8 @@ def test_several_arrays(X):
         MLPAutoencoder(**OPTIONS).fit(X)
     with pytest.raises(ValueError, match=message):
         MLPRegressor(**OPTIONS).fit(FRAME.to_numpy(), Y).predict(X)
+    with pytest.raises(ValueError, match=message):
+        MLPRegressor(**OPTIONS).fit(FRAME.to_numpy(), Y, X_val=X, y_val=Y)
     assert MLPRegressor(**OPTIONS).fit(np.hstack(X), Y).n_features_in_ == 5
 
 

@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import make_friedman1
@@ -189,6 +190,11 @@ def test_other_columns_and_other_mistakes():
     layers = [Residual([Dense(4), Pretrained(FrozenEstimator(below))])]
     with pytest.raises(ValueError, match="fitted to 10 columns, and 4 reach the layer"):
         MLPRegressor(layers=layers, **OPTIONS).fit(X, y)
+    frame = pd.DataFrame(X, columns=list("abcdefghij"))
+    below = MLPRegressor((4,), **OPTIONS).fit(frame, y)
+    on_top(below).fit(frame.rename(columns=str.upper), y)
+    with pytest.raises(ValueError, match=r"in another order; put Columns\(\['a', .*below it"):
+        on_top(below).fit(frame[frame.columns[::-1]], y)
     with pytest.raises(ValueError, match="trainable='no' is not allowed; give True or False"):
         on_top(below, trainable="no").fit(X, y)
 

@@ -24,6 +24,8 @@ from skdeep.layers import (
     Dense,
     Dropout,
     Layer,
+    Periodic,
+    PiecewiseLinear,
     Residual,
 )
 from skdeep.layers.chain import Shared
@@ -68,7 +70,11 @@ def parallel():
     return Residual([Concatenate([inner, [Dense(5), inner]]), Dense(5)])
 
 
-TOWERS = [dense, block, parallel]
+def embeddings():
+    return Residual([PiecewiseLinear(2, 4), Periodic(2, 3), Dense(5, "tanh")])
+
+
+TOWERS = [dense, block, parallel, embeddings]
 cases = pytest.mark.parametrize("stack", STACKS)
 towers = pytest.mark.parametrize("tower", TOWERS)
 
