@@ -12,15 +12,13 @@ from skdeep._component import (
     resolve,
     unknown_name,
 )
-from skdeep.activations import ACTIVATIONS
 from skdeep.augmentation import AUGMENTATIONS
 from skdeep.averages import AVERAGES
 from skdeep.building.options import OPTIONS
-from skdeep.constraints import CONSTRAINTS
 from skdeep.initializers import INITIALIZERS
+from skdeep.layers.nested import PARTS
 from skdeep.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 from skdeep.optimizers import OPTIMIZERS
-from skdeep.regularizers import REGULARIZERS
 from skdeep.schedules import SCHEDULES
 
 # For each option: the parts that names stand for. Losses of both tasks that share a name have no
@@ -29,12 +27,8 @@ _FAMILIES: Mapping[str, Mapping[str, Callable[..., Component]]] = {
     "solver": OPTIMIZERS,
     "learning_rate": SCHEDULES,
     "loss": {**CLASSIFICATION_LOSSES, **REGRESSION_LOSSES},
-    "activation": ACTIVATIONS,
-    **dict.fromkeys(("initializer", "bias_initializer"), INITIALIZERS),
-    **dict.fromkeys(
-        ("kernel_regularizer", "bias_regularizer", "activity_regularizer"), REGULARIZERS
-    ),
-    **dict.fromkeys(("kernel_constraint", "bias_constraint"), CONSTRAINTS),
+    **PARTS,
+    "initializer": INITIALIZERS,
     "weight_averaging": AVERAGES,
     "augment": AUGMENTATIONS,
 }

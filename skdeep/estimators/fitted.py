@@ -329,6 +329,8 @@ def checked_weights(
             raise InvalidParameterError(
                 f"set_weights: {name!r} has the shape {array.shape}; the network's is {shape}."
             )
+        if name.endswith("BatchNorm.running_variance") and (array < 0).any():
+            raise InvalidParameterError(f"set_weights: {name!r} has to be numbers >= 0.")
         arrays[name] = array
     return arrays
 

@@ -6,7 +6,7 @@ if it is a pair (name, layer), by its name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sklearn.base import clone
@@ -16,8 +16,25 @@ from skdeep._component import (
     InvalidParameterError,
     is_pair,
     one_copy_of_each,
+    resolve,
     unknown_name,
 )
+from skdeep.activations import ACTIVATIONS
+from skdeep.constraints import CONSTRAINTS
+from skdeep.initializers import INITIALIZERS
+from skdeep.regularizers import REGULARIZERS
+
+# For parameters that estimators and layers have: the parts that names stand for. The names of first
+# weights are left out, because an Embedding reads "normal" in another way.
+PARTS: Mapping[str, Mapping[str, Callable[..., Component]]] = {
+    "activation": ACTIVATIONS,
+    "bias_initializer": INITIALIZERS,
+    **dict.fromkeys(
+        ("kernel_regularizer", "bias_regularizer", "activity_regularizer"), REGULARIZERS
+    ),
+    **dict.fromkeys(("kernel_constraint", "bias_constraint"), CONSTRAINTS),
+}
+_PARTS_OF_LAYERS = {**PARTS, "function": ACTIVATIONS, "regularizer": REGULARIZERS}
 
 
 def named(entries: Sequence, what: str) -> list[tuple[str | None, Any]]:
@@ -147,7 +164,10 @@ def _with(value: Any, path: Sequence[str], new: Any) -> Any:
         return type(value)([*value[:i], entry, *value[i + 1 :]])
     if not isinstance(value, Component):
         raise LookupError
-    setattr(value, head, _with(value.get_params(deep=False)[head], rest, new))
+    inner = value.get_params(deep=False)[head]
+    if rest and isinstance(inner, str) and inner in _PARTS_OF_LAYERS.get(head, {}):
+        inner = resolve(inner, _PARTS_OF_LAYERS[head], head, Component)
+    setattr(value, head, _with(inner, rest, new))
     return value
 
 

@@ -95,6 +95,16 @@ def test_numbers_too_large_for_the_dtype_change_nothing():
     np.testing.assert_array_equal(model.get_weights()["1.Dense.bias"], before["1.Dense.bias"])
 
 
+def test_variances_below_0_change_nothing():
+    model = MLPClassifier((5,), batch_norm="after", **OPTIONS).fit(X, Y)
+    before = model.network_.parameters.values.copy()
+    other = model.get_weights()
+    other["1.BatchNorm.running_variance"][2] = -1e-3
+    with pytest.raises(ValueError, match="'1.BatchNorm.running_variance' has to be numbers >= 0"):
+        model.set_weights(other)
+    np.testing.assert_array_equal(model.network_.parameters.values, before)
+
+
 def test_a_model_without_weights():
     for method in (MLPClassifier().get_weights, lambda: MLPClassifier().set_weights({})):
         with pytest.raises(NotFittedError):

@@ -11,7 +11,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor, load, save
-from skdeep.activations import LeakyReLU
+from skdeep.activations import ELU, LeakyReLU, PReLU
+from skdeep.constraints import MaxNorm
 from skdeep.layers import (
     Activation,
     Columns,
@@ -21,6 +22,7 @@ from skdeep.layers import (
     Output,
     Residual,
 )
+from skdeep.regularizers import L2
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -206,8 +208,40 @@ def test_names_that_are_not_allowed(layers, message):
 
 
 @pytest.mark.parametrize(
+    ("changes", "path", "expected"),
+    [
+        ({"layers__out__kernel_regularizer__l2": 0.3}, "layers__out__kernel_regularizer", L2(0.3)),
+        (
+            {"layers__1__activation__rate": 2.0, "layers__1__activation": "prelu"},
+            "layers__1__activation",
+            PReLU(rate=2.0),
+        ),
+        (
+            {"layers__3__function": "elu", "layers__3__function__alpha": 0.5},
+            "layers__3__function",
+            ELU(0.5),
+        ),
+        (
+            {
+                "layers__block__layers__inner__bias_constraint": "max_norm",
+                "layers__block__layers__inner__bias_constraint__max_value": 3.0,
+            },
+            "layers__block__layers__inner__bias_constraint",
+            MaxNorm(3.0),
+        ),
+    ],
+)
+def test_a_part_given_by_name_becomes_an_instance(changes, path, expected):
+    regressor = model().set_params(**changes)
+    assert repr(regressor.get_params()[path]) == repr(expected)
+    regressor.fit(X, y)
+
+
+@pytest.mark.parametrize(
     ("path", "message"),
     [
+        ("layers__1__activation__slope", "is unknown"),  # tanh has no parameters
+        ("layers__1__initializer__std", "is unknown"),
         ("layers__both__branches__1__unitz", "did you mean 'layers__both__branches__1__units'"),
         ("layers__boht__branches", "did you mean 'layers__both__branches'"),
         ("layers__9__units", "'layers__9__units' is unknown"),
