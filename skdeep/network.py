@@ -6,11 +6,12 @@ import copy
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 
-from skdeep._component import one_copy_of_each, unknown_name
+from skdeep._component import InvalidParameterError, one_copy_of_each, unknown_name
 from skdeep.kernels import choose
 from skdeep.layers.base import Layer, infer_all, used_parameters
 from skdeep.layers.batch_norm import BatchNorm
@@ -346,6 +347,26 @@ class Network:
 def hidden_groups(layers: Sequence[Layer], stops: Sequence[int]) -> list[list[Layer]]:
     """Return the layers of each hidden layer."""
     return [list(layers[a:b]) for a, b in zip([0, *stops], stops, strict=False)]
+
+
+def hidden_position(layer: Any, names: Sequence[str | None], what: str) -> int:
+    """Return the position of a hidden layer, which may be given by its name.
+
+    `names` has an entry for each hidden layer: None for one without a name.
+    """
+    known = [name for name in names if name is not None]
+    if isinstance(layer, str) and known:
+        if layer not in known:
+            raise InvalidParameterError(unknown_name(layer, known, what))
+        return names.index(layer)
+    n = len(names)
+    is_integer = isinstance(layer, (int, np.integer)) and not isinstance(layer, bool)
+    if not is_integer or not -n <= layer < n:
+        raise InvalidParameterError(
+            f"{what}={layer!r} is not allowed; the network has {n} hidden layers, so give an "
+            f"integer from {-n} to {n - 1}" + (f", or one of the names {known}." if known else ".")
+        )
+    return int(layer) % n
 
 
 def parameters_of(layers: Sequence[Layer]) -> list[Parameter]:

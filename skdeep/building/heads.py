@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from skdeep._component import InvalidParameterError, one_copy_of_each, resolve, unknown_name
+from skdeep._component import InvalidParameterError, one_copy_of_each, resolve
 from skdeep.building.architecture import layers_below_output
 from skdeep.building.regression_loss import n_quantiles, regression_loss
 from skdeep.joint_losses import ClassWeighted, JointLoss, Measured
-from skdeep.layers import Layer, Output, nested
-from skdeep.layers.base import check_layers
+from skdeep.layers import Layer, Output
+from skdeep.layers.base import check_layers, layer_entries
 from skdeep.layers.heads import Heads, Tap
 from skdeep.losses import CLASSIFICATION_LOSSES, ClassificationLoss, Loss
+from skdeep.network import hidden_position
 from skdeep.tasks import Classification, Regression, Task
 
 # Tasks ------------------------------------------------------------------------------------------
@@ -127,9 +128,8 @@ def build_layers_with_heads(
     """Return new layers, the heads included, and the position after each hidden layer."""
     layers, stops, output = layers_below_output(estimator)
     n_hidden = len(stops)
-    known = [] if estimator.layers is None else nested.named(estimator.layers, "layers")
-    of_layers = [name for name, _ in known]
-    places = [_position(name, task.at, n_hidden, of_layers) for name, task in tasks.items()]
+    names = _hidden_names(estimator, n_hidden)
+    places = [hidden_position(task.at, names, f"tasks__{key}__at") for key, task in tasks.items()]
     if max(places) < n_hidden - 1:
         raise InvalidParameterError(
             f"tasks: the highest head hangs on hidden layer {max(places)}, so that the layers "
@@ -149,18 +149,11 @@ def build_layers_with_heads(
     return layers, stops
 
 
-def _position(name: str, at: int | str, n_hidden: int, names: Sequence[str | None]) -> int:
-    if isinstance(at, str):
-        if at not in names:
-            choices = [known for known in names if known is not None]
-            raise InvalidParameterError(unknown_name(at, choices, f"tasks__{name}__at"))
-        return names.index(at)
-    if not -n_hidden <= at < n_hidden:
-        raise InvalidParameterError(
-            f"tasks__{name}__at={at!r} is not allowed; the network has {n_hidden} hidden layers, "
-            f"so give an integer from {-n_hidden} to {n_hidden - 1}."
-        )
-    return int(at) % n_hidden
+def _hidden_names(estimator: Any, n_hidden: int) -> list[str | None]:
+    """Return the names of the hidden layers; None for one without a name."""
+    listed = [] if estimator.layers is None else layer_entries(estimator.layers, "layers")
+    names = [name for name, _ in listed[:n_hidden]]  # an Output may follow
+    return names or [None] * n_hidden
 
 
 def _own_layers(name: str, task: Task) -> list[Layer]:

@@ -23,6 +23,7 @@ from skdeep.estimators.fitting import Fitting
 from skdeep.estimators.run import figures
 from skdeep.layers import Layer, nested
 from skdeep.losses import Loss
+from skdeep.network import hidden_position
 from skdeep.reports.picture import html_repr
 from skdeep.reports.summary import Summary
 
@@ -240,20 +241,12 @@ class BaseMLP(
         ndarray of shape (n_samples, n_units)
         """
         X_checked = self._check_X(X)
-        stops = self.network_.hidden_stops
-        names = self.network_.hidden_names()
-        if isinstance(layer, str) and layer in names:
-            layer = names.index(layer)
-        if not isinstance(layer, (int, np.integer)) or not -len(stops) <= layer < len(stops):
-            raise ValueError(
-                f"layer={layer!r} is not allowed; the network has {len(stops)} hidden layers, so "
-                f"give an integer from {-len(stops)} to {len(stops) - 1}"
-                + (f", or one of the names {[n for n in names if n]}." if any(names) else ".")
-            )
+        layer = hidden_position(layer, self.network_.hidden_names(), "layer")
         # The names of the columns depend on the layer, so a copy of the model knows it.
         named = copy.copy(self)
         named._named_layer = layer
-        return wrap_output(self.network_.infer(X_checked, stops[layer]), X, named)
+        stop = self.network_.hidden_stops[layer]
+        return wrap_output(self.network_.infer(X_checked, stop), X, named)
 
     _named_layer = -1
 

@@ -15,6 +15,7 @@ from sklearn.utils.validation import validate_data
 from skdeep._component import (
     Component,
     InvalidParameterError,
+    check_sample_weight,
     named_parameters,
     store_parameters,
 )
@@ -646,6 +647,10 @@ class MultiTaskMLP(BaseMLP):
         places = {name: self._places[name] for name in self._predicted}
         y = read_targets(y, places)
         _check_lengths(y, len(Z))
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(
+                sample_weight, Z, dtype=np.float64, ensure_non_negative=True
+            )
         return self._scores_of(y, Z, sample_weight)
 
     def score(self, X, y, sample_weight=None):

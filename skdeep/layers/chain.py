@@ -146,7 +146,32 @@ class Chain:
         return {k: v for k, v in self.__dict__.items() if k not in TRAINING_ATTRIBUTES}
 
 
-class Shared(Layer):
+class WithChain(Layer):
+    """Base class of layers that compute what the chain in them computes.
+
+    A subclass makes `chain_` in `build`.
+    """
+
+    chain_: Chain
+
+    def allocate(self, n_rows, dtype, rng, needs_dX):
+        self.chain_.allocate(n_rows, dtype, rng, needs_dX)
+
+    def forward(self, X):
+        return self.chain_.forward(X)
+
+    def backward(self, dY):
+        return self.chain_.backward(dY)
+
+    def infer(self, X):
+        return self.chain_.infer(X)
+
+    def release(self):
+        super().release()
+        self.chain_.release()
+
+
+class Shared(WithChain):
     """A layer in a further place of its network: its function of other inputs.
 
     For training it has a copy of the layer, with buffers of its own. The parameters of the copy
@@ -238,13 +263,7 @@ class Shared(Layer):
     def allocate(self, n_rows, dtype, rng, needs_dX):
         for own, _ in self.pairs_:
             own.grad = np.zeros(own.shape, dtype) if own.trainable else None
-        self.chain_.allocate(n_rows, dtype, rng, needs_dX)
-
-    def forward(self, X):
-        return self.chain_.forward(X)
-
-    def backward(self, dY):
-        return self.chain_.backward(dY)
+        super().allocate(n_rows, dtype, rng, needs_dX)
 
     def finish_backward(self):
         for own, first in self.pairs_:
@@ -259,7 +278,6 @@ class Shared(Layer):
 
     def release(self):
         super().release()
-        self.chain_.release()
         for own, _ in self.pairs_:
             own.grad = None
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from skdeep._component import InvalidParameterError
 from skdeep.layers.base import Layer, rows
-from skdeep.layers.chain import Chain, placed
+from skdeep.layers.chain import Chain, WithChain, placed
 from skdeep.layers.dense import Dense
 from skdeep.layers.operations import JoinKept, Keep
 
@@ -56,7 +56,7 @@ class Tap(Layer):
         return [Keep(self)]
 
 
-class Head(Layer):
+class Head(WithChain):
     """The layers of one task, the output layer included.
 
     Parameters
@@ -87,24 +87,8 @@ class Head(Layer):
     def adapt(self, X, rng):
         self.chain_.adapt(X, rng)
 
-    def allocate(self, n_rows, dtype, rng, needs_dX):
-        self.chain_.allocate(n_rows, dtype, rng, needs_dX)
-
-    def forward(self, X):
-        return self.chain_.forward(X)
-
-    def backward(self, dY):
-        return self.chain_.backward(dY)
-
-    def infer(self, X):
-        return self.chain_.infer(X)
-
     def describe(self):
         return f"Head of {self.name!r}"
-
-    def release(self):
-        super().release()
-        self.chain_.release()
 
 
 class Heads(Layer):

@@ -9,13 +9,13 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep._component import InvalidParameterError, Limit
-from skdeep.layers.base import Layer, used_parameters
+from skdeep.layers.base import used_parameters
 from skdeep.layers.building import inputs_here
-from skdeep.layers.chain import Chain
+from skdeep.layers.chain import Chain, WithChain
 from skdeep.layers.operations import operations_of
 
 
-class Pretrained(Layer):
+class Pretrained(WithChain):
     """Y = the hidden layers of a fitted estimator, applied to X, with the weights it has learned.
 
     The layers and the weights are copied when the network is built, so the estimator stays as it
@@ -108,24 +108,8 @@ class Pretrained(Layer):
     def accepts_sparse(self):
         return self.chain_.accepts_sparse
 
-    def allocate(self, n_rows, dtype, rng, needs_dX):
-        self.chain_.allocate(n_rows, dtype, rng, needs_dX)
-
-    def forward(self, X):
-        return self.chain_.forward(X)
-
-    def backward(self, dY):
-        return self.chain_.backward(dY)
-
-    def infer(self, X):
-        return self.chain_.infer(X)
-
     def operations(self):
         of_layers = [operations_of(layer) for layer in self.chain_.layers]
         if any(steps is None for steps in of_layers):
             return None
         return [step for steps in of_layers for step in steps]
-
-    def release(self):
-        super().release()
-        self.chain_.release()

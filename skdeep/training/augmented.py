@@ -49,6 +49,10 @@ class AugmentedBatches(BatchSource):
     def follows_progress(self):
         return self.batches.follows_progress
 
+    @property
+    def order(self):
+        return self.batches.order
+
     def begin_step(self, progress: Progress) -> None:
         self.batches.begin_step(progress)
 

@@ -29,7 +29,7 @@ from skdeep._component import InvalidParameterError
 from skdeep.callbacks import EarlyStopping
 from skdeep.inspection import check_gradients, column_importance, diagnose, layer_statistics
 from skdeep.inspection.responses import ResponseSettings, column_responses
-from skdeep.layers import BatchNorm, Dense
+from skdeep.layers import BatchNorm, Dense, Output
 from skdeep.losses import Huber, QuantileLoss
 from skdeep.tasks import Classification, Regression
 
@@ -238,6 +238,18 @@ def test_a_head_hangs_on_a_layer_by_name():
     same(model.fit(X, Y).predict(X), by_position.predict(X))
     with pytest.raises(InvalidParameterError, match="tasks__large__at='beolw' is unknown; did you"):
         model.set_params(tasks__large__at="beolw").fit(X, Y)
+    model.set_params(tasks__large__at="below", layers=[*layers, ("output", Output())])
+    same(model.fit(X, Y).predict(X), by_position.predict(X))
+    with pytest.raises(InvalidParameterError, match=r"at='output' is unknown\. Choose"):
+        model.set_params(tasks__large__at="output").fit(X, Y)
+
+
+def test_layers_may_be_one_layer():
+    one, listed = (
+        MultiTaskMLP(layers=layers, tasks=tasks(at=0), **OPTIONS).fit(X, Y)
+        for layers in (Dense(6), [Dense(6)])
+    )
+    same(one.predict(X), listed.predict(X))
 
 
 def test_a_network_without_hidden_layers():
@@ -505,6 +517,10 @@ def test_scores_with_weights():
     rows = np.repeat(np.arange(150), weight)
     repeated = model.scores(X[rows], {name: Y[name][rows] for name in Y})
     assert model.scores(X, Y, weight) == pytest.approx(repeated)
+    assert model.scores(X, Y, weight.tolist()) == pytest.approx(repeated)
+    for wrong in (weight[:3], -weight):
+        with pytest.raises(ValueError, match="sample_weight"):
+            model.scores(X, Y, wrong)
 
 
 def test_sample_weights_repeat_rows():
@@ -798,6 +814,7 @@ BAD = {
     "a switch": ({"kind": C(training_only=2)}, Y, "tasks__kind__training_only=2 is not allowed"),
     "smoothing": ({"kind": C(label_smoothing=1)}, Y, "tasks__kind__label_smoothing=1 is not"),
     "a layer": ({"kind": C(at=2)}, Y, "tasks__kind__at=2 .* 2 hidden layers, .* from -2 to 1"),
+    "no names": ({"kind": C(at="a")}, Y, "tasks__kind__at='a' .* an integer from -2 to 1"),
     "half a layer": ({"kind": C(at=0.5)}, Y, "tasks__kind__at=0.5 is not allowed"),
     "no use": ({"kind": C(at=0)}, Y, "the layers above it have no use"),
     "layers": ({"kind": C(layers=[3])}, Y, "tasks__kind__layers.0.=3 is not a Layer"),

@@ -41,9 +41,10 @@ def test_a_step_that_changes_nothing_changes_nothing(Estimator, kernels, monkeyp
     if kernels == "numba":
         pytest.importorskip("numba")
     monkeypatch.setenv("SKDEEP_KERNELS", kernels)
-    plain = Estimator(**OPTIONS).fit(X, y)
-    augmented = Estimator(augment=unchanged, **OPTIONS).fit(X, y)
+    plain = Estimator(metrics="score", **OPTIONS).fit(X, y)
+    augmented = Estimator(augment=unchanged, metrics="score", **OPTIONS).fit(X, y)
     np.testing.assert_array_equal(weights(augmented), weights(plain))
+    assert augmented.history_["score"] == plain.history_["score"]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
