@@ -124,7 +124,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         size.
     target_noise : float or Scheduled, default=0.0
         The noise in the targets of each batch in training. It is the standard deviation of Gaussian
-        noise that is added to the targets. A `skdeep.schedules.Scheduled` changes it over time.
+        noise that is added to targets. A `skdeep.schedules.Scheduled` changes it over time.
     alpha : float, default=0.0001
         The strength of scikit-learn's penalty on the weights of the dense layers: `alpha / n_batch
         * ((1 - l1_ratio) / 2 * sum(W ** 2) + l1_ratio * sum(abs(W)))`. With `sample_weight`, the

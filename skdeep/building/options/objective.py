@@ -131,7 +131,7 @@ OBJECTIVE = (
             CLASSIFIER: "It is the share of the rows whose label is replaced by another class. All "
             "other classes are equally likely. For multilabel targets, it is the share of the "
             "entries that are flipped. It is less than 1.",
-            REGRESSOR: "It is the standard deviation of Gaussian noise that is added to the targets.",
+            REGRESSOR: "It is the standard deviation of Gaussian noise that is added to targets.",
         },
         estimators=(CLASSIFIER, REGRESSOR),
         limit=NOT_NEGATIVE,

@@ -113,7 +113,8 @@ THE_RUN = (
         text='The number of the lowest hidden layers that `pretrained` or `warm_start="transfer"` '
         "copies. The hidden layers above them may differ in size and activation, and start with "
         "new weights. With None, all hidden layers that both networks have are copied, and their "
-        "shapes and activations have to agree. Without an earlier network, the option has no effect.",
+        "shapes and activations have to agree. Without an earlier network, the option has no "
+        "effect.",
         page="See [another upper part](reuse.md#another-upper-part).",
         type="int or None",
         limit=Limit(0, integer=True, special=(None,)),
