@@ -186,11 +186,16 @@ def shared_meaning(option: Option) -> str:
     for name in option.estimators:
         if name in option.also:
             by_remark.setdefault(option.also[name], []).append(f"`{name}`")
-    remarks = [f"{' and '.join(names)}: {remark}" for remark, names in by_remark.items()]
+    remarks = [f"{listing(names, 'and')}: {remark}" for remark, names in by_remark.items()]
     missing = [f"`{e.__name__}`" for e in ESTIMATORS if e.__name__ not in option.estimators]
     if missing:
-        remarks.append(f"Not in {' and '.join(missing)}.")
+        remarks.append(f"Not in {listing(missing, 'or')}.")
     return joined((option.text, *remarks))
+
+
+def listing(names: Sequence[str], conjunction: str) -> str:
+    """Return names as a list in a sentence: a, b and c."""
+    return f" {conjunction} ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def table(rows: Sequence[tuple[Option, str, type]]) -> str:

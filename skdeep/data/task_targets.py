@@ -129,8 +129,11 @@ def _side_by_side(parts: list[np.ndarray], name: str) -> np.ndarray:
 def _as_array(column: Any, name: str) -> np.ndarray:
     if sp.issparse(column):
         raise ValueError(f"Task {name!r}: y is sparse; give a dense array (y.toarray()).")
-    # NumPy would turn a list of text and numbers into text.
-    array = np.asarray(column, dtype=None if hasattr(column, "dtype") else object)
+    # NumPy would turn a list of text and numbers into text, and nullable integers into floats.
+    dtype = getattr(column, "dtype", None)
+    kind = None if isinstance(dtype, np.dtype) else getattr(dtype, "kind", None)
+    is_nullable = kind in ("i", "u", "b")
+    array = np.asarray(column, dtype=object if dtype is None or is_nullable else None)
     if array.ndim not in (1, 2) or (array.ndim == 2 and not array.shape[1]):
         raise ValueError(
             f"Task {name!r}: y has shape {array.shape}; give an array of shape (n_samples,) or "

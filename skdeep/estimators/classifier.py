@@ -130,13 +130,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         The share of every target that is spread evenly over the classes.
     soft_targets : bool, default=False
         Whether y has a row of probabilities for each sample, with one column for each class, in
-        place of labels. The rows sum to 1. The classes are then 0, 1, 2, ... Validation data and
-        `score` take labels too.
+        place of labels. The rows sum to 1. The classes are then the positions of the columns: 0, 1,
+        2, ... Validation data and `score` also take these classes as labels.
     target_noise : float or Scheduled, default=0.0
         The noise in the targets of each batch in training. It is the share of the rows whose label
-        is replaced by another class, all classes alike; for multilabel targets, the share of the
-        entries that are flipped. It is less than 1. A `skdeep.schedules.Scheduled` changes it over
-        time.
+        is replaced by another class. All other classes are equally likely. For multilabel targets,
+        it is the share of the entries that are flipped. It is less than 1. A
+        `skdeep.schedules.Scheduled` changes it over time.
     alpha : float, default=0.0001
         The strength of scikit-learn's penalty on the weights of the dense layers: `alpha / n_batch
         * ((1 - l1_ratio) / 2 * sum(W ** 2) + l1_ratio * sum(abs(W)))`. With `sample_weight`, the
@@ -221,18 +221,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Whether the rows are shuffled before each epoch.
     augment : str, Augmentation, callable, list or None, default=None
         A change of each batch in training, for example shifts of images: a name, an instance from
-        `skdeep.augmentation`, a function (X, Y, rng) -> (X, Y), or a list of these. Names: "mixup",
-        "swap_columns", "shift_images", "flip_images", "rotate_images". Y has the targets as the
-        loss sees them, with one column for each output of the network. Batches of a sparse X are
-        made dense.
+        `skdeep.augmentation`, a function `(X, Y, rng) -> (X, Y)`, or a list of these. Names:
+        "mixup", "swap_columns", "shift_images", "flip_images", "rotate_images". Y has the targets
+        as the loss sees them, with one column for each output of the network. Batches of a sparse X
+        are made dense.
     tol : float, default=0.0001
         The smallest change that counts as an improvement: of the training loss, or with
         `early_stopping` of the validation score or the validation loss. With the solver "lbfgs" it
         is also the tolerance of the gradient.
     n_iter_no_change : int or inf, default=10
         Training stops after more than this number of epochs in a row without an improvement. With
-        `math.inf` it never stops for this reason. If this is at its default, a callback
-        `EarlyStopping` takes the place of this rule.
+        `math.inf` it never stops for this reason. A callback `EarlyStopping` takes the place of
+        this rule if this number is the default and `early_stopping` is False.
     early_stopping : bool, default=False
         Whether to stop by the validation score and the validation loss, and to restore the weights
         of the best epoch.
@@ -246,13 +246,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         scorer or a callable `scoring(estimator, X, y)`. "calibrated_loss" is the negative log-loss
         that is left if the probabilities are calibrated by one factor of the logits.
     metrics : str, callable, list, dict or None, default=None
-        Figures of the predictions that `history_` has for every epoch: on the training rows as they
-        passed, and on validation data with a name that begins with "val_". The name of a scorer,
-        "score" for the estimator's own, a callable `(estimator, X, y)` or a function `(y_true,
-        y_pred)`; a list of these, or a dict from names to these.
+        Figures of the predictions, which `history_` has for every epoch. A figure of the training
+        rows is computed from the batches of the epoch. A figure of validation data has a name that
+        begins with "val_". A metric is the name of a scorer, "score" for the estimator's own score,
+        a callable `(estimator, X, y)` or a function `(y_true, y_pred)`. Give one metric, a list, or
+        a dict from names to metrics.
     warm_start : bool, "continue" or "transfer", default=False
         Whether `fit` starts from the weights of the previous fit. "continue" also keeps the state
-        of the optimizer, of the schedule and of the random numbers, so that fit continues exactly
+        of the optimizer, of the schedule and of the random numbers, so that `fit` continues exactly
         where the last one ended. "transfer" keeps the weights of the hidden layers, and makes a new
         output layer. The classes may differ from those of the previous fit.
     pretrained : FrozenEstimator or None, default=None
@@ -262,10 +263,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         `batch_norm` and `batch_norm_input` are all at their defaults, they are taken from the
         fitted estimator.
     n_reused_layers : int or None, default=None
-        The number of the lowest hidden layers that `pretrained` or warm_start="transfer" copies.
+        The number of the lowest hidden layers that `pretrained` or `warm_start="transfer"` copies.
         The hidden layers above them may differ in size and activation, and start with new weights.
-        With None, all hidden layers that both networks have are copied, and have to agree. Without
-        an earlier network, the option has no effect.
+        With None, all hidden layers that both networks have are copied, and their shapes and
+        activations have to agree. Without an earlier network, the option has no effect.
     frozen_layers : int or sequence of int, default=0
         The hidden layers that do not train: the number of the lowest ones, or a sequence of their
         positions. The lowest hidden layer includes the layers for the inputs. A frozen batch

@@ -335,6 +335,16 @@ def test_tasks_that_share_a_column_have_columns_of_their_own():
     assert np.mean(P["label_n"] == KIND) == model.scores(X, y)["label"]
 
 
+@pytest.mark.parametrize(("dtype", "classes"), [("Int64", [0, 1]), ("boolean", [False, True])])
+def test_nullable_labels_keep_their_type(dtype, classes):
+    pandas = pytest.importorskip("pandas")
+    y = pandas.DataFrame({"large": pandas.array([None, *(KIND[1:] > 0)], dtype=dtype)})
+    model = MultiTaskMLP((4,), tasks=[Classification()], solver="lbfgs", random_state=0).fit(X, y)
+    assert model.classes_["large"].tolist() == classes
+    assert model.predict(X)["large"].dtype.kind == np.array(classes).dtype.kind
+    assert model.score(X, y) > 0.9
+
+
 @pytest.mark.parametrize("mark", [None, np.nan, "pandas"])
 def test_missing_targets_are_left_out(mark):
     mark = pytest.importorskip("pandas").NA if mark == "pandas" else mark

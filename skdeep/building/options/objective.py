@@ -81,8 +81,8 @@ OBJECTIVE = (
     ),
     Option(
         name="missing_targets",
-        text='What to do with targets that are NaN. "ignore" leaves them out of the loss and of '
-        "the score, so that a row may lack some of its targets.",
+        text='The treatment of targets that are NaN. "error" refuses them. "ignore" leaves them '
+        "out of the loss and of the score, so that a row may lack some of its targets.",
         page="See [missing targets](losses.md#missing-targets).",
         estimators=(REGRESSOR,),
         choices=("error", "ignore"),
@@ -105,8 +105,8 @@ OBJECTIVE = (
     Option(
         name="soft_targets",
         text="Whether y has a row of probabilities for each sample, with one column for each "
-        "class, in place of labels. The rows sum to 1. The classes are then 0, 1, 2, ... "
-        "Validation data and `score` take labels too.",
+        "class, in place of labels. The rows sum to 1. The classes are then the positions of the "
+        "columns: 0, 1, 2, ... Validation data and `score` also take these classes as labels.",
         page="See [soft targets](losses.md#soft-targets).",
         estimators=(CLASSIFIER,),
         switch=True,
@@ -128,10 +128,10 @@ OBJECTIVE = (
         name="target_noise",
         text="The noise in the targets of each batch in training.",
         also={
-            CLASSIFIER: "It is the share of the rows whose label is replaced by another class, "
-            "all classes alike; for multilabel targets, the share of the entries that are "
-            "flipped. It is less than 1.",
-            REGRESSOR: "It is the standard deviation of Gaussian noise that is added to them.",
+            CLASSIFIER: "It is the share of the rows whose label is replaced by another class. All "
+            "other classes are equally likely. For multilabel targets, it is the share of the "
+            "entries that are flipped. It is less than 1.",
+            REGRESSOR: "It is the standard deviation of Gaussian noise that is added to targets.",
         },
         estimators=(CLASSIFIER, REGRESSOR),
         limit=NOT_NEGATIVE,

@@ -144,7 +144,7 @@ OPTIMIZATION = (
     Option(
         name="augment",
         text="A change of each batch in training, for example shifts of images: a name, an "
-        "instance from `skdeep.augmentation`, a function (X, Y, rng) -> (X, Y), or a list of "
+        "instance from `skdeep.augmentation`, a function `(X, Y, rng) -> (X, Y)`, or a list of "
         f"these. Names: {listed(AUGMENTATIONS)}. Y has the targets as the loss sees them, with one "
         "column for each output of the network. Batches of a sparse X are made dense.",
         page="See [augmentation](augmentation.md).",

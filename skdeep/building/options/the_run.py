@@ -28,8 +28,8 @@ STOPPING = (
     Option(
         name="n_iter_no_change",
         text="Training stops after more than this number of epochs in a row without an "
-        "improvement. With `math.inf` it never stops for this reason. If this is at its default, "
-        "a callback `EarlyStopping` takes the place of this rule.",
+        "improvement. With `math.inf` it never stops for this reason. A callback `EarlyStopping` "
+        "takes the place of this rule if this number is the default and `early_stopping` is False.",
         limit=Limit(1, integer=True, special=(math.inf,)),
     ),
     Option(
@@ -67,10 +67,11 @@ STOPPING = (
 THE_RUN = (
     Option(
         name="metrics",
-        text="Figures of the predictions that `history_` has for every epoch: on the training rows "
-        'as they passed, and on validation data with a name that begins with "val_". The name of a '
-        'scorer, "score" for the estimator\'s own, a callable `(estimator, X, y)` or a function '
-        "`(y_true, y_pred)`; a list of these, or a dict from names to these.",
+        text="Figures of the predictions, which `history_` has for every epoch. A figure of the "
+        "training rows is computed from the batches of the epoch. A figure of validation data has "
+        'a name that begins with "val_". A metric is the name of a scorer, "score" for the '
+        "estimator's own score, a callable `(estimator, X, y)` or a function `(y_true, y_pred)`. "
+        "Give one metric, a list, or a dict from names to metrics.",
         page="See [metrics](training.md#metrics).",
         type="str, callable, list, dict or None",
         also={
@@ -83,7 +84,7 @@ THE_RUN = (
         name="warm_start",
         text="Whether `fit` starts from the weights of the previous fit. "
         '"continue" also keeps the state of the optimizer, of the schedule and of the random '
-        "numbers, so that fit continues exactly where the last one ended. "
+        "numbers, so that `fit` continues exactly where the last one ended. "
         '"transfer" keeps the weights of the hidden layers, and makes a new output layer.',
         also={
             CLASSIFIER: "The classes may differ from those of the previous fit.",
@@ -109,10 +110,11 @@ THE_RUN = (
     ),
     Option(
         name="n_reused_layers",
-        text='The number of the lowest hidden layers that `pretrained` or warm_start="transfer" '
+        text='The number of the lowest hidden layers that `pretrained` or `warm_start="transfer"` '
         "copies. The hidden layers above them may differ in size and activation, and start with "
-        "new weights. With None, all hidden layers that both networks have are copied, and have "
-        "to agree. Without an earlier network, the option has no effect.",
+        "new weights. With None, all hidden layers that both networks have are copied, and their "
+        "shapes and activations have to agree. Without an earlier network, the option has no "
+        "effect.",
         page="See [another upper part](reuse.md#another-upper-part).",
         type="int or None",
         limit=Limit(0, integer=True, special=(None,)),
