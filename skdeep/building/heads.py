@@ -13,7 +13,7 @@ from skdeep.building.architecture import layers_below_output
 from skdeep.building.regression_loss import n_quantiles, regression_loss
 from skdeep.joint_losses import ClassWeighted, JointLoss, Measured
 from skdeep.layers import Layer, Output
-from skdeep.layers.base import check_layers, layer_entries
+from skdeep.layers.base import layer_entries
 from skdeep.layers.heads import Heads, Tap
 from skdeep.losses import CLASSIFICATION_LOSSES, ClassificationLoss, Loss
 from skdeep.network import hidden_position
@@ -156,9 +156,10 @@ def _hidden_names(estimator: Any, n_hidden: int) -> list[str | None]:
     return names or [None] * n_hidden
 
 
-def _own_layers(name: str, task: Task) -> list[Layer]:
-    given = [] if task.layers is None else check_layers(task.layers, f"tasks__{name}__layers")
-    return [clone(layer) for layer in given]
+def _own_layers(name: str, task: Task) -> list:
+    """Return copies of a head's own layers, as pairs if they have names."""
+    given = [] if task.layers is None else layer_entries(task.layers, f"tasks__{name}__layers")
+    return [clone(layer) if own is None else (own, clone(layer)) for own, layer in given]
 
 
 def _with_own(output: Output, task: Task) -> Output:

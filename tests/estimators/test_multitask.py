@@ -244,6 +244,16 @@ def test_a_head_hangs_on_a_layer_by_name():
         model.set_params(tasks__large__at="output").fit(X, Y)
 
 
+def test_layers_of_heads_have_names(tmp_path):
+    named = Classification(layers=[("own", Dense(3))])
+    model = MultiTaskMLP((6,), tasks=tasks() | {"kind": named}, **OPTIONS).fit(X, Y)
+    model.set_params(tasks__kind__layers__own__units=4).fit(X, Y)
+    save(model, tmp_path / "model")
+    for found in (model, load(tmp_path / "model"), pickle.loads(pickle.dumps(model))):
+        assert found.network_["own"].units == 4
+        same(found.predict(X), model.predict(X))
+
+
 def test_layers_may_be_one_layer():
     one, listed = (
         MultiTaskMLP(layers=layers, tasks=tasks(at=0), **OPTIONS).fit(X, Y)
