@@ -709,6 +709,25 @@ def test_batch_norms_are_folded_into_heads_too(batch_norm):
     np.testing.assert_allclose(own, other, rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("layers", "at", "new"),
+    [
+        ([("below", Dense(6)), ("norm", BatchNorm()), Dense(5)], "below", 0),
+        ([("below", Dense(6)), ("norm", BatchNorm()), Dense(5)], "norm", 0),
+        ([BatchNorm(), ("above", Dense(5))], "above", -1),
+        ([BatchNorm()], 0, -1),
+    ],
+)
+def test_heads_hang_on_the_layers_that_folding_leaves(layers, at, new):
+    these = {"kind": Classification(at=at), "width": Regression()}
+    model = MultiTaskMLP(layers=layers, tasks=these, **OPTIONS).fit(X, Y)
+    folded = fold_batch_norm(model)
+    assert folded.tasks["kind"].at == new
+    np.testing.assert_allclose(
+        folded.predict_proba(X)["kind"], model.predict_proba(X)["kind"], rtol=1e-9, atol=1e-12
+    )
+
+
 def test_a_batch_norm_inside_a_head_is_not_folded():
     these = {"kind": Classification(layers=[Dense(3, "relu"), BatchNorm()])}
     model = MultiTaskMLP((6,), tasks=these, **OPTIONS).fit(X, Y)
