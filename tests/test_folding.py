@@ -169,7 +169,7 @@ class OwnNorm(BatchNorm):
 def test_heads_hang_on_the_layers_that_are_left(at):
     stack = [BatchNorm(), Dense(4, "relu"), BatchNorm(), Dense(3), Output(kernel_regularizer="l2")]
     tasks = {"number": Regression(at=min(at, 3)), "code": Classification()}
-    model = MultiTaskMLP(tasks, layers=stack, **OPTIONS)
+    model = MultiTaskMLP(tasks=tasks, layers=stack, **OPTIONS)
     model.fit(X, {"number": NUMBERS, "code": CODES})
     if at == 0:
         with pytest.raises(ValueError, match="before the head of 'number'"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -72,17 +72,22 @@ def named_tasks(tasks: Any, keys: Sequence) -> dict[str, Task]:
     for name, task in named.items():
         task.check(f"tasks__{name}")
         task.columns = bare.get(name) if task.columns is None else task.columns
-    if all(task.training_only for task in named.values()):
+    _check_together(named.values())
+    return named
+
+
+def _check_together(tasks: Collection[Task]) -> None:
+    """Raise if there is nothing to predict, or nothing to learn."""
+    if all(task.training_only for task in tasks):
         raise InvalidParameterError(
             "tasks: all tasks have training_only=True, so that there is nothing to predict; set "
             "training_only=False in one of them."
         )
-    if not any(task.loss_weight for task in named.values()):
+    if not any(task.loss_weight for task in tasks):
         raise InvalidParameterError(
             "tasks: all tasks have loss_weight=0, so that there is nothing to learn; give one of "
             "them a number > 0."
         )
-    return named
 
 
 def places_of(tasks: Mapping[str, Task], keys: Sequence, is_array: bool) -> dict[str, Any]:
