@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import accumulate, pairwise
 from numbers import Integral, Real
 from types import FunctionType
 from typing import Any, NamedTuple
@@ -48,6 +49,7 @@ __all__ = [
     "per_layer_and_output",
     "resolve",
     "score_function",
+    "side_by_side",
     "store_parameters",
     "unknown_name",
     "warn_user",
@@ -301,6 +303,12 @@ def is_pair(value: Any) -> bool:
         or hasattr(content, "setup")
         or getattr(content, "is_task", False)
     )
+
+
+def side_by_side(widths: Iterable[int]) -> list[slice]:
+    """Return the columns of parts that stand side by side, from the left."""
+    stops = [0, *accumulate(widths)]
+    return [slice(start, stop) for start, stop in pairwise(stops)]
 
 
 def per_layer(value: Any, n_hidden: int, what: str) -> list:

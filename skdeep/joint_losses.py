@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from scipy.special import expit
 
-from skdeep._component import InvalidParameterError
+from skdeep._component import InvalidParameterError, side_by_side
 from skdeep.activations import Softplus
 from skdeep.kernels import numpy_kernels
 from skdeep.losses import OUTPUT_INVERSES, Loss, RegressionLoss, weighted_quantile
@@ -44,8 +44,7 @@ class JointLoss(Loss):
     @property
     def slices(self) -> list[slice]:
         """The columns of each loss."""
-        stops = np.cumsum(self.widths).tolist()
-        return [slice(stop - w, stop) for stop, w in zip(stops, self.widths, strict=True)]
+        return side_by_side(self.widths)
 
     @property
     def shares(self) -> list[float]:

@@ -16,10 +16,12 @@ from skdeep.augmentation import AUGMENTATIONS
 from skdeep.averages import AVERAGES
 from skdeep.building.options import OPTIONS
 from skdeep.initializers import INITIALIZERS
+from skdeep.layers import nested
 from skdeep.layers.nested import PARTS
 from skdeep.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 from skdeep.optimizers import OPTIMIZERS
 from skdeep.schedules import SCHEDULES
+from skdeep.tasks import Task
 
 # For each option: the parts that names stand for. Losses of both tasks that share a name have no
 # parameters.
@@ -34,6 +36,8 @@ _FAMILIES: Mapping[str, Mapping[str, Callable[..., Component]]] = {
 }
 # Names that stand for no part.
 _WITHOUT_PARAMETERS = ("auto", "lbfgs")
+# The options that hold several parts. A path leads to each: `layers__0__units`.
+WITH_PARTS = ("layers", "tasks")
 _OF_SOLVERS = ("momentum", "nesterovs_momentum", "beta_1", "beta_2", "rho", "epsilon")
 
 
@@ -54,11 +58,31 @@ def with_instances(estimator: Any, params: Mapping[str, Any]) -> dict[str, Any]:
     for key in params:
         option, delimiter, inner = key.partition("__")
         value = instances.get(option, values.get(option))
-        if not delimiter or option not in OPTIONS or option not in values or option == "layers":
+        if not delimiter or option not in OPTIONS or option not in values or option in WITH_PARTS:
             continue
         if option in instances or not hasattr(value, "set_params"):
             instances[option] = _with_parameter(option, value, inner.partition("__")[0], values)
-    return {**params, **instances}
+    return {**params, **instances, **_in_tasks(values.get("tasks"), params)}
+
+
+def _in_tasks(tasks: Any, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the instances of parts of tasks whose parameters are set, by their paths."""
+    paths = [path for path in params if path.startswith("tasks__")]
+    if not paths:
+        return {}
+    held = {**nested.opened({"tasks": tasks}, ["tasks"]), **params}
+    instances: dict[str, Any] = {}
+    for path in paths:
+        _, key, inner = path.split("__", 2) if path.count("__") > 1 else ("", "", "")
+        option, delimiter, _ = inner.partition("__")
+        task, of_option = held.get(f"tasks__{key}"), f"tasks__{key}__{option}"
+        if delimiter and isinstance(task, Task):
+            given = {**params, **instances}
+            own = {option: given[of_option]} if of_option in given else {}
+            part = with_instances(task, {**own, inner: params[path]}).get(option)
+            if isinstance(part, Component):
+                instances[of_option] = part
+    return instances
 
 
 def _with_parameter(option: str, value: Any, inner: str, values: Mapping[str, Any]) -> Component:

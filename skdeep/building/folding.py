@@ -23,7 +23,7 @@ from skdeep.layers.heads import Heads, Tap
 from skdeep.layers.nested import named
 from skdeep.layers.operations import does_nothing_at_prediction
 from skdeep.layers.tied import TiedDense
-from skdeep.network import parameters_of
+from skdeep.network import hidden_position, parameters_of
 from skdeep.tasks import Task
 
 
@@ -109,8 +109,8 @@ def parameters_without_batch_norm(model: Any, options: Any) -> dict[str, Any]:
     # Every layer of the list counts as a hidden layer, batch norms too.
     kept = [i for i, layer in enumerate(layers) if type(layer) is not BatchNorm]
     frozen = frozen_indices(model.frozen_layers, max(1, len(layers)))
-    if hasattr(model, "tasks"):
-        parameters["tasks"] = _places_of_heads(model.tasks_, kept, len(layers))
+    if layers and hasattr(model, "tasks"):
+        parameters["tasks"] = _places_of_heads(model.tasks_, kept, model.network_.hidden_names())
     rates = model.learning_rate_multipliers
     if is_per_layer(rates):
         *of_layers, last = OPTIONS["learning_rate_multipliers"].spread(rates, len(layers))
@@ -122,12 +122,15 @@ def parameters_without_batch_norm(model: Any, options: Any) -> dict[str, Any]:
     }
 
 
-def _places_of_heads(tasks: Any, kept: list[int], n_layers: int) -> dict[str, Task]:
+def _places_of_heads(
+    tasks: Any, kept: list[int], names_of_layers: Sequence[str | None]
+) -> dict[str, Task]:
     """Return copies of tasks whose heads hang on the layers that are left."""
     twins = copy.deepcopy(tasks)
     for name, task in twins.items():
-        new = sum(i <= task.at % n_layers for i in kept) - 1
-        if new < 0:
+        old = hidden_position(task.at, names_of_layers, f"tasks__{name}__at")
+        new = sum(i <= old for i in kept) - 1
+        if new < 0 and kept:
             raise _can_not_fold(f"the head of {name!r}, which has no other layer below it,")
         task.set_params(at=-1 if new == len(kept) - 1 else new)
     return twins

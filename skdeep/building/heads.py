@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from skdeep.building.architecture import layers_below_output
 from skdeep.building.regression_loss import n_quantiles, regression_loss
 from skdeep.joint_losses import ClassWeighted, JointLoss, Measured
 from skdeep.layers import Layer, Output
-from skdeep.layers.base import check_layers, layer_entries
+from skdeep.layers.base import layer_entries
 from skdeep.layers.heads import Heads, Tap
 from skdeep.losses import CLASSIFICATION_LOSSES, ClassificationLoss, Loss
 from skdeep.network import hidden_position
@@ -72,17 +72,22 @@ def named_tasks(tasks: Any, keys: Sequence) -> dict[str, Task]:
     for name, task in named.items():
         task.check(f"tasks__{name}")
         task.columns = bare.get(name) if task.columns is None else task.columns
-    if all(task.training_only for task in named.values()):
+    _check_together(named.values())
+    return named
+
+
+def _check_together(tasks: Collection[Task]) -> None:
+    """Raise if there is nothing to predict, or nothing to learn."""
+    if all(task.training_only for task in tasks):
         raise InvalidParameterError(
             "tasks: all tasks have training_only=True, so that there is nothing to predict; set "
             "training_only=False in one of them."
         )
-    if not any(task.loss_weight for task in named.values()):
+    if not any(task.loss_weight for task in tasks):
         raise InvalidParameterError(
             "tasks: all tasks have loss_weight=0, so that there is nothing to learn; give one of "
             "them a number > 0."
         )
-    return named
 
 
 def places_of(tasks: Mapping[str, Task], keys: Sequence, is_array: bool) -> dict[str, Any]:
@@ -156,9 +161,10 @@ def _hidden_names(estimator: Any, n_hidden: int) -> list[str | None]:
     return names or [None] * n_hidden
 
 
-def _own_layers(name: str, task: Task) -> list[Layer]:
-    given = [] if task.layers is None else check_layers(task.layers, f"tasks__{name}__layers")
-    return [clone(layer) for layer in given]
+def _own_layers(name: str, task: Task) -> list:
+    """Return copies of a head's own layers, as pairs if they have names."""
+    given = [] if task.layers is None else layer_entries(task.layers, f"tasks__{name}__layers")
+    return [clone(layer) if own is None else (own, clone(layer)) for own, layer in given]
 
 
 def _with_own(output: Output, task: Task) -> Output:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import column_or_1d
 
-from skdeep._component import check_sample_weight
+from skdeep._component import check_sample_weight, side_by_side
 
 # Sums and squares of weights are to be finite, and greater than 0.
 _SMALLEST, _LARGEST = 1e-100, 1e100
@@ -111,8 +110,8 @@ def refuse_several(X) -> None:
         return
     if not all(getattr(part, "ndim", 0) == 2 for part in X):
         return
-    stops = np.cumsum([part.shape[1] for part in X]).tolist()
-    slices = [f"Columns(slice({a}, {b}))" for a, b in pairwise([0, *stops])]
+    columns = side_by_side(part.shape[1] for part in X)
+    slices = [f"Columns(slice({part.start}, {part.stop}))" for part in columns]
     raise ValueError(
         f"X is a {type(X).__name__} of {len(X)} arrays, and one is needed: put them side by side, "
         f"X = np.hstack(X), and let {' and '.join(slices)} choose the columns of each branch; or "

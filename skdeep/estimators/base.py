@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 
 from skdeep._component import clone_once, warn_user, wrap_output
 from skdeep.building import architecture
-from skdeep.building.by_name import with_instances
+from skdeep.building.by_name import WITH_PARTS, with_instances
 from skdeep.building.checks import uses_lbfgs
 from skdeep.building.transfer import with_structure_of_pretrained
 from skdeep.data.training_data import ravel_single_column, refuse_several
@@ -65,7 +65,7 @@ class BaseMLP(
         dict
         """
         params = super().get_params(deep)
-        return nested.opened(params, ["layers"]) if deep else params
+        return nested.opened(params, WITH_PARTS) if deep else params
 
     def set_params(self, **params):
         """Set parameters.
@@ -76,15 +76,17 @@ class BaseMLP(
             Parameters by name, and those of parts, as in `solver__momentum`. If a part was given
             by name, it becomes the instance that the name stands for: with `solver="sgd"`,
             `solver__momentum=0.5` makes `solver=SGD(momentum=0.5)`. Layers are reached by position
-            or name: `layers__0__units=32`.
+            or name: `layers__0__units=32`. So are tasks: `tasks__kind__loss_weight=0.5`. Layers and
+            tasks are not changed, as other estimators may have them too: the estimator gets changed
+            copies.
 
         Returns
         -------
         self
         """
         params = with_instances(self, params)
-        has_layers = "layers" in self._get_param_names()
-        return super().set_params(**nested.closed(self, params, ["layers"] if has_layers else []))
+        names = set(WITH_PARTS) & set(self._get_param_names())
+        return super().set_params(**nested.closed(self, params, names))
 
     def __sklearn_clone__(self):
         return clone_once(self)

@@ -13,13 +13,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from skdeep._component import (
-    Component,
     InvalidParameterError,
     check_sample_weight,
     named_parameters,
     store_parameters,
 )
-from skdeep.building.by_name import with_instances
 from skdeep.building.checks import check_mixing
 from skdeep.building.first_values import is_auto
 from skdeep.building.heads import (
@@ -43,10 +41,10 @@ from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.one_task import OneClassification, OneRegression, TaskScorer
 from skdeep.estimators.watching import with_callbacks
-from skdeep.layers import Dense, nested
+from skdeep.layers import Dense
 from skdeep.layers.chain import Chain
 from skdeep.losses import Loss
-from skdeep.tasks import Classification, Task
+from skdeep.tasks import Classification
 from skdeep.training.batches import DenseTargets
 
 
@@ -725,68 +723,6 @@ class MultiTaskMLP(BaseMLP):
         if not weights.any():
             weights = np.ones(len(known))
         return float(np.average([scores[name] for name in known], weights=weights))
-
-    # Parameters of the tasks ----------------------------------------------------------------------
-
-    def get_params(self, deep=True):
-        """Return the parameters, with those of the tasks as `tasks__<name>__<parameter>`.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-
-        Returns
-        -------
-        dict
-        """
-        params = super().get_params(deep)
-        return {**nested.opened(self._tasks_as_list(), ["tasks"]), **params} if deep else params
-
-    def _tasks_as_list(self) -> dict[str, Any]:
-        """Return the parameter `tasks`, with a list of pairs in place of a dict."""
-        tasks = self.tasks
-        return {"tasks": list(tasks.items()) if isinstance(tasks, Mapping) else tasks}
-
-    def set_params(self, **params):
-        """Set parameters, also those of tasks: `tasks__kind__loss_weight=0.5`.
-
-        Parameters
-        ----------
-        **params
-            Parameters by name, as in `MLPClassifier`. The tasks themselves are not changed, as
-            other estimators may have them too: the estimator gets changed copies.
-
-        Returns
-        -------
-        self
-        """
-        of_tasks = {key: params.pop(key) for key in list(params) if key.startswith("tasks__")}
-        super().set_params(**params)
-        if of_tasks and not isinstance(self.tasks, (Mapping, list, tuple)):
-            raise InvalidParameterError(
-                f"{next(iter(of_tasks))} is no parameter, as tasks={self.tasks!r}; give a dict of "
-                "tasks first."
-            )
-        if of_tasks:
-            of_tasks = self._with_instances(of_tasks)
-            changed = nested.closed(self, {**self._tasks_as_list(), **of_tasks}, ["tasks"])["tasks"]
-            self.tasks = dict(changed) if isinstance(self.tasks, Mapping) else changed
-        return self
-
-    def _with_instances(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Return parameters of tasks, with the instances of parts that are given by name."""
-        held = self.get_params()
-        for path in list(given):
-            key, _, inner = path.partition("__")[2].partition("__")
-            option, separator, _ = inner.partition("__")
-            of_task, of_option = f"tasks__{key}", f"tasks__{key}__{option}"
-            task = given.get(of_task, held.get(of_task))
-            if separator and isinstance(task, Task):
-                own = {option: given[of_option]} if of_option in given else {}
-                part = with_instances(task, {**own, inner: given[path]}).get(option)
-                if isinstance(part, Component):
-                    given[of_option] = part
-        return given
 
     # Methods for the base class -------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skdeep._component import InvalidParameterError
+from skdeep._component import InvalidParameterError, side_by_side
 from skdeep.layers.base import Layer, rows
 from skdeep.layers.chain import Chain, placed
 from skdeep.layers.nested import named
@@ -100,9 +100,8 @@ class Concatenate(Layer):
             chain = Chain(_of_branch(name, placed(branch, f"branches[{i}]")))
             self.branches_.append(chain)
             widths.append(chain.setup(n_inputs))
-        stops = np.cumsum(widths).tolist()
-        self.slices_ = [slice(stop - w, stop) for stop, w in zip(stops, widths, strict=True)]
-        return stops[-1], []
+        self.slices_ = side_by_side(widths)
+        return sum(widths), []
 
     def children(self):
         return [layer for branch in self.branches_ for layer in branch.layers]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from skdeep._component import InvalidParameterError
+from skdeep._component import InvalidParameterError, side_by_side
 from skdeep.layers.base import Layer, rows
 from skdeep.layers.chain import Chain, WithChain, placed
 from skdeep.layers.dense import Dense
@@ -125,9 +125,8 @@ class Heads(Layer):
             head.setup(n_inputs if tap is None else tap.n_outputs_)
             for head, tap in zip(self.heads_, self.taps, strict=True)
         ]
-        stops = np.cumsum(widths).tolist()
-        self.slices_ = [slice(stop - w, stop) for stop, w in zip(stops, widths, strict=True)]
-        return stops[-1], []
+        self.slices_ = side_by_side(widths)
+        return sum(widths), []
 
     def _parts(self):
         return zip(self.heads_, self.taps, self.slices_, strict=True)

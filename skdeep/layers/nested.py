@@ -1,7 +1,7 @@
-"""Parameters of layers in lists: `layers__0__units`, `layers__deep__branches__left__1__rate`.
+"""Parameters of parts in lists and dicts: `layers__0__units`, `tasks__kind__layers__deep__rate`.
 
 A path leads through parameters and lists in turns. An entry of a list is named by its position or,
-if it is a pair (name, layer), by its name.
+if it is a pair (name, part), by its name; an entry of a dict by its key.
 """
 
 from __future__ import annotations
@@ -73,10 +73,17 @@ def _problem_of(name: Any, known: Sequence[str | None]) -> str | None:
 
 
 def holds_parts(value: Any) -> bool:
-    """Whether a value is a list with components in it, or in lists inside it."""
-    return isinstance(value, (list, tuple)) and any(
-        isinstance(entry, Component) or holds_parts(entry) for entry in value
+    """Whether a value is a list or a dict with components in it, or in lists inside it."""
+    return isinstance(value, (list, tuple, Mapping)) and any(
+        isinstance(entry, Component) or holds_parts(entry) for _, entry in _entries(value)
     )
+
+
+def _entries(value: Sequence | Mapping) -> list[tuple[Any, Any]]:
+    """Return (name or position, content) of each entry of a list or a dict."""
+    if isinstance(value, Mapping):
+        return list(value.items())
+    return [entry if is_pair(entry) else (i, entry) for i, entry in enumerate(value)]
 
 
 # Reading ----------------------------------------------------------------------------------------
@@ -96,9 +103,8 @@ def _inside(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Component):
         for name, inner in value.get_params(deep=True).items():
             yield f"{path}__{name}", inner
-    elif isinstance(value, (list, tuple)):
-        for i, entry in enumerate(value):
-            name, content = entry if is_pair(entry) else (i, entry)
+    else:
+        for name, content in _entries(value):
             if isinstance(content, Component) or holds_parts(content):
                 yield f"{path}__{name}", content
                 yield from _inside(f"{path}__{name}", content)
@@ -124,17 +130,18 @@ def closed(owner: Any, given: Mapping[str, Any], names: Sequence[str]) -> dict[s
 
 
 def _is_list(value: Any, name: str) -> bool:
-    return isinstance(value, (list, tuple)) or (value is None and name == "layers")
+    is_unset = value is None and name in ("layers", "tasks")
+    return is_unset or isinstance(value, (list, tuple, Mapping))
 
 
 def _changed(value: Any, changes: Mapping[str, Any], what: str) -> Any:
     """Return a copy of a list, with changes at some paths."""
     known = list(opened({what: value}, [what]))
     with one_copy_of_each():
-        twin = clone(value, safe=False)
+        twin = _copy(value)
         # A new layer is copied too, as a longer path may lead into it.
         changes = {
-            path: clone(new, safe=False) if isinstance(new, Component) or holds_parts(new) else new
+            path: _copy(new) if isinstance(new, Component) or holds_parts(new) else new
             for path, new in changes.items()
         }
     for path in sorted(changes, key=lambda path: path.count("__")):
@@ -151,6 +158,12 @@ def _changed(value: Any, changes: Mapping[str, Any], what: str) -> Any:
     return twin
 
 
+def _copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: clone(part, safe=False) for key, part in value.items()}
+    return clone(value, safe=False)
+
+
 def _with(value: Any, path: Sequence[str], new: Any) -> Any:
     """Return a value with another value at a path; raise LookupError if there is no such path."""
     if not path:
@@ -162,6 +175,8 @@ def _with(value: Any, path: Sequence[str], new: Any) -> Any:
         content = _with(content, rest, new)
         entry = content if name is None or is_pair(content) else (name, content)
         return type(value)([*value[:i], entry, *value[i + 1 :]])
+    if isinstance(value, Mapping):
+        return {**value, head: _with(value[head], rest, new)}
     if not isinstance(value, Component):
         raise LookupError
     inner = value.get_params(deep=False)[head]

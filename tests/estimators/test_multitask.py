@@ -244,6 +244,16 @@ def test_a_head_hangs_on_a_layer_by_name():
         model.set_params(tasks__large__at="output").fit(X, Y)
 
 
+def test_layers_of_heads_have_names(tmp_path):
+    named = Classification(layers=[("own", Dense(3))])
+    model = MultiTaskMLP((6,), tasks=tasks() | {"kind": named}, **OPTIONS).fit(X, Y)
+    model.set_params(tasks__kind__layers__own__units=4).fit(X, Y)
+    save(model, tmp_path / "model")
+    for found in (model, load(tmp_path / "model"), pickle.loads(pickle.dumps(model))):
+        assert found.network_["own"].units == 4
+        same(found.predict(X), model.predict(X))
+
+
 def test_layers_may_be_one_layer():
     one, listed = (
         MultiTaskMLP(layers=layers, tasks=tasks(at=0), **OPTIONS).fit(X, Y)
@@ -707,6 +717,25 @@ def test_batch_norms_are_folded_into_heads_too(batch_norm):
         np.testing.assert_allclose(own, other, rtol=1e-9, atol=1e-12)
     own, other = (m.predict(X)["width"] for m in (model, model_without))
     np.testing.assert_allclose(own, other, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("layers", "at", "new"),
+    [
+        ([("below", Dense(6)), ("norm", BatchNorm()), Dense(5)], "below", 0),
+        ([("below", Dense(6)), ("norm", BatchNorm()), Dense(5)], "norm", 0),
+        ([BatchNorm(), ("above", Dense(5))], "above", -1),
+        ([BatchNorm()], 0, -1),
+    ],
+)
+def test_heads_hang_on_the_layers_that_folding_leaves(layers, at, new):
+    these = {"kind": Classification(at=at), "width": Regression()}
+    model = MultiTaskMLP(layers=layers, tasks=these, **OPTIONS).fit(X, Y)
+    folded = fold_batch_norm(model)
+    assert folded.tasks["kind"].at == new
+    np.testing.assert_allclose(
+        folded.predict_proba(X)["kind"], model.predict_proba(X)["kind"], rtol=1e-9, atol=1e-12
+    )
 
 
 def test_a_batch_norm_inside_a_head_is_not_folded():
