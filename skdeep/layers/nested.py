@@ -1,7 +1,7 @@
 """Parameters of layers in lists: `layers__0__units`, `layers__deep__branches__left__1__rate`.
 
-A path leads through parameters and lists in turns. An entry of a list is named by its position or,
-if it is a pair (name, layer), by its name.
+In a path, parameters and entries of lists take turns. An entry of a list is named by its position
+or, if it is a pair (name, layer), by its name.
 """
 
 from __future__ import annotations
