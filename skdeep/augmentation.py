@@ -1,4 +1,4 @@
-"""Augmentation: changes of training batches that leave their meaning as it is.
+"""Augmentation: random changes of training batches that keep the meaning of the rows.
 
 An augmentation is a function (X, Y, rng) -> (X, Y) of a batch. X and Y are arrays of its own, which
 it may change in place. Y has the targets as the loss sees them, with one column for each output of
@@ -166,7 +166,7 @@ class ShiftImages(_ImageAugmentation):
     shape : tuple of int or None, default=None
         (height, width) or (height, width, channels). None stands for a square.
     pixels : int, default=1
-        The largest shift. All shifts up to it are alike.
+        The largest shift. All shifts up to it are equally likely.
     """
 
     _limits = {"pixels": Limit(0, integer=True)}
@@ -227,7 +227,7 @@ class RotateImages(_ImageAugmentation):
     shape : tuple of int or None, default=None
         (height, width) or (height, width, channels). None stands for a square.
     degrees : float, default=10.0
-        The largest angle. All angles up to it are alike, in both directions.
+        The largest angle. All angles up to it are equally likely, in both directions.
     """
 
     _limits = {"degrees": Limit(0, 180)}

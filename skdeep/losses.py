@@ -419,7 +419,8 @@ class QuantileLoss(RegressionLoss):
         With a sequence in ascending order, `MLPRegressor` predicts one column for each quantile of
         a single target.
     non_crossing : bool, default=False
-        Whether the predicted quantiles of a row are in ascending order. It is for a sequence.
+        Whether the predicted quantiles of a row are in ascending order. It needs a sequence of
+        quantiles.
     """
 
     compiled_as = "quantile"

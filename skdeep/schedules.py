@@ -51,13 +51,13 @@ class Schedule(Component):
     every_step : bool
         Whether `rate` is called before every step, not just before every epoch.
     ends : bool
-        Whether the schedule is laid out to end at max_iter. There is then no warning if training
+        Whether the schedule is designed to end at max_iter. There is then no warning if training
         takes all epochs.
     monitor : str or None
         The figure of the history whose plateau the schedule waits for; None is the training loss,
         or with early stopping the validation score.
     mode : {None, "min", "max"}
-        Whether a lower or a higher figure is better; None if its name says it.
+        Whether a lower or a higher figure is better. None is for figures whose name says it.
     """
 
     every_step = False
@@ -113,7 +113,7 @@ class Adaptive(Schedule):
         with early stopping the validation score. `tol` and `n_iter_no_change` of the estimator
         define its plateau.
     mode : {None, "min", "max"}, default=None
-        Whether a lower or a higher figure is better; None if its name says it.
+        Whether a lower or a higher figure is better. None is for figures whose name says it.
     """
 
     _limits = {"factor": Limit(1, closed="(]"), "min_rate": Limit(0)}

@@ -1,6 +1,6 @@
-"""The tasks of a `MultiTaskMLP`: what each head of the network predicts, and how it learns.
+"""The tasks of a `MultiTaskMLP`: the targets and the loss of each head of the network.
 
-A task is a description alone. The estimator keeps what it learned about the targets.
+A task is only a description. The estimator keeps the classes and the scales of the targets.
 """
 
 from __future__ import annotations

@@ -35,9 +35,9 @@ class ModelCheckpoint(Callback):
     monitor : str or None, default=None
         A key of `history_`. None is "val_score" if there is validation data, else "loss".
     mode : {None, "min", "max"}, default=None
-        Whether a lower or a higher figure is better. None knows it of losses and scores, of metrics
-        that are scorers, and of names with "score", "accuracy", "loss", "error" or "deviance" in
-        them. Any other figure needs "min" or "max".
+        Whether a lower or a higher figure is better. None is enough for losses and scores, for
+        metrics that are scorers, and for names with "score", "accuracy", "loss", "error" or
+        "deviance" in them. Any other figure needs "min" or "max".
     resume : bool, default=False
         Whether fit continues from the file, if there is one. A finished run is not repeated.
 

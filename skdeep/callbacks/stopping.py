@@ -23,8 +23,9 @@ class EarlyStopping(Callback):
     | "decrease" | is worse than `patience` epochs before, by more than `threshold` |
     | "average_change" | changed by less than `threshold` per epoch, on average over `patience` epochs |
 
-    With this callback, training does not end at a plateau of the training loss as it does without,
-    unless the estimator has `early_stopping=True` or an `n_iter_no_change` other than 10.
+    This callback takes the place of the estimator's rule that ends training at a plateau of the
+    training loss. Both hold if the estimator has `early_stopping=True`, or an `n_iter_no_change`
+    that is not its default, 10.
 
     The parameter `early_stopping=True` of the estimators works like "no_improvement", with
     validation data that are split off. A run whose training loss becomes infinite still ends with
@@ -35,9 +36,9 @@ class EarlyStopping(Callback):
     monitor : str or None, default=None
         A key of `history_`. None is "val_score" if there is validation data, else "loss".
     mode : {None, "min", "max"}, default=None
-        Whether a lower or a higher figure is better. None knows it of losses and scores, of metrics
-        that are scorers, and of names with "score", "accuracy", "loss", "error" or "deviance" in
-        them. Any other figure needs "min" or "max".
+        Whether a lower or a higher figure is better. None is enough for losses and scores, for
+        metrics that are scorers, and for names with "score", "accuracy", "loss", "error" or
+        "deviance" in them. Any other figure needs "min" or "max".
     trigger : str, default="no_improvement"
         The rule that ends training: see the table.
     patience : int, default=10

@@ -207,7 +207,7 @@ class BaseMLP(
         return Z
 
     def evaluate(self, X, y=None, sample_weight=None):
-        """Return the figures that the history has for validation data, for other rows.
+        """Return the loss, the score and the metrics of the model for these rows.
 
         Parameters
         ----------
@@ -219,8 +219,8 @@ class BaseMLP(
         Returns
         -------
         dict of float
-            "loss" without penalties, with class weights if there are some; "score", the
-            estimator's own; and the figures of `metrics`.
+            The figures that `history_` has for validation data: "loss", without penalties and with
+            class weights; "score", the estimator's own score; and the figures of `metrics`.
         """
         self._check_is_fitted()
         return figures(self, X, y, sample_weight)

@@ -133,7 +133,7 @@ class Fitted:
     def set_weights(self, weights: Mapping[str, Any]):
         """Copy weights into the network.
 
-        If a name, a shape or a number is wrong, the network stays as it is. `partial_fit` and warm
+        If a name, a shape or a number is wrong, the network does not change. `partial_fit` and warm
         starts continue with these weights, and a new average of the weights begins.
 
         Parameters

@@ -360,8 +360,8 @@ class MultiTaskMLP(BaseMLP):
     Training minimizes the sum of the losses of the tasks, each multiplied by its `loss_weight`, and
     the penalties. The loss of a task is the mean over the rows of a batch that have a target.
 
-    scikit-learn can split data frames and arrays, but no dicts: give `cross_val_score` and searches
-    a data frame.
+    scikit-learn can split data frames and arrays, but not dicts. So give `cross_val_score` and
+    searches a data frame.
 
     To convert a model to ONNX, `import skdeep.onnx` before skl2onnx is called.
 

@@ -32,7 +32,7 @@ class BiasVarianceReport:
         too high" if both errors are below it.
     advice : str
     note : str
-        What a training error below the Bayes error means; "" if it is not below it.
+        The meaning of a training error below the Bayes error; "" if it is not below it.
     """
 
     bias: float

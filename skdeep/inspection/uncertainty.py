@@ -1,4 +1,4 @@
-"""The spread of predictions with dropout: an estimate of what a network does not know."""
+"""The spread of predictions with dropout: an estimate of the uncertainty of a network."""
 
 from __future__ import annotations
 
@@ -37,8 +37,7 @@ def mc_dropout(model: Any, X: Any, n: int = 100, random_state: Any = None) -> MC
     """Predict with dropout many times; return the mean and the spread (Monte Carlo dropout).
 
     Dropout and noise are those of training. A number that is `Scheduled` has the value that it
-    begins with. Batch normalization uses its stored statistics. The model is not changed, and its
-    `predict` stays without chance.
+    begins with. Batch normalization uses its stored statistics. The model is not changed.
 
     Parameters
     ----------

@@ -45,7 +45,7 @@ class PiecewiseLinear(_NumberEmbedding):
     When training begins, the knots become quantiles of the column, at equal steps from its minimum
     to its maximum, in at most 10,000 training rows. Equal quantiles count once. A column with at
     most `n_knots` different values has its knots at these values. The knots are not trained. A
-    network that goes on training keeps its knots.
+    network that continues to train keeps its knots.
 
     The outputs are the inputs, if `keep_input`, and then the numbers of the first column, those of
     the second column, and so on. With the first values "zeros", the network starts as if only the

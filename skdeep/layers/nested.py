@@ -1,7 +1,7 @@
 """Parameters of parts in lists and dicts: `layers__0__units`, `tasks__kind__layers__deep__rate`.
 
-A path leads through parameters and lists in turns. An entry of a list is named by its position or,
-if it is a pair (name, part), by its name; an entry of a dict by its key.
+In a path, parameters and entries of lists take turns. An entry of a list is named by its position
+or, if it is a pair (name, part), by its name. An entry of a dict is named by its key.
 """
 
 from __future__ import annotations

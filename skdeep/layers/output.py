@@ -1,4 +1,4 @@
-"""What a stack of layers says about the output layer."""
+"""The description of the output layer, at the end of a stack of layers."""
 
 from __future__ import annotations
 

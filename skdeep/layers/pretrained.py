@@ -18,19 +18,19 @@ from skdeep.layers.operations import operations_of
 class Pretrained(WithChain):
     """Y = the hidden layers of a fitted estimator, applied to X, with the weights it has learned.
 
-    The layers and the weights are copied when the network is built, so the estimator stays as it
-    is. Layers for the inputs, such as those of `batch_norm_input`, are copied too.
+    The layers and the weights are copied when the network is built, so the estimator does not
+    change. Layers for the inputs, such as those of `batch_norm_input`, are copied too.
 
     Parameters
     ----------
     estimator : FrozenEstimator
         A fitted estimator of skdeep in a `sklearn.frozen.FrozenEstimator`, which keeps its weights
-        in clones and searches. Of an autoencoder, it is the encoder.
+        in clones and searches. If it is an autoencoder, the encoder is copied.
     trainable : bool, default=False
         Whether the copied weights train. If not, batch normalization uses its stored statistics.
         Dropout and noise stay active in training.
     n_layers : int or None, default=None
-        The number of the lowest hidden layers to copy. None stands for all.
+        The number of the lowest hidden layers to copy. None stands for all of them.
     """
 
     has_units = True

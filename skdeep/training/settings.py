@@ -29,7 +29,7 @@ class Settings:
     mode : str
     learning_rate_init : float
     horizon : int
-        The number of epochs that schedules are laid out for.
+        The number of epochs that schedules are designed for.
     l1, l2 : float
         The penalty l1 * sum |W| + l2 / 2 * sum W^2 over the dense kernels, which is divided by
         the number of rows of a batch.

@@ -76,7 +76,7 @@ class Trainer:
     stop_training : bool
         A callback may set it to True: training stops when the epoch ends.
     horizon : int
-        The number of epochs that schedules are laid out for.
+        The number of epochs that schedules are designed for.
     learning_rate_init : float
         The rate that the schedule starts from; a callback may change it.
     save : callable
