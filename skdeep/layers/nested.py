@@ -124,8 +124,15 @@ def closed(owner: Any, given: Mapping[str, Any], names: Sequence[str]) -> dict[s
     paths: dict[str, dict[str, Any]] = {}
     for key in given:
         name, separator, path = key.partition("__")
-        if separator and name in held and _is_list(held[name], name):
+        if not separator or name not in held:
+            continue
+        if _is_list(held[name], name):
             paths.setdefault(name, {})[path] = rest.pop(key)
+        elif not hasattr(held[name], "set_params"):
+            raise InvalidParameterError(
+                f"{key} is no parameter, as {name}={held[name]!r} has none; set {name} to "
+                "something that has it first."
+            )
     return rest | {name: _changed(held[name], changes, name) for name, changes in paths.items()}
 
 

@@ -581,6 +581,10 @@ def test_parameters_of_tasks_can_be_set():
         model.set_params(tasks__width__los=1.0)
     with pytest.raises(ValueError, match="tasks__b is no parameter, as tasks=None"):
         MultiTaskMLP().set_params(tasks__b=1.0)
+    with pytest.raises(InvalidParameterError, match=r"tasks__b is no .* as tasks=3 has none"):
+        MultiTaskMLP().set_params(tasks=3, tasks__b=1.0)
+    with pytest.raises(InvalidParameterError, match=r"l1 is no .* as kernel_regularizer='l1'"):
+        Dense(3, kernel_regularizer="l1").set_params(kernel_regularizer__l1=1.0)
 
 
 def test_set_params_reaches_layers_of_heads_and_leaves_shared_tasks_alone():
