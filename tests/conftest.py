@@ -1,5 +1,11 @@
 """What all tests share."""
 
+import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # tests in several processes share the cores
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 
