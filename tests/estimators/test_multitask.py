@@ -1,7 +1,7 @@
 """MultiTaskMLP: several tasks of different kinds on one network."""
 
+import importlib
 import pickle
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -699,7 +699,14 @@ def test_a_file_can_not_name_any_library_for_frames(tmp_path, save_anything):
 
 def test_predictions_are_a_dict_where_there_are_no_frames(monkeypatch):
     model = MultiTaskMLP((6,), tasks=tasks(), **OPTIONS).fit(X, frame())
-    monkeypatch.setitem(sys.modules, "pandas", None)
+
+    def without_pandas(name, package=None):
+        if name == "pandas":
+            raise ImportError(name)
+        return import_module(name, package)
+
+    import_module = importlib.import_module
+    monkeypatch.setattr(importlib, "import_module", without_pandas)
     assert model.predict(X).keys() == {"kind", "width"}
 
 

@@ -122,7 +122,7 @@ def test_nothing_of_training_stays(rng):
 
 
 def test_a_network_of_heads_alone_takes_sparse_rows(rng):
-    X = sp.random(20, 30, 0.2, "csr", rng=rng)
+    X = sp.random(20, 30, 0.2, "csr", random_state=0)
     heads = Heads(["a", "b"], [[Dense(2)], [Dense(1)]], [None, None])
     network = Network([heads], [0], 30, np.dtype(float), rng)
     assert network.accepts_sparse
