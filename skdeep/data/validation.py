@@ -138,7 +138,7 @@ def make_score(estimator: Any, scoring: Any) -> Callable[[ValidationSet, np.ndar
     weighted = isinstance(scoring, str)
 
     def score(held_out: ValidationSet, Z: np.ndarray, loss: float) -> float:
-        model = estimator._without_feature_names()
+        model = estimator._with_outputs(held_out.X, Z)
         weight = {"sample_weight": held_out.weight}
         options = weight if weighted and held_out.weight is not None else {}
         value = scorer(model, held_out.X, held_out.y, **options)

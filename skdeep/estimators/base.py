@@ -284,8 +284,8 @@ class BaseMLP(
 
     def _with_outputs(self, X, Z: np.ndarray):
         """Return a shallow copy that predicts from the raw outputs Z if it is given this very X."""
-        model = self._without_feature_names()
-        model._raw_outputs = lambda rows: Z.copy() if rows is X else self._outputs_of(rows)
+        model, plain = self._without_feature_names(), self._without_feature_names()
+        model._raw_outputs = lambda rows: Z.copy() if rows is X else plain._raw_outputs(rows)
         return model
 
     @classmethod

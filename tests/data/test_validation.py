@@ -17,6 +17,7 @@ from skdeep.callbacks import Callback
 from skdeep.data.calibration import calibrated_loss, loss_of_scaled, temperature
 from skdeep.data.validation import Smoothed, split_rows, warn_if_untransformed
 from skdeep.losses import LogLoss
+from skdeep.network import Network
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -269,3 +270,20 @@ def test_smoothed_scores_are_means_over_epochs():
     plain, smooth = histories
     assert smooth[:2] == [-np.inf, -np.inf]
     np.testing.assert_allclose(smooth[2:], [np.mean(plain[i : i + 3]) for i in range(4)])
+
+
+@pytest.mark.parametrize(
+    "scoring", [None, "balanced_accuracy", lambda model, X, y: model.score(X.tolist(), y)]
+)
+def test_validation_rows_are_predicted_once_in_an_epoch(scoring, monkeypatch):
+    calls, infer = [], Network.infer
+    monkeypatch.setattr(Network, "infer", lambda *given: calls.append(given[1]) or infer(*given))
+    model = MLPClassifier((4,), scoring=scoring, metrics=["f1_macro"], max_iter=5, random_state=0)
+    model.fit(X_train, y_train, X_val=X_val, y_val=y_val)
+    # A callable may predict other rows than those that it was given.
+    assert len(calls) == 5 * (2 if callable(scoring) else 1)
+    assert model.history_["val_score"][-1] == pytest.approx(
+        model.score(X_val, y_val)
+        if scoring != "balanced_accuracy"
+        else balanced_accuracy_score(y_val, model.predict(X_val))
+    )
