@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from skdeep._component import InvalidParameterError, one_copy_of_each, resolve
+from skdeep._component import InvalidParameterError, one_copy_of_each
 from skdeep.building.architecture import layers_below_output
-from skdeep.building.regression_loss import n_quantiles, regression_loss
+from skdeep.building.losses import classification_loss, n_quantiles, regression_loss
 from skdeep.joint_losses import ClassWeighted, JointLoss, Measured
 from skdeep.layers import Layer, Output
 from skdeep.layers.base import layer_entries
 from skdeep.layers.heads import Heads, Tap
-from skdeep.losses import CLASSIFICATION_LOSSES, ClassificationLoss, Loss
+from skdeep.losses import Loss
 from skdeep.network import hidden_position
 from skdeep.tasks import Classification, Regression, Task
 
@@ -207,26 +207,8 @@ def joint_loss(
     return JointLoss(losses, widths, [float(task.loss_weight) for task in tasks.values()])
 
 
-def classification_loss(task: Classification) -> Loss:
-    """Return the loss that a task of classes names."""
-    loss = resolve(task.loss, CLASSIFICATION_LOSSES, "loss", Loss)
-    if loss.task == "regression":
-        raise InvalidParameterError(
-            f"loss={task.loss!r} is not for classification; "
-            f"choose from {sorted(CLASSIFICATION_LOSSES)}."
-        )
-    return loss
-
-
 def _of_classes(task: Classification, target: Any, class_weights: Any) -> Loss:
-    loss = classification_loss(task)
-    if task.label_smoothing and not loss.gives_probabilities:
-        raise InvalidParameterError(
-            f"label_smoothing={task.label_smoothing!r} is for losses that give probabilities, "
-            f"which loss={task.loss!r} does not; leave it at 0."
-        )
-    if isinstance(loss, ClassificationLoss):
-        loss.multiclass = target.encoder.kind == "multiclass"
+    loss = classification_loss(task, target.encoder.kind)
     return Measured(loss) if class_weights is None else ClassWeighted(loss, class_weights)
 
 
@@ -236,11 +218,4 @@ def _of_numbers(task: Regression, target: Any) -> Loss:
             f"loss={task.loss!r} needs another number of outputs than the {target.n_outputs} that "
             "the network has; set warm_start=False, and call fit."
         )
-    loss = regression_loss(task, target.n_outputs)
-    if task.standardize_y and loss.link != "identity":
-        raise InvalidParameterError(
-            f"standardize_y=True does not go with loss={task.loss!r} and "
-            f"output_activation={task.output_activation!r}, which limit the predictions. Set "
-            "standardize_y=False."
-        )
-    return loss
+    return regression_loss(task, target.n_outputs)

@@ -176,6 +176,16 @@ def _about_objects(y: Any) -> str:
     )
 
 
+def refuse_named_weights(class_weight: Any) -> None:
+    """Raise ValueError if class_weight is a name, whose weights need all rows."""
+    if isinstance(class_weight, str):
+        raise ValueError(
+            f"class_weight={class_weight!r} is not supported for partial_fit, which "
+            "does not see all rows; give a dict of weights, computed with "
+            "sklearn.utils.class_weight.compute_class_weight."
+        )
+
+
 def weights_of_classes(
     class_weight: Any, y: Any, encoder: ClassEncoder, *, is_soft: bool = False
 ) -> np.ndarray | None:

@@ -15,7 +15,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.class_weight import compute_class_weight
 
 from skdeep._component import InvalidParameterError, is_named
-from skdeep.data.encoding import ClassEncoder
+from skdeep.data.encoding import ClassEncoder, refuse_named_weights
 from skdeep.data.gaps import check_gaps, mean_and_scale, score_of_numbers
 from skdeep.data.soft_targets import warn_if_one_hot
 from skdeep.losses import Loss
@@ -276,10 +276,12 @@ class ClassTask:
         predicted = self.encoder.decode(Z[known])
         return self._named_errors(_accuracy, labels, predicted, weight)
 
-    def weights(self, class_weight: Any, column: np.ndarray) -> list[list[float]] | None:
+    def weights(
+        self, class_weight: Any, column: np.ndarray, incremental: bool
+    ) -> list[list[float]]:
         """Return the weights of the classes: a list for the task, or one for each label."""
-        if class_weight is None:
-            return None
+        if incremental:
+            self._named_errors(refuse_named_weights, class_weight)
         labels, _ = self.known(column)
         columns, classes, given = [labels], [self.classes], [class_weight]
         if self.encoder.kind == "multilabel":

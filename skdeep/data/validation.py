@@ -95,7 +95,8 @@ class ValidationSet:
             value = loss.value_and_grad(self.Y, Z.copy(), self.weight, np.empty_like(Z))
             figures = {"loss": value, "score": float(score(self, Z, value)) if finite else math.nan}
             for further in others:
-                figures = {**figures, **further(self, Z), **figures}
+                for name, figure in further(self, Z).items():
+                    figures.setdefault(name, figure)
         return figures
 
 

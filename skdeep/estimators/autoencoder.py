@@ -18,8 +18,8 @@ from skdeep._component import (
     store_parameters,
 )
 from skdeep.building.checks import check_hidden_layer_sizes
+from skdeep.building.losses import n_quantiles
 from skdeep.building.options import OPTIONS
-from skdeep.building.regression_loss import n_quantiles
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.watching import with_callbacks

@@ -17,13 +17,14 @@ from skdeep._component import (
     store_parameters,
 )
 from skdeep.building.checks import check_mixing
+from skdeep.building.losses import classification_loss
 from skdeep.building.options.option import SHARE
-from skdeep.data.encoding import ClassEncoder, weights_of_classes
+from skdeep.data.encoding import ClassEncoder, refuse_named_weights, weights_of_classes
 from skdeep.data.soft_targets import probabilities, warn_if_one_hot
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.watching import with_callbacks
-from skdeep.losses import CLASSIFICATION_LOSSES, ClassificationLoss, Loss
+from skdeep.losses import CLASSIFICATION_LOSSES, Loss
 from skdeep.training.flips import FlippedTargets
 
 
@@ -663,17 +664,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return resolve(self.loss, CLASSIFICATION_LOSSES, "loss", Loss)
 
     def _choose_loss(self):
-        loss = self._resolve_loss()
-        if loss.task == "regression":
-            raise InvalidParameterError(
-                f"loss={self.loss!r} is not for classification; "
-                f"choose from {sorted(CLASSIFICATION_LOSSES)}."
-            )
-        if self.label_smoothing and not loss.gives_probabilities:
-            raise InvalidParameterError(
-                f"label_smoothing={self.label_smoothing!r} is for losses that give "
-                f"probabilities, which loss={self.loss!r} does not; leave it at 0."
-            )
+        loss = classification_loss(self, self._encoder.kind)
         check_mixing(self.augment, loss, f"loss={self.loss!r}")
         if self.soft_targets and not loss.gives_probabilities:
             raise InvalidParameterError(
@@ -681,19 +672,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 f"loss={self.loss!r} does not; choose another loss, such as 'log_loss'."
             )
         check_number(self.target_noise, SHARE, "target_noise")
-        if isinstance(loss, ClassificationLoss):
-            loss.multiclass = self._encoder.kind == "multiclass"
         return loss
 
     def _class_weights(self, y, incremental):
         if self.class_weight is None:
             return None
-        if incremental and isinstance(self.class_weight, str):
-            raise ValueError(
-                f"class_weight={self.class_weight!r} is not supported for partial_fit, which "
-                "does not see all rows; give a dict of weights, computed with "
-                "sklearn.utils.class_weight.compute_class_weight."
-            )
+        if incremental:
+            refuse_named_weights(self.class_weight)
         return weights_of_classes(self.class_weight, y, self._encoder, is_soft=self._is_soft(y))
 
     def _rows_of_targets(self, encoded, weight):

@@ -25,7 +25,7 @@ from skdeep.data.validation import hold_out
 from skdeep.estimators import checkpoints, watching
 from skdeep.estimators.fitted import ASSIGNED
 from skdeep.estimators.run import make_trainer, train
-from skdeep.layers import Layer
+from skdeep.layers import Dense, Layer
 from skdeep.layers.building import Inputs
 from skdeep.losses import Loss
 from skdeep.network import Network
@@ -284,13 +284,22 @@ continue |
 
     def _fit_output_biases(self, data: TrainingData) -> None:
         """Let the output layer start at the best constant prediction."""
-        output = self.network_.output_layer
-        if not is_auto(output.bias_initializer) or output.bias_ is None:
+        biases = [
+            (output.bias_, columns)
+            for output, columns in self._output_layers()
+            if is_auto(output.bias_initializer) and output.bias_ is not None
+        ]
+        if not biases:
             return
         Y, weight = self._rows_of_targets(data.encoded, data.row_weights())
         start = self._loss.best_constant(Y, weight)
-        if np.isfinite(start).all():
-            np.copyto(output.bias_.value, start, casting="same_kind")
+        for bias, columns in biases:
+            if np.isfinite(start[columns]).all():
+                np.copyto(bias.value, start[columns], casting="same_kind")
+
+    def _output_layers(self) -> list[tuple[Dense, slice]]:
+        """Return the dense layers that compute raw outputs, with the columns that each computes."""
+        return [(self.network_.output_layer, slice(None))]
 
     def _rows_of_targets(self, encoded: np.ndarray, weight: np.ndarray) -> tuple:
         """Return targets as rows of numbers, and the weight of each row."""
@@ -332,8 +341,12 @@ continue |
         return model
 
     def _out_activation(self) -> str:
-        link = self._loss.link
-        return "exp" if link == "exponential" else link  # scikit-learn's word
+        return word_for_link(self._loss.link)
+
+
+def word_for_link(link: str) -> str:
+    """Return scikit-learn's word for a link."""
+    return "exp" if link == "exponential" else link
 
 
 def _shapes(network: Network) -> list[tuple[str, tuple]]:

@@ -19,16 +19,14 @@ from skdeep._component import (
     store_parameters,
 )
 from skdeep.building.checks import check_mixing
-from skdeep.building.first_values import is_auto
 from skdeep.building.heads import (
     build_layers_with_heads,
-    classification_loss,
     joint_loss,
     listed_tasks,
     named_tasks,
     places_of,
 )
-from skdeep.building.regression_loss import n_quantiles
+from skdeep.building.losses import n_quantiles, named_classification_loss
 from skdeep.data.task_targets import (
     ClassTask,
     NumberTask,
@@ -39,6 +37,7 @@ from skdeep.data.task_targets import (
 )
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
+from skdeep.estimators.fitting import word_for_link
 from skdeep.estimators.one_task import OneClassification, OneRegression, TaskScorer
 from skdeep.estimators.watching import with_callbacks
 from skdeep.layers import Dense
@@ -56,7 +55,7 @@ def _has_classes(estimator: Any) -> bool:
 
 def _has_probabilities(estimator: Any) -> bool:
     classes = [t for t in _tasks_of(estimator) if isinstance(t, Classification)]
-    if not any(classification_loss(task).gives_probabilities for task in classes):
+    if not any(named_classification_loss(task).gives_probabilities for task in classes):
         raise AttributeError(
             "none of the tasks that are predicted is a Classification with a loss that gives "
             "probabilities, such as 'log_loss'."
@@ -830,17 +829,13 @@ class MultiTaskMLP(BaseMLP):
 
     def _weigh_classes(self, y: TaskTargets, incremental: bool) -> None:
         """Set the weights of the classes, of the tasks that have some."""
-        self._class_weights_of = {}
-        for name in self.classes_:
-            class_weight = self.tasks_[name].class_weight
-            if incremental and isinstance(class_weight, str):
-                raise ValueError(
-                    f"Task {name!r}: class_weight={class_weight!r} is not supported for "
-                    "partial_fit, which does not see all rows; give a dict of weights, computed "
-                    "with sklearn.utils.class_weight.compute_class_weight."
-                )
-            if class_weight is not None:
-                self._class_weights_of[name] = self._targets_of[name].weights(class_weight, y[name])
+        self._class_weights_of = {
+            name: self._targets_of[name].weights(
+                self.tasks_[name].class_weight, y[name], incremental
+            )
+            for name in self.classes_
+            if self.tasks_[name].class_weight is not None
+        }
 
     def _encode(self, y):
         parts = [target.encode(y[name]) for name, target in self._targets_of.items()]
@@ -876,14 +871,10 @@ class MultiTaskMLP(BaseMLP):
         codes = (t.codes(encoded[:, c]) for t, c in parts if isinstance(t, ClassTask))
         return next((c for c in codes if c is not None), None)
 
-    def _fit_output_biases(self, data):
-        start = self._loss.best_constant(data.encoded, data.row_weights())
+    def _output_layers(self):
         heads = self.network_.output_layer
-        for head, columns in zip(heads.heads_, heads.slices_, strict=True):
-            output = head.output_layer
-            is_chosen = is_auto(output.bias_initializer) and output.bias_ is not None
-            if is_chosen and np.isfinite(start[columns]).all():
-                np.copyto(output.bias_.value, start[columns], casting="same_kind")
+        layers = [head.output_layer for head in heads.heads_]
+        return list(zip(layers, heads.slices_, strict=True))
 
     def _score_outputs(self, y, Z, weight):
         return self._mean_of(self._scores_of(y, Z, weight))
@@ -917,9 +908,8 @@ class MultiTaskMLP(BaseMLP):
         self.n_layers_ = sum(isinstance(layer, Dense) for layer in hidden.walk()) + 2
 
     def _out_activation(self):
-        links = [loss.link for loss in self._loss.losses]
-        links = ["exp" if link == "exponential" else link for link in links]  # scikit-learn's word
-        return dict(zip(self.tasks_, links, strict=True))
+        words = [word_for_link(loss.link) for loss in self._loss.losses]
+        return dict(zip(self.tasks_, words, strict=True))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

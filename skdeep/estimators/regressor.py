@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
-from skdeep._component import InvalidParameterError, named_parameters, store_parameters
-from skdeep.building.regression_loss import n_quantiles, regression_loss
+from skdeep._component import named_parameters, store_parameters
+from skdeep.building.losses import n_quantiles, regression_loss
 from skdeep.data.gaps import (
     check_data_with_gaps,
     check_gaps,
@@ -565,14 +565,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         )
 
     def _choose_loss(self):
-        loss = regression_loss(self, self.n_outputs_)
-        if self.standardize_y and loss.link != "identity":
-            raise InvalidParameterError(
-                f"standardize_y=True does not go with loss={self.loss!r} and "
-                f"output_activation={self.output_activation!r}, which limit the predictions: "
-                "standardized targets are on both sides of 0. Set standardize_y=False."
-            )
-        return loss
+        return regression_loss(self, self.n_outputs_)
 
     def _score_outputs(self, y, Z, weight):
         prediction = self._decode(Z.copy())

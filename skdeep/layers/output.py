@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skdeep._component import InvalidParameterError
+from skdeep._component import InvalidParameterError, store_parameters
 from skdeep.layers.base import Layer
 from skdeep.layers.dense import Dense
 
@@ -48,17 +48,7 @@ class Output(Layer):
         kernel_rate: float | str = 1.0,
         bias_rate: float = 1.0,
     ):
-        self.initializer = initializer
-        self.bias = bias
-        self.bias_initializer = bias_initializer
-        self.kernel_regularizer = kernel_regularizer
-        self.bias_regularizer = bias_regularizer
-        self.activity_regularizer = activity_regularizer
-        self.kernel_constraint = kernel_constraint
-        self.bias_constraint = bias_constraint
-        self.weight_noise = weight_noise
-        self.kernel_rate = kernel_rate
-        self.bias_rate = bias_rate
+        store_parameters(self, locals())
 
     def build(self, n_inputs):
         raise InvalidParameterError(

@@ -1,4 +1,4 @@
-"""From a regressor's hyperparameters to its loss: one for all outputs, or one for each."""
+"""From the hyperparameters of an estimator, or of a task, to its loss."""
 
 from __future__ import annotations
 
@@ -6,7 +6,38 @@ from typing import Any
 
 from skdeep._component import InvalidParameterError, Limit, is_per_layer, resolve
 from skdeep.joint_losses import JointLoss, Measured, Quantiles
-from skdeep.losses import REGRESSION_LOSSES, Loss, QuantileLoss, RegressionLoss
+from skdeep.losses import (
+    CLASSIFICATION_LOSSES,
+    REGRESSION_LOSSES,
+    ClassificationLoss,
+    Loss,
+    QuantileLoss,
+    RegressionLoss,
+)
+
+
+def named_classification_loss(e: Any) -> Loss:
+    """Return the loss for classes that a classifier or a task names."""
+    loss = resolve(e.loss, CLASSIFICATION_LOSSES, "loss", Loss)
+    if loss.task == "regression":
+        raise InvalidParameterError(
+            f"loss={e.loss!r} is not for classification; "
+            f"choose from {sorted(CLASSIFICATION_LOSSES)}."
+        )
+    return loss
+
+
+def classification_loss(e: Any, kind: str) -> Loss:
+    """Return the loss of a classifier or a task, for classes of a kind of `ClassEncoder`."""
+    loss = named_classification_loss(e)
+    if e.label_smoothing and not loss.gives_probabilities:
+        raise InvalidParameterError(
+            f"label_smoothing={e.label_smoothing!r} is for losses that give "
+            f"probabilities, which loss={e.loss!r} does not; leave it at 0."
+        )
+    if isinstance(loss, ClassificationLoss):
+        loss.multiclass = kind == "multiclass"
+    return loss
 
 
 def n_quantiles(loss: Any) -> int | None:
@@ -16,7 +47,19 @@ def n_quantiles(loss: Any) -> int | None:
 
 
 def regression_loss(e: Any, n_outputs: int) -> Loss:
-    """Return the loss of a regressor with this number of outputs."""
+    """Return the loss of a regressor or a task with this number of outputs."""
+    loss = _of_outputs(e, n_outputs)
+    if e.standardize_y and loss.link != "identity":
+        raise InvalidParameterError(
+            f"standardize_y=True does not go with loss={e.loss!r} and "
+            f"output_activation={e.output_activation!r}, which limit the predictions: "
+            "standardized targets are on both sides of 0. Set standardize_y=False."
+        )
+    return loss
+
+
+def _of_outputs(e: Any, n_outputs: int) -> Loss:
+    """Return one loss for all outputs, or one for each."""
     if not any(is_per_layer(v) for v in (e.loss, e.loss_weights, e.output_activation)):
         if e.loss_weights is not None:
             raise InvalidParameterError(
