@@ -34,6 +34,7 @@ from sklearn.utils.parallel import _get_threadpool_controller as blas_controller
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+from sklearn.utils.validation import _num_samples as number_of_rows
 
 from skdeep._words import MISSING, SYNONYMS
 
@@ -59,6 +60,7 @@ __all__ = [
     "is_per_layer",
     "named_parameters",
     "needs",
+    "number_of_rows",
     "one_copy_of_each",
     "per_layer",
     "per_layer_and_output",

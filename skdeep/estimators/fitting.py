@@ -165,7 +165,14 @@ continue |
         if n_kept is not None:
             self._fit_first_values(data, n_kept)
         trainer = make_trainer(
-            self, self._run, data, held_out, mode=mode, run_id=run_id, watchers=watchers, until=until
+            self,
+            self._run,
+            data,
+            held_out,
+            mode=mode,
+            run_id=run_id,
+            watchers=watchers,
+            until=until,
         )
         checkpoints.connect(self, trainer)
         was_fitted = "n_iter_" in vars(self)

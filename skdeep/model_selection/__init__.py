@@ -9,13 +9,20 @@ from skdeep.model_selection.distributions import (
     LogIntUniform,
     OneMinusLogUniform,
 )
+from skdeep.model_selection.halving import HalvingEpochsSearchCV
+from skdeep.model_selection.pruning import PruningSearchCV
+from skdeep.model_selection.rules import HalvingRule, MedianRule
 
 __all__ = [
     "Choice",
     "Conditional",
     "Distribution",
+    "HalvingEpochsSearchCV",
+    "HalvingRule",
     "LayerSizes",
     "LogIntUniform",
+    "MedianRule",
     "OneMinusLogUniform",
+    "PruningSearchCV",
     "sample_candidates",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import warnings
 from typing import Any
 
 import numpy as np
@@ -14,12 +16,14 @@ from skdeep._component import (
     PassthroughScorer,
     Scorer,
     check_method_params,
+    number_of_rows,
     safe_split,
     scores_of,
 )
 from skdeep.estimators.base import BaseMLP
 from skdeep.estimators.multitask import MultiTaskMLP
 from skdeep.model_selection.networks import final_step, with_final_step
+from skdeep.training.trainer import Trainer
 
 # Rows that are predicted at a time, so that no copy of all test rows is made.
 _ROWS_AT_A_TIME = 4096
@@ -47,6 +51,24 @@ class Given:
         self.error_score = error_score
         self.return_train_score = return_train_score
 
+    def without_data(self) -> Given:
+        """Return a copy without X and y, for folds that have their own rows."""
+        twin = copy.copy(self)
+        twin.X, twin.y = np.empty((number_of_rows(self.X), 0)), None
+        return twin
+
+    def figures(self, test_scores=None, train_scores=None, error=None, **times) -> dict[str, Any]:
+        """Return figures of a part of training, as scikit-learn's searches collect them."""
+        if error is not None:
+            test_scores = train_scores = self.error_score
+            if isinstance(self.scorer, MultimetricScorer):
+                test_scores = dict.fromkeys(self.scorer._scorers, self.error_score)
+                train_scores = dict(test_scores)
+        figures = {"fit_error": error, "test_scores": test_scores}
+        if self.return_train_score:
+            figures["train_scores"] = train_scores
+        return figures | {"fit_time": 0.0, "score_time": 0.0} | times
+
     def scores(self, model: Any, X: Any, y: Any, rows: np.ndarray) -> Any:
         """Return the score, or the scores by name, of a model for rows of the user's data."""
         options = check_method_params(self.X, params=self.score_params, indices=rows)
@@ -54,19 +76,70 @@ class Given:
 
 
 class Fold:
-    """One split of the user's rows: base class for the ways to train on it."""
+    """One split of the user's rows: base class for the ways to train on it.
+
+    Attributes
+    ----------
+    continues : bool
+        Whether a part of training continues from the one before, or begins again.
+    """
+
+    continues = True
 
     def __init__(self, train: np.ndarray, test: np.ndarray):
         self.train = train
         self.test = test
 
-    def train_part(self, model: BaseMLP, given: Given, until: int):
-        """Train a network up to an epoch; return its trainer, or None if it was interrupted."""
+    def fit(self, model: Any, given: Given, until: int) -> tuple[int, bool]:
+        """Train a model up to an epoch.
+
+        Return the number of epochs that this took, and whether more would change nothing.
+        """
+        trainer = self._fit_part(model, given, until)
+        if trainer is None or trainer.interrupted:
+            raise KeyboardInterrupt
+        return trainer.epoch, trainer.has_ended
+
+    def _fit_part(self, model: BaseMLP, given: Given, until: int) -> Trainer | None:
         raise NotImplementedError
 
-    def scores(self, model: BaseMLP, given: Given, rows: str) -> Any:
-        """Return the score of a network for the rows "train" or "test"."""
+    def scores(self, model: Any, given: Given, rows: str) -> Any:
+        """Return the score of a model for the rows "train" or "test"."""
         raise NotImplementedError
+
+
+class Afresh(Fold):
+    """A fold on which any estimator trains from the beginning, for as many epochs as it has.
+
+    Parameters
+    ----------
+    train, test : ndarray of int
+    resource : str
+        The name of the parameter that is the number of epochs.
+    """
+
+    continues = False
+
+    def __init__(self, train, test, resource: str):
+        super().__init__(train, test)
+        self.resource = resource
+
+    def fit(self, model, given, until):
+        X, y = safe_split(model, given.X, given.y, self.train)
+        params = check_method_params(given.X, params=given.fit_params, indices=self.train)
+        model.set_params(**{self.resource: until})
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Training interrupted by user")
+            try:
+                model.fit(X, y, **params) if y is not None else model.fit(X, **params)
+            except UserWarning as warning:
+                raise KeyboardInterrupt from warning
+        return until, False
+
+    def scores(self, model, given, rows):
+        positions = self.train if rows == "train" else self.test
+        X, y = safe_split(model, given.X, given.y, positions, self.train)
+        return given.scores(model, X, y, positions)
 
 
 class Positions(Fold):
@@ -77,10 +150,13 @@ class Positions(Fold):
         """Whether a network can train on rows of these arrays."""
         if network._targets_are_inputs or isinstance(network, MultiTaskMLP):
             return False
-        is_dense = isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind == "f"
-        return (is_dense or sp.issparse(X) and X.format == "csr") and isinstance(y, np.ndarray)
+        if sp.issparse(X):
+            has_rows = X.format == "csr"
+        else:
+            has_rows = isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind == "f"
+        return has_rows and isinstance(y, np.ndarray)
 
-    def train_part(self, model, given, until):
+    def _fit_part(self, model, given, until):
         return model.fit_part(until, given.X, given.y, rows=self.train, **given.fit_params)
 
     def scores(self, model, given, rows):
@@ -135,7 +211,7 @@ class Prepared(Fold):
             self._pipeline = None
         self._scored = scored
 
-    def train_part(self, model, given, until):
+    def _fit_part(self, model, given, until):
         return model.fit_part(until, self.X, self.y, **self.fit_params)
 
     def scores(self, model, given, rows):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from typing import Any
@@ -53,23 +53,23 @@ class Workers:
             self._parallel = Parallel(self.n_jobs)
         self._parallel.__enter__()
 
-    def run(self, function: Callable, jobs: Sequence[tuple], take: Callable) -> None:
-        """Call function(*job) for all jobs, and take(i, result) for each result as it arrives.
+    def run(self, function: Callable, n_jobs: int, job: Callable, take: Callable) -> None:
+        """Call function(*job(i)) for i < n_jobs, and take(i, result) for each result, in order.
 
         The result is None if the call ends the life of its worker.
         """
-        left = self._round(function, jobs, take, range(len(jobs)))
-        left = left and self._round(function, jobs, take, left)
+        left = self._round(function, job, take, range(n_jobs))
+        left = left and self._round(function, job, take, left)
         for i in left:
-            if self._round(function, jobs, take, [i]):
+            if self._round(function, job, take, [i]):
                 take(i, None)
 
     def _round(
-        self, function: Callable, jobs: Sequence[tuple], take: Callable, chosen: Iterable[int]
+        self, function: Callable, job: Callable, take: Callable, chosen: Iterable[int]
     ) -> list[int]:
         """Do some jobs; return those that have no result because a worker died."""
         left = list(chosen)
-        calls = (delayed(_call)(self._n_threads, function, *jobs[i]) for i in list(left))
+        calls = (delayed(_call)(self._n_threads, function, *job(i)) for i in list(left))
         try:
             for result in self._parallel(calls):
                 take(left[0], result)
