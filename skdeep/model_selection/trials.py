@@ -263,7 +263,7 @@ def _train(given: Given, fold: Fold | str, model: Any, state: bytes | None, unti
         return Part(given.figures(error=fold), is_over=True)
     start = time.perf_counter()
     try:
-        model = clone(model) if state is None else pickle.loads(state)
+        model = clone(model) if state is None else _loaded(state)
         n_epochs, is_over = fold.fit(model, given, until)
     except Exception:
         if given.error_score == "raise":
@@ -275,8 +275,20 @@ def _train(given: Given, fold: Fold | str, model: Any, state: bytes | None, unti
     scores = {f"{rows}_scores": fold.scores(model, given, rows) for rows in names}
     times = {"fit_time": trained - start, "score_time": time.perf_counter() - trained}
     goes_on = fold.continues and not is_over
-    state = pickle.dumps(model, protocol=5) if goes_on else None
+    state = _dumped(model) if goes_on else None
     return Part(given.figures(**scores, **times), n_epochs, state, is_over)
+
+
+def _dumped(model: BaseMLP) -> bytes:
+    """Return a network as bytes; its own pickles are checked when they are read, which takes time."""
+    return pickle.dumps((type(model), model.whole_state()), protocol=5)
+
+
+def _loaded(dumped: bytes) -> BaseMLP:
+    cls, state = pickle.loads(dumped)
+    model = cls.__new__(cls)
+    model.__setstate__(state)
+    return model
 
 
 _DIED = (
