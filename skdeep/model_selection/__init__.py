@@ -9,6 +9,7 @@ from skdeep.model_selection.distributions import (
     LogIntUniform,
     OneMinusLogUniform,
 )
+from skdeep.model_selection.optuna_spaces import suggest, to_optuna
 
 __all__ = [
     "Choice",
@@ -18,4 +19,6 @@ __all__ = [
     "LogIntUniform",
     "OneMinusLogUniform",
     "sample_candidates",
+    "suggest",
+    "to_optuna",
 ]
