@@ -10,6 +10,7 @@ from skdeep.model_selection.distributions import (
     OneMinusLogUniform,
 )
 from skdeep.model_selection.halving import HalvingEpochsSearchCV
+from skdeep.model_selection.optuna_spaces import suggest, to_optuna
 from skdeep.model_selection.pruning import PruningSearchCV
 from skdeep.model_selection.rules import HalvingRule, MedianRule
 
@@ -25,4 +26,6 @@ __all__ = [
     "OneMinusLogUniform",
     "PruningSearchCV",
     "sample_candidates",
+    "suggest",
+    "to_optuna",
 ]

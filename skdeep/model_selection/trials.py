@@ -280,7 +280,7 @@ def _train(given: Given, fold: Fold | str, model: Any, state: bytes | None, unti
 
 
 def _dumped(model: BaseMLP) -> bytes:
-    """Return a network as bytes; its own pickles are checked when they are read, which takes time."""
+    """Return a network as bytes. Its own pickles are checked when read, which takes longer."""
     return pickle.dumps((type(model), model.whole_state()), protocol=5)
 
 
