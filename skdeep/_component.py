@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator, _clone_parametrized, clone
+from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.parallel import _get_threadpool_controller as blas_controller
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
@@ -48,6 +49,7 @@ __all__ = [
     "per_layer",
     "per_layer_and_output",
     "resolve",
+    "safe_indexing",
     "score_function",
     "side_by_side",
     "store_parameters",
