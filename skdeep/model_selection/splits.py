@@ -118,14 +118,14 @@ def train_dev_test_split(
     sizes = _sizes(given, n_rows, int(is_target.sum()))
     strata = _strata(stratify, n_rows)
     labels = None if groups is None else _labels(groups, "groups", n_rows)
-    rng = Streams(random_state).shuffle
+    rng = Streams(random_state).shuffle if shuffle else None
     # Parts are drawn from the front, the test part first.
-    order = rng.permutation(n_rows) if shuffle else np.arange(n_rows)[::-1]
+    order = np.arange(n_rows)[::-1] if rng is None else rng.permutation(n_rows)
     if labels is None:
-        part = _split_rows(order, is_target, sizes, strata)
+        part = _split_rows(order, is_target, sizes, strata, rng)
     else:
         _check_groups(labels, is_target, sizes)
-        part = _split_groups(order, is_target, sizes, strata, labels, rng if shuffle else None)
+        part = _split_groups(order, is_target, sizes, strata, labels, rng)
     _warn_of_parts(part, is_target, sizes, strata)
     order = order if shuffle else order[::-1]
     rows = [order[part[order] == p] for p, size in enumerate(sizes) if size]
@@ -337,11 +337,17 @@ def _plan(counts: np.ndarray, others: np.ndarray, sizes: Sequence[int]) -> list[
 
 
 def _stages(
-    is_target: np.ndarray, sizes: Sequence[int], strata: _Labels, part: np.ndarray
+    order: np.ndarray,
+    is_target: np.ndarray,
+    sizes: Sequence[int],
+    strata: _Labels,
+    part: np.ndarray,
+    rng: np.random.Generator | None,
 ) -> Iterator[tuple[np.ndarray, list[tuple[int, np.ndarray]]]]:
-    """Yield which rows may be drawn, and the parts that are drawn from them with their plans.
+    """Yield the rows that may be drawn, in order, and the parts to draw with their plans.
 
-    Train-dev rows are drawn from the rows that the first stage leaves for training.
+    Train-dev rows are drawn from the rows that the first stage leaves for training. They are
+    shuffled again, as the first stage took the first of the target rows.
     """
     for parts in ((TEST, DEV), (TRAIN_DEV,)):
         parts = [p for p in parts if sizes[p]]
@@ -350,19 +356,25 @@ def _stages(
             may_be = free & is_target if DEV in parts else free
             counts, others = strata.counts(may_be), strata.counts(free & ~may_be)
             plans = _plan(counts, others, [sizes[p] for p in parts])
-            yield may_be, list(zip(parts, plans, strict=True))
+            pool = order[may_be[order]]
+            if rng is not None and TRAIN_DEV in parts:
+                pool = rng.permutation(pool)
+            yield pool, list(zip(parts, plans, strict=True))
 
 
 # Rows without groups ------------------------------------------------------------------------------
 
 
 def _split_rows(
-    order: np.ndarray, is_target: np.ndarray, sizes: Sequence[int], strata: _Labels
+    order: np.ndarray,
+    is_target: np.ndarray,
+    sizes: Sequence[int],
+    strata: _Labels,
+    rng: np.random.Generator | None,
 ) -> np.ndarray:
     """Return the part of each row."""
     part = np.full(len(order), TRAIN)
-    for may_be, plans in _stages(is_target, sizes, strata, part):
-        pool = order[may_be[order]]
+    for pool, plans in _stages(order, is_target, sizes, strata, part, rng):
         codes = strata.codes[pool]
         rank = _ranks(codes)
         start = np.zeros(strata.n_codes, np.intp)
@@ -416,10 +428,12 @@ def _split_groups(
     """Return the part of each row, all rows of a group in one part."""
     part = np.full(len(order), TRAIN)
     n_to_come = sum(size > 0 for size in sizes)  # parts without rows yet, training too
-    for may_be, plans in _stages(is_target, sizes, strata, part):
+    for pool, plans in _stages(order, is_target, sizes, strata, part, rng):
+        elsewhere = part == TRAIN
+        elsewhere[pool] = False
+        n_elsewhere = len(np.unique(groups.codes[elsewhere]))
         for i, (p, wanted) in enumerate(plans):
-            free = part == TRAIN
-            pool = order[(free & may_be)[order]]
+            pool = pool[part[pool] == TRAIN]
             codes, first, unit = np.unique(
                 groups.codes[pool], return_index=True, return_inverse=True
             )
@@ -427,7 +441,6 @@ def _split_groups(
             table = np.bincount(cells, minlength=len(codes) * strata.n_codes)
             table = table.reshape(len(codes), strata.n_codes)
             n_to_come -= 1
-            n_elsewhere = len(np.unique(groups.codes[free & ~may_be]))
             n_kept = max(len(plans) - 1 - i, n_to_come - n_elsewhere)
             chosen = _draw(table, np.argsort(first), wanted, len(codes) - n_kept, rng)
             part[pool[chosen[unit]]] = p
@@ -448,7 +461,8 @@ def _draw(
     table : ndarray of shape (n_groups, n_classes)
         The number of rows.
     order : ndarray of shape (n_groups,)
-        The first order in which groups are tried; others are drawn, if `rng` is not None.
+        The order in which groups are tried, if `rng` is None. Otherwise, orders are drawn: that of
+        the first rows of groups would favour large groups.
     wanted : ndarray of shape (n_classes,)
     most : int
         The largest number of groups to take.
@@ -460,12 +474,12 @@ def _draw(
     n_draws = 1 if rng is None else max(1, min(N_DRAWS, MANY // (N_DRAWS * len(table))))
     best, least = np.zeros(len(table), bool), np.inf
     for _ in range(n_draws):
+        order = order if rng is None else rng.permutation(len(table))
         chosen = _fill(table[order], wanted, weight, most)
         distance = float(weight @ (table[order[chosen]].sum(axis=0) - wanted) ** 2)
         if distance < least:
             best, least = np.zeros(len(table), bool), distance
             best[order[chosen]] = True
-        order = order if rng is None else rng.permutation(len(table))
     return best
 
 

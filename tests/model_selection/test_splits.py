@@ -82,6 +82,19 @@ def test_the_development_rows_of_the_lecture():
     assert dev.sum() == pytest.approx(148, abs=35)
 
 
+@pytest.mark.parametrize("options", [{}, {"stratify": 2}, {"groups": 2_000}])
+def test_train_dev_rows_have_the_distribution_of_the_training_rows(options):
+    target = np.arange(10_000) >= 6_000
+    options = {name: np.arange(10_000) // 5 % n_labels for name, n_labels in options.items()}
+    parts = train_dev_test_split(
+        target, target=target, train_dev_size=1_000, random_state=0, **options
+    )
+    train, train_dev, *held_out = (part.mean() for part in parts)
+    assert held_out == [1.0, 1.0]
+    assert train_dev == pytest.approx(train, abs=0.05)
+    assert len(parts[1]) == 1_000
+
+
 @pytest.mark.parametrize(
     ("n", "options", "message"),
     [
@@ -230,6 +243,15 @@ def test_other_seeds_hold_out_other_groups_even_if_all_differ_in_size():
         for seed in range(10)
     }
     assert len(held_out) >= 9
+
+
+def test_groups_of_all_sizes_are_held_out():
+    groups = np.r_[np.repeat(np.arange(1000), 2), np.repeat(np.arange(1000, 1100), 20)]
+    counts = np.zeros(2)
+    for seed in range(10):
+        labels = np.unique(groups[positions(4000, groups=groups, random_state=seed)[2]])
+        counts += (labels < 1000).sum(), (labels >= 1000).sum()
+    assert counts / [10_000, 1_000] == pytest.approx([0.2, 0.2], abs=0.03)
 
 
 def test_without_shuffling_the_last_rows_are_held_out():
