@@ -28,6 +28,7 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._validation import _insert_error_scores as insert_error_scores
 from sklearn.model_selection._validation import _score as scores_of
 from sklearn.model_selection._validation import _warn_or_raise_about_fit_failures as report_failures
+from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.metaestimators import _safe_split as safe_split
 from sklearn.utils.parallel import _get_threadpool_controller as blas_controller
@@ -66,6 +67,7 @@ __all__ = [
     "per_layer_and_output",
     "report_failures",
     "resolve",
+    "safe_indexing",
     "safe_split",
     "score_function",
     "scores_of",

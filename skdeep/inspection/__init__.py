@@ -1,7 +1,12 @@
 """Tools that show how a network works, and diagnose why it does not."""
 
 from skdeep.inspection.diagnosis import Finding, Report, diagnose
-from skdeep.inspection.errors import BiasVarianceReport, bias_variance_report
+from skdeep.inspection.errors import (
+    BiasVarianceReport,
+    DistributionMismatchReport,
+    bias_variance_report,
+    distribution_mismatch_report,
+)
 from skdeep.inspection.gradients import GradientCheck, check_gradients
 from skdeep.inspection.rates import RangeTest, learning_rate_range_test
 from skdeep.inspection.statistics import LayerReport, layer_statistics
@@ -11,6 +16,7 @@ from skdeep.tabular.importance import ColumnImportances, column_importance
 __all__ = [
     "BiasVarianceReport",
     "ColumnImportances",
+    "DistributionMismatchReport",
     "Finding",
     "GradientCheck",
     "LayerReport",
@@ -21,6 +27,7 @@ __all__ = [
     "check_gradients",
     "column_importance",
     "diagnose",
+    "distribution_mismatch_report",
     "layer_statistics",
     "learning_rate_range_test",
     "mc_dropout",

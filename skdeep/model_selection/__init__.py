@@ -1,4 +1,4 @@
-"""Distributions of hyperparameters, and searches."""
+"""Fair splits, distributions of hyperparameters, and searches."""
 
 from skdeep.model_selection.candidates import sample_candidates
 from skdeep.model_selection.distributions import (
@@ -13,6 +13,7 @@ from skdeep.model_selection.halving import HalvingEpochsSearchCV
 from skdeep.model_selection.optuna_spaces import suggest, to_optuna
 from skdeep.model_selection.pruning import PruningSearchCV
 from skdeep.model_selection.rules import HalvingRule, MedianRule
+from skdeep.model_selection.splits import train_dev_test_split
 
 __all__ = [
     "Choice",
@@ -28,4 +29,5 @@ __all__ = [
     "sample_candidates",
     "suggest",
     "to_optuna",
+    "train_dev_test_split",
 ]
