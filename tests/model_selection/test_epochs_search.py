@@ -140,7 +140,7 @@ def test_a_rung_is_at_the_same_point_of_the_schedule_for_all_candidates(schedule
     network = clone(NETWORK).set_params(learning_rate=schedule, callbacks=[Rates()])
     Rates.seen.clear()
     halving(network, {"alpha": loguniform(1e-5, 1e-2)}, refit=False).fit(X, Y)
-    of_search = {epoch: rate for epoch, rate in Rates.seen}
+    of_search = dict(Rates.seen)
     assert len(set(Rates.seen)) == 9  # one rate for each epoch, in all candidates and rungs
     Rates.seen.clear()
     clone(network).fit(X[:60], Y[:60])  # as many rows as a split has
@@ -345,7 +345,7 @@ def test_conditions():
         ({"min_epochs": 99}, "min_epochs=99 is more than max_epochs=9"),
         ({"max_epochs": 2.5}, "max_epochs=2.5 is not allowed"),
         ({"estimator": LogisticRegression()}, "has 0 estimators of skdeep"),
-        ({"space": {"max_iter": [3, 4]}, "n_candidates": 2}, "has 'max_iter', the number of epochs"),
+        ({"space": {"max_iter": [3, 4]}, "n_candidates": 2}, "has 'max_iter', the number"),
         ({"error_score": "nan"}, "error_score='nan' is not allowed"),
     ],
 )
