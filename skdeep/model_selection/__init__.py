@@ -9,6 +9,7 @@ from skdeep.model_selection.distributions import (
     LogIntUniform,
     OneMinusLogUniform,
 )
+from skdeep.model_selection.spaces import param_distributions
 
 __all__ = [
     "Choice",
@@ -17,5 +18,6 @@ __all__ = [
     "LayerSizes",
     "LogIntUniform",
     "OneMinusLogUniform",
+    "param_distributions",
     "sample_candidates",
 ]
