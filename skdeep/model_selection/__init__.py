@@ -9,6 +9,7 @@ from skdeep.model_selection.distributions import (
     LogIntUniform,
     OneMinusLogUniform,
 )
+from skdeep.model_selection.optuna_spaces import suggest, to_optuna
 from skdeep.model_selection.spaces import param_distributions
 
 __all__ = [
@@ -20,4 +21,6 @@ __all__ = [
     "OneMinusLogUniform",
     "param_distributions",
     "sample_candidates",
+    "suggest",
+    "to_optuna",
 ]

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from decimal import Decimal
+from itertools import product
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 from skdeep._component import InvalidParameterError, Limit, is_named, unknown_name
+from skdeep.model_selection.optuna_parts import (
+    categorical,
+    labels_of,
+    optuna_distributions,
+    suggest_native,
+)
 
 SHAPES = ("constant", "pyramid", "free")
 
@@ -59,10 +67,14 @@ class Distribution:
         raise NotImplementedError
 
     def to_optuna(self) -> Any:
-        """Return the nearest distribution of Optuna; see `skdeep.model_selection.to_optuna`."""
-        from skdeep.model_selection.optuna_spaces import converted
+        """Return the nearest distribution of Optuna: see `skdeep.model_selection.to_optuna`."""
+        raise InvalidParameterError(
+            f"{self!r} has no counterpart in Optuna; override its method to_optuna."
+        )
 
-        return converted(self)
+    def suggest(self, trial: Any, name: str) -> Any:
+        """Let a trial of Optuna suggest a value: see `skdeep.model_selection.suggest`."""
+        return suggest_native(trial, name, self.to_optuna())
 
     def _store(self, **values: Any) -> None:
         """Set checked values in place of those given; only for constructors."""
@@ -82,10 +94,10 @@ class Distribution:
             )
 
 
-def log_integer(low: int, high: int, rng: Any) -> int:
-    """Draw an integer from low to high whose logarithm is uniform."""
-    drawn = math.exp(rng.uniform(math.log(low - 0.5), math.log(high + 0.5)))
-    return min(max(round(drawn), low), high)
+def log_integer(low: int, high: int, share: float) -> int:
+    """Return the integer at a share, from 0 to 1, of the way on the scale of logarithms."""
+    start, end = math.log(low - 0.5), math.log(high + 0.5)
+    return min(max(round(math.exp(start + share * (end - start))), low), high)
 
 
 @dataclass(frozen=True)
@@ -117,7 +129,10 @@ class LogIntUniform(Distribution):
         self._store(low=int(self.low), high=int(self.high))
 
     def draw(self, rng):
-        return log_integer(self.low, self.high, rng)
+        return log_integer(self.low, self.high, rng.uniform())
+
+    def to_optuna(self):
+        return optuna_distributions().IntDistribution(self.low, self.high, log=True)
 
 
 @dataclass(frozen=True)
@@ -150,7 +165,22 @@ class OneMinusLogUniform(Distribution):
 
     def draw(self, rng):
         distance = math.exp(rng.uniform(math.log1p(-self.high), math.log1p(-self.low)))
+        return self._at(distance)
+
+    def _at(self, distance: float) -> float:
+        """Return the value at a distance from 1."""
         return min(max(1.0 - distance, self.low), self.high)
+
+    def to_optuna(self):
+        near, far = 1.0 - self.high, 1.0 - self.low
+        n = min(max(round(4 * math.log10(far / near)) + 1, 5), 25)  # about four a decade
+        distances = [float(f"{distance:.3g}") for distance in np.geomspace(far, near, n)[1:-1]]
+        between = [round(self._at(distance), 15) for distance in distances]
+        return categorical([self.low, *between, self.high])
+
+    def suggest(self, trial, name):
+        near, far = (float(1 - Decimal(repr(end))) for end in (self.high, self.low))
+        return self._at(trial.suggest_float(f"1 - {name}", near, far, log=True))
 
 
 @dataclass(frozen=True)
@@ -214,6 +244,26 @@ class Choice(Distribution):
         place = np.searchsorted(ends, rng.uniform(0.0, ends[-1]), side="right")
         # The product of a random number below 1 and the sum may be rounded up to the sum.
         return self.values[min(place, np.flatnonzero(self.weights)[-1])]
+
+    def _possible(self) -> list[Any]:
+        """Return the values that have a weight above 0."""
+        weights = self.weights or [1] * len(self.values)
+        return [value for value, weight in zip(self.values, weights, strict=True) if weight]
+
+    def with_text_for_tuples(self) -> Choice:
+        """Return the same choice with texts as "(64, 32)" in the place of sequences of integers."""
+        values = [
+            str(tuple(map(int, value))) if isinstance(value, (tuple, list, np.ndarray)) else value
+            for value in self.values
+        ]
+        return Choice(values, self.weights)
+
+    def to_optuna(self):
+        return categorical(self._possible())
+
+    def suggest(self, trial, name):
+        values = labels_of(self._possible())
+        return values[trial.suggest_categorical(name, list(values))]
 
 
 @dataclass(frozen=True)
@@ -284,26 +334,80 @@ class LayerSizes(Distribution):
         return (self.shape,) if isinstance(self.shape, str) else self.shape
 
     def draw(self, rng):
-        least, most = self.depth
-        depth = least + _position(most - least + 1, rng)
+        depth = self._depths[_position(len(self._depths), rng)]
         shape = self.shapes[_position(len(self.shapes), rng)]
-        return self.sizes(depth, shape, lambda _, low, high: log_integer(low, high, rng))
-
-    def sizes(self, depth: int, shape: str, width: Any) -> tuple[int, ...]:
-        """Return the widths of a network, for a function (index, low, high) that draws one."""
         low, high = self.units
-        if not depth:
-            return ()
-        if shape == "free":
-            return tuple(width(i, low, high) for i in range(depth))
-        first = width(0, low, high)
-        if shape == "constant" or depth == 1:
-            return (first,) * depth
-        return pyramid(first, width(depth - 1, low, first), depth)
+        widths: list[int] = []
+        for i in range(_n_drawn(shape, depth)):
+            # The last layer of a pyramid is at most as wide as the first.
+            most = widths[0] if i and shape == "pyramid" else high
+            widths.append(log_integer(low, most, rng.uniform()))
+        return widths_of(shape, depth, widths)
+
+    @property
+    def _depths(self) -> range:
+        return range(self.depth[0], self.depth[1] + 1)
+
+    def _grid(self, n_widths: int) -> set[tuple[int, ...]]:
+        """Return all networks with some widths, or slightly more than _MOST_CHOICES of them."""
+        widths = dict.fromkeys(round(width) for width in np.geomspace(*self.units, n_widths))
+        found: set[tuple[int, ...]] = set()
+        for depth, shape in product(self._depths, self.shapes):
+            for drawn in product(widths, repeat=_n_drawn(shape, depth)):
+                if shape != "pyramid" or list(drawn) == sorted(drawn, reverse=True):
+                    found.add(widths_of(shape, depth, drawn))
+                if len(found) > _MOST_CHOICES:
+                    return found
+        return found
+
+    def to_optuna(self):
+        if self.depth == (1, 1):
+            return LogIntUniform(*self.units).to_optuna()
+        grids = (self._grid(n_widths) for n_widths in range(5, 1, -1))
+        sizes = next((grid for grid in grids if len(grid) <= _MOST_CHOICES), None)
+        if sizes is None:
+            sizes = {self.rvs(random_state=seed) for seed in range(_MOST_CHOICES)}
+        return categorical(str(entry) for entry in sorted(sizes, key=lambda s: (len(s), s)))
+
+    def suggest(self, trial, name):
+        low, high = self.units
+        depth = _suggested_from(self._depths, trial, f"{name} depth")
+        shape = _suggested_from(self.shapes if depth > 1 else SHAPES[:1], trial, f"{name} shape")
+        is_pyramid = shape == "pyramid" and depth > 1
+        widths = [
+            trial.suggest_int(f"{name} units {i + 1}", low, high, log=True)
+            for i in range(_n_drawn(shape, depth) - is_pyramid)
+        ]
+        if is_pyramid:
+            narrowing = trial.suggest_float(f"{name} narrowing", 0.0, 1.0)
+            widths.append(log_integer(low, widths[0], 1.0 - narrowing))
+        return widths_of(shape, depth, widths)
 
 
-def pyramid(first: int, last: int, depth: int) -> tuple[int, ...]:
-    """Return widths from the first to the last, by a constant ratio."""
+_MOST_CHOICES = 40  # of layer sizes, for Optuna: a sampler has to try most of them
+
+
+def _suggested_from(values: Sequence[Any], trial: Any, name: str) -> Any:
+    """Return one of several values; a single one is no parameter."""
+    if len(values) == 1:
+        return values[0]
+    if isinstance(values, range):
+        return trial.suggest_int(name, values[0], values[-1])
+    return trial.suggest_categorical(name, values)
+
+
+def _n_drawn(shape: str, depth: int) -> int:
+    """Return the number of widths that determine a network."""
+    return min(depth, {"constant": 1, "pyramid": 2, "free": depth}[shape])
+
+
+def widths_of(shape: str, depth: int, drawn: Sequence[int]) -> tuple[int, ...]:
+    """Return the widths of all layers: of each, of one for all, or of the first and the last."""
+    if len(drawn) == depth:
+        return tuple(drawn)
+    if shape == "constant":
+        return tuple(drawn) * depth
+    first, last = drawn
     ratio = (last / first) ** (1 / (depth - 1))
     return (*(round(first * ratio**i) for i in range(depth - 1)), last)
 
@@ -364,6 +468,10 @@ class Conditional(Distribution):
         inner = self.distribution
         more = inner.conditions if isinstance(inner, Conditional) else []
         return [(self.on, self.values), *more]
+
+    def to_optuna(self):
+        inner = self.innermost
+        return (inner if hasattr(inner, "rvs") else Choice(inner)).to_optuna()
 
     def draw(self, rng):
         inner = self.distribution
