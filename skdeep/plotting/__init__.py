@@ -1,6 +1,7 @@
 """Pictures of training and of networks, as Displays in the style of scikit-learn."""
 
 from skdeep.plotting.columns import ColumnResponseDisplay
+from skdeep.plotting.coordinates import ParallelCoordinatesDisplay
 from skdeep.plotting.curves import (
     GradientFlowDisplay,
     LearningRateRangeDisplay,
@@ -9,6 +10,7 @@ from skdeep.plotting.curves import (
 )
 from skdeep.plotting.layers import ActivationDisplay, FirstLayerDisplay, WeightDisplay
 from skdeep.plotting.network import NetworkDisplay
+from skdeep.plotting.search import SearchDisplay
 
 __all__ = [
     "ActivationDisplay",
@@ -17,7 +19,9 @@ __all__ = [
     "GradientFlowDisplay",
     "LearningRateRangeDisplay",
     "NetworkDisplay",
+    "ParallelCoordinatesDisplay",
     "ScheduleDisplay",
+    "SearchDisplay",
     "TrainingCurveDisplay",
     "WeightDisplay",
 ]

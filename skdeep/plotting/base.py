@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from skdeep._component import needs
 
@@ -32,8 +35,6 @@ class Display:
 
     def _many_axes(self, ax: Any, n_rows: int, n_columns: int, size: tuple[float, float]) -> Any:
         """Return an array of axes: the given axes, or new ones."""
-        import numpy as np
-
         plt = pyplot(type(self).__name__)
         if ax is None:
             _, ax = plt.subplots(
@@ -52,3 +53,33 @@ def colours(n: int, who: str) -> list:
     """Return n colours from dark to light, for layers from the bottom to the top."""
     plt = pyplot(who)
     return [plt.get_cmap("viridis")(i / max(1, n - 1) * 0.85) for i in range(n)]
+
+
+def is_axes(ax: Any) -> bool:
+    """Whether the argument `ax` stands for one axes."""
+    return ax is None or hasattr(ax, "plot")
+
+
+def spread(n: int) -> np.ndarray:
+    """Return n places between -0.5 and 0.5, in an order that looks random."""
+    return np.arange(n) * 0.6180339887 % 1 - 0.5
+
+
+def plain_text(value: Any, longest: int = 20) -> str:
+    """Return a value as text of moderate length, in which no character has a meaning of its own."""
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    text = " ".join(text.split())
+    text = text if len(text) <= longest else f"{text[: longest - 1]}…"
+    return text.replace("$", r"\$")
+
+
+def rotation(axis: Any, labels: Sequence[str]) -> dict[str, Any]:
+    """Return how labels are to be turned, so that they do not overlap."""
+    size = axis.xaxis.get_ticklabels()[0].get_fontsize() if axis.xaxis.get_ticklabels() else 10.0
+    character = 0.6 * size * axis.figure.dpi / 72
+    room = axis.get_window_extent().width / len(labels)
+    if max(map(len, labels)) * character <= 0.95 * room:
+        return {}
+    if 1.6 * character / 0.6 <= room:
+        return {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
+    return {"rotation": 90}

@@ -15,7 +15,7 @@ from skdeep.inspection.responses import (
     Targets,
     column_responses,
 )
-from skdeep.plotting.base import Display
+from skdeep.plotting.base import Display, is_axes, plain_text, rotation, spread
 
 _RUG_COLOUR, _BAR_COLOUR, _MISSING = "0.45", "0.82", "0.95"
 # The parts of the height that the rug and the bars of counts take.
@@ -23,7 +23,6 @@ _RUG, _BARS = 0.035, 0.13
 # Predictions that differ by less, relative to their size, are shown as equal.
 _ROUNDING = 1e-5
 _MOST_POINTS_WITH_MARKERS = 12
-_LONGEST_LABEL = 20
 
 
 class ColumnResponseDisplay(Display):
@@ -182,9 +181,7 @@ class ColumnResponseDisplay(Display):
         if not limit.allows(n_cols):
             raise InvalidParameterError(f"n_cols={n_cols!r} is not allowed; give {limit}.")
         if ax is not None or n == 1:
-            return (
-                [self._one_axes(ax)] if n == 1 and _is_axes(ax) else self._many_axes(ax, 1, n, ())
-            )
+            return [self._one_axes(ax)] if n == 1 and is_axes(ax) else self._many_axes(ax, 1, n, ())
         n_across = min(n, n_cols)
         n_down = math.ceil(n / n_across)
         size = (1.0 + 3.5 * n_across, 0.4 + 3.0 * n_down)
@@ -215,7 +212,7 @@ class ColumnResponseDisplay(Display):
         if len(labels) > 1 or labels[0] is None:
             return response
         noun = "" if self.targets.noun == "Class" else "output "
-        return f"{response} of {noun}{_text(labels[0])}"
+        return f"{response} of {noun}{plain_text(labels[0])}"
 
     def _draw_legend(self, axes: Any, is_own: bool) -> None:
         from matplotlib.lines import Line2D
@@ -224,7 +221,7 @@ class ColumnResponseDisplay(Display):
             styles = [{"color": "C0", "alpha": 0.4, "lw": 1}, {"color": "C1", "lw": 2.5}]
             names, title = ["One row", "Average"], None
         elif len(self.targets.labels) > 1:
-            names, title = [_text(label) for label in self.targets.labels], self.targets.noun
+            names, title = [plain_text(label) for label in self.targets.labels], self.targets.noun
             styles = [{"color": f"C{i}", "lw": 2} for i in range(len(names))]
         else:
             return
@@ -261,10 +258,10 @@ class ColumnResponseDisplay(Display):
         end = high + (0.34 if response.has_missing else 0.05) * span
         axis.set_xlim(low - 0.05 * span, end)
         if len(grid) == 1:
-            axis.set_xticks(grid, labels=[_text(low)])
+            axis.set_xticks(grid, labels=[plain_text(low)])
         if response.has_missing:
             self._draw_missing(axis, response, high + 0.08 * span, end)
-        axis.set_xlabel(_text(response.name))
+        axis.set_xlabel(plain_text(response.name))
 
     def _draw_rows(self, axis: Any, grid: np.ndarray, rows: np.ndarray) -> None:
         from matplotlib.collections import LineCollection
@@ -297,7 +294,7 @@ class ColumnResponseDisplay(Display):
         """Draw the response at single points, and each row's as a small dot beside them."""
         if self.kind != "average":
             rows = response.individual[0][:, points]
-            places = at + width * _places(len(rows))[:, None]
+            places = at + width * spread(len(rows))[:, None]
             alpha = float(np.clip(150 / len(rows), 0.15, 0.8))
             axis.plot(places.ravel(), rows.ravel(), ".", ms=3, mew=0, color="C0", alpha=alpha)
         if self.kind != "individual":
@@ -319,39 +316,10 @@ class ColumnResponseDisplay(Display):
             width=0.8,
             zorder=1,
         )
-        labels = ["missing" if v is None else _text(v) for v in response.grid_values]
-        axis.set_xticks(at, labels=labels, **_rotation(axis, labels))
+        labels = ["missing" if v is None else plain_text(v) for v in response.grid_values]
+        axis.set_xticks(at, labels=labels, **rotation(axis, labels))
         axis.tick_params(axis="x", length=0)
         axis.set_xlim(-0.6, n - 0.4)
         n_shown = n - response.has_missing
         more = f" ({n_shown} of {response.n_categories})" if response.n_categories > n_shown else ""
-        axis.set_xlabel(f"{_text(response.name)}{more}")
-
-
-def _is_axes(ax: Any) -> bool:
-    return ax is None or hasattr(ax, "plot")
-
-
-def _places(n: int) -> np.ndarray:
-    """Return n places between -0.5 and 0.5, in an order that looks random."""
-    return np.arange(n) * 0.6180339887 % 1 - 0.5
-
-
-def _text(value: Any) -> str:
-    """Return a value as text of moderate length, in which no character has a meaning of its own."""
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    text = " ".join(text.split())
-    text = text if len(text) <= _LONGEST_LABEL else f"{text[: _LONGEST_LABEL - 1]}…"
-    return text.replace("$", r"\$")
-
-
-def _rotation(axis: Any, labels: Sequence[str]) -> dict[str, Any]:
-    """Return how labels are to be turned, so that they do not overlap."""
-    size = axis.xaxis.get_ticklabels()[0].get_fontsize() if axis.xaxis.get_ticklabels() else 10.0
-    character = 0.6 * size * axis.figure.dpi / 72
-    room = axis.get_window_extent().width / len(labels)
-    if max(map(len, labels)) * character <= 0.95 * room:
-        return {}
-    if 1.6 * character / 0.6 <= room:
-        return {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
-    return {"rotation": 90}
+        axis.set_xlabel(f"{plain_text(response.name)}{more}")
