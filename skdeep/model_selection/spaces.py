@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -20,8 +19,9 @@ from skdeep._component import (
     resolve,
     unknown_name,
 )
-from skdeep.building.checks import check_hidden_layer_sizes, is_set
+from skdeep.building.checks import check_hidden_layer_sizes, check_options, is_set
 from skdeep.building.options import OPTIONS, WithLayers, names
+from skdeep.building.options.option import POSITIVE, SHARE
 from skdeep.estimators.base import BaseMLP
 from skdeep.model_selection.distributions import (
     Choice,
@@ -145,6 +145,10 @@ _CONSTANTS = ("momentum", "beta_2", "rho")
 
 def _space(network: Network, effort: str) -> dict[str, Any]:
     """Return the space of a network."""
+    if isinstance(network, BaseMLP):
+        check_options(network)
+    else:
+        network._check_parameters()
     held, idle = network.get_params(deep=True), _idle(network)
     own, solvers = _solvers(network, effort)
     space: dict[str, Any] = {}
@@ -256,16 +260,20 @@ def _widened(drawn: Any, value: Any) -> Any:
         sizes = check_hidden_layer_sizes(value)
         units = _reaching(*drawn.units, *sizes)
         return replace(drawn, units=units, depth=_reaching(*drawn.depth, len(sizes)))
-    high = 1 if isinstance(drawn, OneMinusLogUniform) else math.inf
-    if not Limit(0, high, "()", isinstance(drawn, LogIntUniform)).allows(value):
+    limit = _LIMITS.get(type(drawn), POSITIVE)
+    if not limit.allows(value):  # such as "auto", or 0 on a logarithmic scale
         return drawn
-    if isinstance(drawn, LogIntUniform | OneMinusLogUniform):
-        low, high = _reaching(drawn.low, drawn.high, value)
-        return replace(drawn, low=low, high=high)
-    return loguniform(*_reaching(*drawn.args, value))
+    if limit is POSITIVE:
+        return loguniform(*_reaching(*drawn.args, value))
+    low, high = _reaching(drawn.low, drawn.high, value)
+    return replace(drawn, low=low, high=high)
+
+
+_LIMITS = {LogIntUniform: Limit(1, integer=True), OneMinusLogUniform: SHARE}
 
 
 def _reaching(*values: Any) -> tuple[Any, Any]:
+    """Return the ends of a range with these values."""
     return min(values), max(values)
 
 
