@@ -167,8 +167,7 @@ _OF_NETWORKS = (
         name="solver",
         effort=FULL,
         distribution=Choice(("adam", "nadam", "sgd"), weights=(2, 1, 1)),
-        reason="These share a range of learning rates. It is searched only if the estimator has "
-        '"adam", which is the default.',
+        reason="They share a range of learning rates.",
         estimators=NETWORKS,
         solvers=("adam",),
     ),

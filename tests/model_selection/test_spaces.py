@@ -264,6 +264,7 @@ OF_HIDDEN = {"hidden_layer_sizes", "activation", "batch_norm", "dropout"}
         ({"weight_decay": Scheduled(0.2, Cosine())}, {"weight_decay"}, {"weight_decay__value"}),
         ({"learning_rate": OneCycle()}, {"learning_rate"}, set()),
         ({"solver": "sgd"}, {"solver", "beta_2"}, set()),
+        ({"learning_rate_init": 0.1}, {"solver", "momentum"}, set()),
         ({"solver": "nadam"}, {"solver", "momentum"}, set()),
         ({"solver": "rmsprop"}, {"solver", "momentum", "beta_2"}, {"rho"}),
         ({"solver": "lion"}, {"solver", "momentum", "beta_2"}, set()),
@@ -342,7 +343,8 @@ RATE, SIZES = "learning_rate_init", "hidden_layer_sizes"
             "dropout",
             Choice((0.0, 0.1, 0.2, 0.3, 0.8), (3, 2, 1, 1, 1.75)),
         ),
-        ({"solver": "adam"}, "momentum", Conditional(OneMinusLogUniform(0.85, 0.95))),
+        # A momentum that "adam" ignores is not one that was chosen.
+        ({"momentum": 0.999}, "momentum", Conditional(OneMinusLogUniform(0.85, 0.95))),
     ],
     ids=str,
 )
