@@ -10,6 +10,7 @@ from skdeep.model_selection.distributions import (
     OneMinusLogUniform,
 )
 from skdeep.model_selection.optuna_spaces import suggest, to_optuna
+from skdeep.model_selection.spaces import param_distributions
 
 __all__ = [
     "Choice",
@@ -18,6 +19,7 @@ __all__ = [
     "LayerSizes",
     "LogIntUniform",
     "OneMinusLogUniform",
+    "param_distributions",
     "sample_candidates",
     "suggest",
     "to_optuna",
