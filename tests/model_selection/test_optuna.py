@@ -1,8 +1,10 @@
 """Spaces of parameters in Optuna: converted for OptunaSearchCV, and suggested one by one."""
 
+import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -415,3 +417,13 @@ def test_processes_share_a_study_that_survives_one_that_is_killed(database):
     study.optimize(lambda trial: suggest(trial, space)["momentum"], n_trials=1)
     assert study.trials[-1].number == 7
     assert suggest(study.best_trial, space).keys() == space.keys()
+
+
+def test_the_programs_of_the_page_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (Path(__file__).parents[2] / "docs" / "spaces.md").read_text(encoding="utf-8")
+    found = re.findall(r"^```python optuna\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    names = {}
+    exec("".join(found), names)
+    assert len(found) == 3
+    assert names["best"].n_iter_ == 8
