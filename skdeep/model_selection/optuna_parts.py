@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import warnings
 from collections.abc import Iterable
@@ -26,10 +27,11 @@ def categorical(values: Iterable[Any]) -> Any:
     """Return Optuna's distribution over some values, each once."""
     different = _different(values)
     for i, value in enumerate(different):
-        if _place(different, value) != i:
+        if _place(different, copy.deepcopy(value)) != i:
             raise InvalidParameterError(
-                f"Optuna finds a choice by ==, so it can't tell {value!r} from another one of "
-                f"{different!r}. Give values that differ, or use skdeep.model_selection.suggest."
+                f"Optuna copies choices and finds them by ==, so it can't find {value!r} among "
+                f"{different!r}. Give None, numbers, text or tuples that differ, or use "
+                "skdeep.model_selection.suggest, which takes any value."
             )
     with warnings.catch_warnings():
         # Optuna warns of values that storages can't keep; the documentation of to_optuna does too.
