@@ -21,34 +21,56 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator, _clone_parametrized, clone
+from sklearn.metrics._scorer import _BaseScorer as Scorer
+from sklearn.metrics._scorer import _MultimetricScorer as MultimetricScorer
+from sklearn.metrics._scorer import _PassthroughScorer as PassthroughScorer
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.model_selection._validation import _insert_error_scores as insert_error_scores
+from sklearn.model_selection._validation import _score as scores_of
+from sklearn.model_selection._validation import _warn_or_raise_about_fit_failures as report_failures
+from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._set_output import _wrap_data_with_container
+from sklearn.utils.metaestimators import _safe_split as safe_split
 from sklearn.utils.parallel import _get_threadpool_controller as blas_controller
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
+from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+from sklearn.utils.validation import _num_samples as number_of_rows
 
 from skdeep._words import MISSING, SYNONYMS
 
 __all__ = [
+    "BaseSearchCV",
     "Component",
     "InvalidParameterError",
     "Limit",
+    "MultimetricScorer",
+    "PassthroughScorer",
+    "Scorer",
     "blas_controller",
     "check_feature_names_in",
     "check_limits",
+    "check_method_params",
     "check_number",
     "check_sample_weight",
     "clone_once",
+    "insert_error_scores",
     "is_called_from",
     "is_named",
     "is_pair",
     "is_per_layer",
     "named_parameters",
     "needs",
+    "number_of_rows",
     "one_copy_of_each",
     "per_layer",
     "per_layer_and_output",
+    "report_failures",
     "resolve",
+    "safe_indexing",
+    "safe_split",
     "score_function",
+    "scores_of",
     "side_by_side",
     "store_parameters",
     "unknown_name",

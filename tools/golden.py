@@ -113,6 +113,7 @@ def models() -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "shared-layers", _shared_layers
     yield "pretrained-layer", _pretrained_layer
     yield "options", _many_options
+    yield "pruning", _pruned_by_optuna
     for average in (EMA(0.9), SWA(start=0)):
         yield (
             type(average).__name__.lower(),
@@ -226,6 +227,11 @@ def _many_options() -> Any:
         callbacks.TensorBoard("a"),
     ]
     return model.set_params(callbacks=[*model.callbacks, *writers])
+
+
+def _pruned_by_optuna() -> Any:
+    model = MLPClassifier((2,), **OPTIONS).fit(X, CLASSES)
+    return model.set_params(callbacks=callbacks.OptunaPruning(None))
 
 
 def _multi_task() -> Any:

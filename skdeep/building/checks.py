@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any
 
 import numpy as np
@@ -144,6 +145,9 @@ def check_callbacks(callbacks: Any) -> list[Callback]:
 
 def check_hidden_layer_sizes(sizes: Any) -> list[int]:
     """Return the numbers of units of the hidden layers."""
+    if isinstance(sizes, str) and re.fullmatch(r"\d+|\((\d+, ?)*(\d+)?\)", sizes):
+        # The databases of searches keep text, but no tuples.
+        return check_hidden_layer_sizes([int(units) for units in re.findall(r"\d+", sizes)])
     if isinstance(sizes, str):
         raise InvalidParameterError(
             f"hidden_layer_sizes={sizes!r} is not allowed; give integers >= 1. A loss is given by "

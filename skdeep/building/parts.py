@@ -54,14 +54,27 @@ def take_parts(
         run.average = average
 
 
-def settings(e: Any, run: Run, *, mode: str, weight: float, run_id: str | None) -> Settings:
-    """Return the settings of a run; weight is the mean sample weight of its rows."""
+def settings(
+    e: Any, run: Run, *, mode: str, weight: float, run_id: str | None, until: int | None = None
+) -> Settings:
+    """Return the settings of a run; weight is the mean sample weight of its rows.
+
+    If `until` is given, the call is a part of a longer one, and ends after that epoch of it.
+    """
     # A weight acts as repetition, and the penalty of a batch is divided by its number of rows.
     alpha = e.alpha / weight
+    before = run.epochs_before_call(mode)
+    n_epochs, horizon = e.max_iter, e.max_iter + (0 if mode == "partial" else before)
+    if mode == "partial":
+        n_epochs = 1
+    elif until is not None:
+        n_epochs, horizon = until - before, e.max_iter
     return Settings(
         mode=mode,
         learning_rate_init=float(e.learning_rate_init),
-        horizon=e.max_iter + (0 if mode == "partial" else run.epochs_before_call(mode)),
+        horizon=horizon,
+        n_epochs=n_epochs,
+        is_part=until is not None,
         l1=float(alpha * e.l1_ratio),
         l2=float(alpha * (1 - e.l1_ratio)),
         weight_decay=0.0 if run.optimizer is None else e.weight_decay,

@@ -10,6 +10,7 @@ from skdeep.callbacks.logging import (
     MLflow,
     TensorBoard,
 )
+from skdeep.callbacks.pruning import OptunaPruning
 from skdeep.callbacks.stopping import EarlyStopping, TerminateOnNaN
 from skdeep.callbacks.unfreezing import GradualUnfreezing
 
@@ -23,6 +24,7 @@ __all__ = [
     "LearningRateLogger",
     "MLflow",
     "ModelCheckpoint",
+    "OptunaPruning",
     "TensorBoard",
     "TerminateOnNaN",
 ]

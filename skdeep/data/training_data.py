@@ -32,13 +32,30 @@ class TrainingData:
         The positions of the training rows. None stands for all rows.
     """
 
-    def __init__(self, X, y, encoded: np.ndarray, weight, sample_weight):
+    def __init__(self, X, y, encoded: np.ndarray, weight, sample_weight, rows=None):
         self.X = X
         self.y = y
         self.encoded = encoded
         self.weight: np.ndarray | None = weight
         self.sample_weight: np.ndarray | None = sample_weight
-        self.rows: np.ndarray | None = None
+        self.rows: np.ndarray | None = rows
+
+    @classmethod
+    def of_rows(cls, X, y, rows: np.ndarray, encoded: np.ndarray, weight, sample_weight):
+        """Return the data of some rows of X and y, which are not copied.
+
+        `encoded` and the weights have an entry for each of the rows.
+        """
+        n_rows = X.shape[0]
+
+        def spread(values):
+            if values is None:
+                return None
+            full = np.zeros((n_rows, *values.shape[1:]), values.dtype)
+            full[rows] = values
+            return full
+
+        return cls(X, y, spread(encoded), spread(weight), spread(sample_weight), rows)
 
     @property
     def n_rows(self) -> int:

@@ -288,12 +288,15 @@ def hold_out(
         return _given_validation(estimator, data, given, compares)
     if not estimator.early_stopping:
         return None
+    encoded = data.encoded if data.rows is None else data.encoded[data.rows]
     train, val = split_rows(
-        data.X.shape[0],
+        data.n_rows,
         estimator.validation_fraction,
         estimator._run.streams.split_seed,
-        estimator._stratify(data.encoded),
+        estimator._stratify(encoded),
     )
+    if data.rows is not None:
+        train, val = data.rows[train], data.rows[val]
     data.rows = train
     weight = None if data.weight is None else data.weight[val]
     return _validation_set(estimator, data.X[val], data.y[val], data.encoded[val], weight)

@@ -42,8 +42,9 @@ class MLPAutoencoder(BaseMLP):
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int, default=(100,)
-        The numbers of units of the hidden layers. An int stands for one layer. The numbers are
-        those of the encoder, whose last layer is the code. The decoder mirrors the encoder.
+        The numbers of units of the hidden layers. An int stands for one layer. The text of a tuple
+        is allowed too: "(64, 32)". The numbers are those of the encoder, whose last layer is the
+        code. The decoder mirrors the encoder.
     activation : str, Activation or sequence, default="relu"
         The activation of the hidden layers: a name or an instance from `skdeep.activations`. Names:
         "identity", "linear", "logistic", "sigmoid", "tanh", "relu", "leaky_relu", "prelu", "rrelu",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,6 +36,13 @@ from skdeep.training.trainer import Trainer
 FLOATS = (np.float64, np.float32)
 
 
+class Part(NamedTuple):
+    """A part of a call of fit: see `Fitting.fit_part`."""
+
+    until: int
+    rows: np.ndarray | None
+
+
 class _NothingLearned(BaseException):
     """Further training of a fitted model was interrupted in its first epoch."""
 
@@ -57,16 +64,53 @@ continue |
 
     def _fit(self, X, y, sample_weight, validation=(None, None, None), *, classes=None, mode=None):
         """Fit; after an error, the estimator is in the state that it had before."""
+        self._fit_with(X, y, sample_weight, validation, classes=classes, mode=mode)
+        return self
+
+    def fit_part(
+        self, until: int, X, y=None, sample_weight=None, *, rows=None, **validation
+    ) -> Trainer | None:
+        """Train up to an epoch of a fit of max_iter epochs, which the next call continues exactly.
+
+        Schedules and everything else follow the fit as a whole: parts that end with its last epoch
+        give the model that it gives. `warm_start` has to be "continue".
+
+        Parameters
+        ----------
+        until : int
+            The number of epochs, counted from the beginning, after which the part ends.
+        X, y, sample_weight
+            As `fit` takes them.
+        rows : ndarray of int or None
+            The positions of the training rows in X and y, which are arrays (X may be a CSR matrix).
+            X is not copied. None stands for all rows.
+        **validation
+            X_val, y_val and sample_weight_val, as `fit` takes them.
+
+        Returns
+        -------
+        Trainer or None
+            It knows whether training has ended by itself, and whether it was interrupted. None if
+            it was interrupted before the first epoch of the part had ended.
+        """
+        if self._targets_are_inputs:
+            validation["y_val"] = validation.get("X_val")
+        given = tuple(validation.get(name) for name in ("X_val", "y_val", "sample_weight_val"))
+        return self._fit_with(X, y, sample_weight, given, part=Part(until, rows))
+
+    def _fit_with(self, X, y, sample_weight, validation, *, classes=None, mode=None, part=None):
+        """Fit, or train one part of a fit; return the trainer, or None if nothing was learned."""
         mode = mode or self._mode_of_fit()
         # partial_fit is a step of a loop that is not ours: the tasks to watch belong to that loop.
         task = X, y, {"sample_weight": sample_weight}
         check_options(self)
         context = None if mode == "partial" else watching.begin(self, *task)
         watchers = watching.bridge(self, context, *task)
+        trainer = None
         with self._undone_on_error(mode):
-            self._train(X, y, sample_weight, validation, watchers, mode, classes)
+            trainer = self._train(X, y, sample_weight, validation, watchers, mode, classes, part)
         watching.end(self, context, *task)
-        return self
+        return trainer
 
     def _mode_of_fit(self) -> str:
         """Return the mode of a call of fit, as `Settings` lists them."""
@@ -85,13 +129,19 @@ continue |
         """Whether a call trains the network of an earlier one further."""
         return mode in ("warm", "continued", "partial") and hasattr(self, "network_")
 
-    def _train(self, X, y, sample_weight, validation, watchers, mode: str, classes) -> None:
+    def _train(
+        self, X, y, sample_weight, validation, watchers, mode: str, classes, part: Part | None
+    ) -> Trainer:
         is_partial, continues = mode == "partial", self._continues(mode)
+        until, rows = part or (None, None)
         frame = frame_of(X)
         if is_partial and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         X, y = self._check_data(X, y, self._wanted_dtype(continues), reset=not continues)
         sample_weight = checked_weight(sample_weight, X)
+        whole_y = y
+        if rows is not None:
+            y, sample_weight = y[rows], None if sample_weight is None else sample_weight[rows]
         if continues:
             encoded = self._encode_again(y, is_partial)
         else:
@@ -107,12 +157,22 @@ continue |
             run = self._run if continues else Run(Streams(self.random_state))
             run.begin_again(exactly=mode == "continued")
             n_kept = self._prepare_network(run, loss, X.shape[1], X.dtype, mode, frame)
-        data = TrainingData(X, y, encoded, weight, sample_weight)
+        if rows is None:
+            data = TrainingData(X, y, encoded, weight, sample_weight)
+        else:
+            data = TrainingData.of_rows(X, whole_y, rows, encoded, weight, sample_weight)
         held_out = hold_out(self, data, validation, compares=not is_partial)
         if n_kept is not None:
             self._fit_first_values(data, n_kept)
         trainer = make_trainer(
-            self, self._run, data, held_out, mode=mode, run_id=run_id, watchers=watchers
+            self,
+            self._run,
+            data,
+            held_out,
+            mode=mode,
+            run_id=run_id,
+            watchers=watchers,
+            until=until,
         )
         checkpoints.connect(self, trainer)
         was_fitted = "n_iter_" in vars(self)
@@ -126,6 +186,7 @@ continue |
                 "last one's weights are kept. Check scoring and the validation data."
             )
         self._set_fitted(trainer)
+        return trainer
 
     @contextmanager
     def _undone_on_error(self, mode: str):
@@ -291,7 +352,10 @@ continue |
         ]
         if not biases:
             return
-        Y, weight = self._rows_of_targets(data.encoded, data.row_weights())
+        encoded, weight = data.encoded, data.row_weights()
+        if data.rows is not None:
+            encoded, weight = encoded[data.rows], weight[data.rows]
+        Y, weight = self._rows_of_targets(encoded, weight)
         start = self._loss.best_constant(Y, weight)
         for bias, columns in biases:
             if np.isfinite(start[columns]).all():

@@ -30,8 +30,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int, default=(100,)
-        The numbers of units of the hidden layers. An int stands for one layer. `()` makes a linear
-        model.
+        The numbers of units of the hidden layers. An int stands for one layer. The text of a tuple
+        is allowed too: "(64, 32)". `()` makes a linear model.
     activation : str, Activation or sequence, default="relu"
         The activation of the hidden layers: a name or an instance from `skdeep.activations`. Names:
         "identity", "linear", "logistic", "sigmoid", "tanh", "relu", "leaky_relu", "prelu", "rrelu",

@@ -40,6 +40,7 @@ def make_trainer(
     mode: str,
     run_id: str | None,
     watchers: list[Callback],
+    until: int | None = None,
 ) -> Trainer:
     """Return the trainer for a run.
 
@@ -65,7 +66,8 @@ def make_trainer(
         _warn_of_new_optimizer(run)
     if best is not None:
         run.monitor.start_from(*best)
-    settings = parts.settings(e, run, mode=mode, weight=data.mean_sample_weight, run_id=run_id)
+    weight = data.mean_sample_weight
+    settings = parts.settings(e, run, mode=mode, weight=weight, run_id=run_id, until=until)
     check_names(metrics, settings.numbers)
     return Trainer(
         run,
@@ -133,12 +135,11 @@ def train(estimator: Any, trainer: Trainer, data: TrainingData) -> None:
         batches = AugmentedBatches(
             batches, augmentation, run.streams.noise, reconstructs=e._targets_are_inputs
         )
-    is_partial = trainer.settings.is_partial
-    trainer.fit(batches, 1 if is_partial else e.max_iter)
-    if is_partial:
-        return
-    run.leave(trainer.settings.keeps_state)  # else only partial_fit continues with a state
     settings = trainer.settings
+    trainer.fit(batches, settings.n_epochs)
+    if settings.is_partial:
+        return
+    run.leave(settings.keeps_state)  # else only partial_fit continues with a state
     is_certain = settings.mode != "resumed" and not (trainer.interrupted or settings.keeps_state)
     if run.average is not None and is_certain and not trainer.has_averaged:
         warn_user(

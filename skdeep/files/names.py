@@ -71,6 +71,7 @@ CLASSES: Mapping[str, type] = {
     "callbacks.LearningRateLogger": callbacks.LearningRateLogger,
     "callbacks.MLflow": callbacks.MLflow,
     "callbacks.ModelCheckpoint": callbacks.ModelCheckpoint,
+    "callbacks.OptunaPruning": callbacks.OptunaPruning,
     "callbacks.TensorBoard": callbacks.TensorBoard,
     "callbacks.TerminateOnNaN": callbacks.TerminateOnNaN,
     "constraints.MaxNorm": constraints.MaxNorm,

@@ -1,7 +1,12 @@
 """Tools that show how a network works, and diagnose why it does not."""
 
 from skdeep.inspection.diagnosis import Finding, Report, diagnose
-from skdeep.inspection.errors import BiasVarianceReport, bias_variance_report
+from skdeep.inspection.errors import (
+    BiasVarianceReport,
+    DistributionMismatchReport,
+    bias_variance_report,
+    distribution_mismatch_report,
+)
 from skdeep.inspection.gradients import GradientCheck, check_gradients
 from skdeep.inspection.hyperparameters import (
     HyperparameterImportances,
@@ -16,6 +21,7 @@ from skdeep.tabular.importance import ColumnImportances, column_importance
 __all__ = [
     "BiasVarianceReport",
     "ColumnImportances",
+    "DistributionMismatchReport",
     "Finding",
     "GradientCheck",
     "HyperparameterImportances",
@@ -28,6 +34,7 @@ __all__ = [
     "check_gradients",
     "column_importance",
     "diagnose",
+    "distribution_mismatch_report",
     "hyperparameter_importance",
     "layer_statistics",
     "learning_rate_range_test",

@@ -30,6 +30,10 @@ class Settings:
     learning_rate_init : float
     horizon : int
         The number of epochs that schedules are designed for.
+    n_epochs : int
+        The largest number of epochs of this call.
+    is_part : bool
+        Whether the call is a part of a longer one, which has `horizon` epochs.
     l1, l2 : float
         The penalty l1 * sum |W| + l2 / 2 * sum W^2 over the dense kernels, which is divided by
         the number of rows of a batch.
@@ -58,6 +62,8 @@ class Settings:
     mode: str = "fresh"
     learning_rate_init: float = 0.001
     horizon: int = 1
+    n_epochs: int = 1
+    is_part: bool = False
     l1: float = 0.0
     l2: float = 0.0
     weight_decay: float | Scheduled = 0.0

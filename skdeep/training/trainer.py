@@ -75,6 +75,8 @@ class Trainer:
         The stages that were given, and those of callbacks.
     stop_training : bool
         A callback may set it to True: training stops when the epoch ends.
+    has_ended : bool
+        Whether training ended before its last epoch, by a rule or a callback.
     horizon : int
         The number of epochs that schedules are designed for.
     learning_rate_init : float
@@ -122,7 +124,7 @@ class Trainer:
         self._ends_epoch = False
         self.batch_loss = self.gradient_norm = math.nan
         self.batch_rows = 0
-        self.interrupted = self.has_averaged = False
+        self.interrupted = self.has_averaged = self.has_ended = False
         self._l1, self._l2 = settings.l1, settings.l2
         self._decay = ready_number(settings.weight_decay)
         self._decay_of_optimizer = 0.0 if run.optimizer is None else run.optimizer.weight_decay
@@ -308,7 +310,9 @@ class Trainer:
 
     def fit(self, batches: BatchSource, n_epochs: int) -> None:
         """Train for at most n_epochs epochs; then restore the best weights, if they were kept."""
-        seconds = n_epochs * len(batches) * self.network.seconds_a_step(batches.batch_size)
+        # The parts of a call use the kernels of the whole, so that they give the same weights.
+        longest = self.horizon if self.settings.is_part else n_epochs
+        seconds = longest * len(batches) * self.network.seconds_a_step(batches.batch_size)
         kernels = choose(seconds)
         self._batches, self.n_batches = batches, len(batches)
         if self.n_batches < 1:
@@ -322,9 +326,11 @@ class Trainer:
             while self.epoch < n_epochs:
                 self.begin_epoch()
                 if self.end_epoch(self.train_epoch(batches)):
+                    self.has_ended = True
                     return
             is_done = self.schedule.ends or self.monitor.score_is_settled
-            if not self.settings.is_partial and not is_done:
+            goes_on = self.settings.is_partial or self.settings.is_part
+            if not goes_on and not is_done:
                 self._warn_not_converged(n_epochs)
 
     def _start_optimizer(self) -> None:

@@ -8,8 +8,10 @@ from sklearn.preprocessing import scale
 from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor
 from skdeep.activations import Activation
 from skdeep.inspection import (
+    DistributionMismatchReport,
     bias_variance_report,
     check_gradients,
+    distribution_mismatch_report,
     layer_statistics,
     learning_rate_range_test,
 )
@@ -34,6 +36,7 @@ X = scale(X)
         (0.005, 0.01, 0.0, "neither"),
         (0.15, 0.16, 0.15, "neither"),
         (0.15, 0.30, 0.14, "high variance"),
+        (0.07, 0.10, 0.04, "neither"),  # 0.07 - 0.04 is above 0.03 by a rounding error
     ],
 )
 def test_the_table_of_the_lecture(train, validation, bayes, verdict):
@@ -69,6 +72,93 @@ def test_a_bayes_error_above_the_training_error_must_be_wrong(
 def test_errors_that_are_none(errors):
     with pytest.raises(ValueError, match=r"_error=.* is not allowed; give a number >= 0"):
         bias_variance_report(*errors)
+
+
+# Rows of two distributions ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("errors", "bayes", "verdict"),
+    [
+        # the cases of the course that the lecture's table of errors is from
+        ((0.01, 0.09, 0.10), 0.0, "high variance"),
+        ((0.01, 0.015, 0.10), 0.0, "data mismatch"),
+        ((0.10, 0.11, 0.12), 0.0, "high bias"),
+        ((0.10, 0.11, 0.20), 0.0, "high bias and data mismatch"),
+        ((0.07, 0.10, 0.12, 0.12), 0.04, "none"),
+        ((0.15, 0.30, 0.31), 0.0, "high bias and high variance"),
+        ((0.01, 0.02, 0.03, 0.15), 0.0, "overfitted development rows"),
+        ((0.1, 0.2, 0.3, 0.4), 0.05, "high bias and high variance and data mismatch and "
+         "overfitted development rows"),
+        ((0.01, 0.01, 0.02), 0.05, "Bayes error too high"),
+    ],
+)  # fmt: skip
+def test_the_table_of_errors(errors, bayes, verdict):
+    report = distribution_mismatch_report(*errors, bayes_error=bayes)
+    assert report.verdict == verdict
+    steps = np.diff([bayes, *errors])
+    own = [report.bias, report.variance, report.mismatch, report.dev_overfitting]
+    assert own[: len(steps)] == pytest.approx(steps)
+    assert (own[3] is None) == (len(errors) == 3)
+    lines = str(report).splitlines()
+    assert lines[2].split() == ["Bayes", "error", f"{bayes:.1%}"]
+    assert [line.split()[-2] for line in lines[3 : 3 + len(errors)]] == [
+        f"{error:.1%}" for error in errors
+    ]
+    assert f"verdict: {verdict}" in lines
+    assert f"advice: {report.advice}" in lines
+    assert "<td>data mismatch</td>" in report._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("errors", "bayes", "note"),
+    [
+        ((0.1, 0.2, 0.1), 0.0, "the development rows are easier than those of the training"),
+        ((0.01, 0.2, 0.3), 0.02, "must be wrong, unless the network knows its rows by heart"),
+        ((0.01, 0.01, 0.3), 0.02, "and so is the train-dev error: this Bayes error must be wrong"),
+        ((0.1, 0.11, 0.1), 0.0, ""),
+    ],
+)
+def test_notes_on_the_table_of_errors(errors, bayes, note):
+    report = distribution_mismatch_report(*errors, bayes_error=bayes)
+    assert note in report.note
+    assert bool(report.note) == bool(note) == ("note: " in str(report))
+
+
+@pytest.mark.parametrize("error", [-0.1, np.nan, "0.1", None])
+def test_errors_of_the_table_that_are_none(error):
+    with pytest.raises(ValueError, match=r"dev_error=.* is not allowed; give a number >= 0"):
+        distribution_mismatch_report(0.1, 0.1, error)
+
+
+def test_the_table_of_errors_of_an_estimator():
+    y_dev = np.r_[y[:50], 9 - y[50:100]]
+    mlp = MLPClassifier((32,), max_iter=15, random_state=0).fit(X[400:], y[400:])
+    report = DistributionMismatchReport.from_estimator(
+        mlp,
+        train=(X[400:], y[400:]),
+        train_dev=(X[100:400], y[100:400]),
+        dev=(X[:100], y_dev),
+        tolerance=0.1,
+    )
+    assert report.errors["train-dev"] == pytest.approx(1 - mlp.score(X[100:400], y[100:400]))
+    assert report.errors["development"] == pytest.approx(1 - mlp.score(X[:100], y_dev))
+    assert report.dev_overfitting is None
+    assert report.verdict == "data mismatch"
+
+
+def test_errors_of_a_regressor_have_one_scale():
+    target = X[:, :2] * [1, 3]
+    part = X[:50], target[:50]
+    mlp = MLPRegressor((8,), max_iter=3, random_state=0).fit(X, target)
+    parts = {"train": (X, target), "train_dev": part, "dev": part, "test": part}
+    report = DistributionMismatchReport.from_estimator(mlp, **parts)
+    squared = np.mean((mlp.predict(X[:50]) - target[:50]) ** 2)
+    assert report.errors["test"] == pytest.approx(squared / target.var(axis=0).mean())
+    report = DistributionMismatchReport.from_estimator(mlp, **parts, error=lambda y, P: len(y) / 50)
+    assert report.errors["test"] == 1.0
+    with pytest.raises(ValueError, match="All training targets are equal"):
+        DistributionMismatchReport.from_estimator(mlp, **{**parts, "train": (X, 0 * target)})
 
 
 # Gradients ------------------------------------------------------------------------------------

@@ -25,7 +25,8 @@ _LINEAR = "`()` makes a linear model."
 NETWORK = (
     Option(
         name="hidden_layer_sizes",
-        text="The numbers of units of the hidden layers. An int stands for one layer.",
+        text="The numbers of units of the hidden layers. An int stands for one layer. "
+        'The text of a tuple is allowed too: "(64, 32)".',
         also={
             CLASSIFIER: _LINEAR,
             REGRESSOR: _LINEAR,

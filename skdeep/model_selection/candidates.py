@@ -1,0 +1,108 @@
+"""Candidates: sets of parameters that are drawn from a space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sklearn.model_selection import ParameterGrid, ParameterSampler
+from sklearn.utils import check_random_state
+
+from skdeep._component import InvalidParameterError, Limit, warn_user
+from skdeep.model_selection.conditions import Conditions
+from skdeep.model_selection.distributions import Conditional
+
+_N_CANDIDATES = Limit(1, integer=True)
+
+
+def sample_candidates(
+    param_distributions: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+    n_candidates: int,
+    *,
+    random_state: Any = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> list[dict[str, Any]]:
+    """Draw candidates, as scikit-learn's `ParameterSampler` does, and respect conditions.
+
+    A parameter whose `Conditional` does not hold is left out of its candidate. If all parameters
+    are lists of values, no candidate is drawn twice.
+
+    Parameters
+    ----------
+    param_distributions : dict or list of dicts
+        Distributions with `rvs` or lists of values, by the names of parameters. Of several dicts,
+        one is drawn for each candidate.
+    n_candidates : int
+    random_state : int, RandomState or None, default=None
+    defaults : dict or None, default=None
+        The parameters of the estimator, `estimator.get_params()`. They count for conditions on
+        parameters that are not searched.
+
+    Returns
+    -------
+    list of dict
+
+    Examples
+    --------
+    >>> from skdeep.model_selection import Conditional, sample_candidates
+    >>> space = {"solver": ["adam", "sgd"], "momentum": Conditional([0.9, 0.99])}
+    >>> for candidate in sample_candidates(space, 3, random_state=0):
+    ...     print(sorted(candidate.items()))
+    [('momentum', 0.9), ('solver', 'sgd')]
+    [('momentum', 0.99), ('solver', 'sgd')]
+    [('solver', 'adam')]
+    """
+    if not _N_CANDIDATES.allows(n_candidates):
+        raise InvalidParameterError(
+            f"n_candidates={n_candidates!r} is not allowed; give {_N_CANDIDATES}."
+        )
+    is_one = isinstance(param_distributions, Mapping)
+    spaces = [param_distributions] if is_one else list(param_distributions)
+    plain = [_without_conditions(space) for space in spaces]
+    conditions = [Conditions(space, defaults) for space in spaces]
+    rng = check_random_state(random_state)
+    if not any(conditions):
+        return list(ParameterSampler(plain, n_candidates, random_state=rng))
+    # A key that no parameter has tells which of several spaces a candidate is from.
+    numbered = plain if is_one else [{**space, _NUMBER: [i]} for i, space in enumerate(plain)]
+
+    def draw(n: int, random_state: Any) -> list[dict[str, Any]]:
+        drawn = ParameterSampler(numbered, n, random_state=random_state)
+        return [conditions[c.pop(_NUMBER, 0)].without_idle(c) for c in drawn]
+
+    if any(hasattr(values, "rvs") for space in plain for values in space.values()):
+        return draw(n_candidates, rng)
+    return _without_repetition(
+        draw, n_candidates, len(ParameterGrid(numbered)), rng.randint(2**31 - 1)
+    )
+
+
+_NUMBER = "number of the space"
+
+
+def _without_conditions(space: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a space with the distributions of conditionals in their place."""
+    return {
+        key: given.innermost if isinstance(given, Conditional) else given
+        for key, given in space.items()
+    }
+
+
+def _without_repetition(draw: Any, n_candidates: int, size: int, seed: int) -> list[dict[str, Any]]:
+    """Draw from a grid until there are enough candidates that differ, or the grid is used up."""
+    n = min(n_candidates, size)
+    while True:
+        # Values come from the lists of the space, so those that are the same have one identity.
+        found = {
+            frozenset((key, id(value)) for key, value in candidate.items()): candidate
+            for candidate in draw(n, seed)
+        }
+        if len(found) >= n_candidates:
+            return list(found.values())[:n_candidates]
+        if n == size:
+            warn_user(
+                f"The space has {len(found)} different candidates, fewer than "
+                f"n_candidates={n_candidates}; all of them are returned."
+            )
+            return list(found.values())
+        n = min(2 * n, size)

@@ -1,0 +1,242 @@
+"""Folds: the rows of one split, for the networks that train and are scored on them."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator, clone
+from sklearn.pipeline import Pipeline
+
+from skdeep._component import (
+    MultimetricScorer,
+    PassthroughScorer,
+    Scorer,
+    check_method_params,
+    number_of_rows,
+    safe_split,
+    scores_of,
+)
+from skdeep.estimators.base import BaseMLP
+from skdeep.estimators.multitask import MultiTaskMLP
+from skdeep.model_selection.networks import final_step, with_final_step
+from skdeep.training.trainer import Trainer
+
+# Rows that are predicted at a time, so that no copy of all test rows is made.
+_ROWS_AT_A_TIME = 4096
+
+
+class Given:
+    """What the user gave to the search, and the scorer.
+
+    Attributes
+    ----------
+    X, y : the data
+    fit_params, score_params : dict
+        Further arguments of `fit` and of the scorer.
+    scorer : callable
+    error_score : float or "raise"
+    return_train_score : bool
+    """
+
+    def __init__(self, X, y, fit_params, score_params, scorer, error_score, return_train_score):
+        self.X = X
+        self.y = y
+        self.fit_params = fit_params
+        self.score_params = score_params
+        self.scorer = scorer
+        self.error_score = error_score
+        self.return_train_score = return_train_score
+
+    def without_data(self) -> Given:
+        """Return a copy without X and y, for folds that have their own rows."""
+        twin = copy.copy(self)
+        twin.X, twin.y = np.empty((number_of_rows(self.X), 0)), None
+        return twin
+
+    def figures(self, test_scores=None, train_scores=None, error=None, **times) -> dict[str, Any]:
+        """Return figures of a part of training, as scikit-learn's searches collect them."""
+        if error is not None:
+            test_scores = train_scores = self.error_score
+            if isinstance(self.scorer, MultimetricScorer):
+                test_scores = dict.fromkeys(self.scorer._scorers, self.error_score)
+                train_scores = dict(test_scores)
+        figures = {"fit_error": error, "test_scores": test_scores}
+        if self.return_train_score:
+            figures["train_scores"] = train_scores
+        return figures | {"fit_time": 0.0, "score_time": 0.0} | times
+
+    def scores(self, model: Any, X: Any, y: Any, rows: np.ndarray) -> Any:
+        """Return the score, or the scores by name, of a model for rows of the user's data."""
+        options = check_method_params(self.X, params=self.score_params, indices=rows)
+        return scores_of(model, X, y, self.scorer, options, self.error_score)
+
+
+class Fold:
+    """One split of the user's rows: base class for the ways to train on it.
+
+    Attributes
+    ----------
+    continues : bool
+        Whether a part of training continues from the one before, or begins again.
+    """
+
+    continues = True
+
+    def __init__(self, train: np.ndarray, test: np.ndarray):
+        self.train = train
+        self.test = test
+
+    def fit(self, model: Any, given: Given, until: int) -> tuple[int, bool]:
+        """Train a model up to an epoch.
+
+        Return the number of epochs that this took, and whether more would change nothing.
+        """
+        trainer = self._fit_part(model, given, until)
+        if trainer is None or trainer.interrupted:
+            raise KeyboardInterrupt
+        return trainer.epoch, trainer.has_ended
+
+    def _fit_part(self, model: BaseMLP, given: Given, until: int) -> Trainer | None:
+        raise NotImplementedError
+
+    def scores(self, model: Any, given: Given, rows: str) -> Any:
+        """Return the score of a model for the rows "train" or "test"."""
+        raise NotImplementedError
+
+
+class Afresh(Fold):
+    """A fold on which any estimator trains from the beginning, for as many epochs as it has.
+
+    Parameters
+    ----------
+    train, test : ndarray of int
+    resource : str
+        The name of the parameter that is the number of epochs.
+    """
+
+    continues = False
+
+    def __init__(self, train, test, resource: str):
+        super().__init__(train, test)
+        self.resource = resource
+
+    def fit(self, model, given, until):
+        X, y = safe_split(model, given.X, given.y, self.train)
+        params = check_method_params(given.X, params=given.fit_params, indices=self.train)
+        model.set_params(**{self.resource: until})
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Training interrupted by user")
+            try:
+                model.fit(X, y, **params) if y is not None else model.fit(X, **params)
+            except UserWarning as warning:
+                raise KeyboardInterrupt from warning
+        return until, False
+
+    def scores(self, model, given, rows):
+        positions = self.train if rows == "train" else self.test
+        X, y = safe_split(model, given.X, given.y, positions, self.train)
+        return given.scores(model, X, y, positions)
+
+
+class Positions(Fold):
+    """A fold that trains on the user's rows without a copy of them, for a network alone."""
+
+    @staticmethod
+    def suits(network: BaseMLP, X: Any, y: Any) -> bool:
+        """Whether a network can train on rows of these arrays."""
+        if network._targets_are_inputs or isinstance(network, MultiTaskMLP):
+            return False
+        if sp.issparse(X):
+            has_rows = X.format == "csr"
+        else:
+            has_rows = isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind == "f"
+        return has_rows and isinstance(y, np.ndarray)
+
+    def _fit_part(self, model, given, until):
+        return model.fit_part(until, given.X, given.y, rows=self.train, **given.fit_params)
+
+    def scores(self, model, given, rows):
+        positions = self.train if rows == "train" else self.test
+        X, y = given.X, given.y[positions]
+        if not (isinstance(X, np.ndarray) and looks_at_predictions_alone(given.scorer)):
+            return given.scores(model, X[positions], y, positions)
+        outputs = [
+            model._raw_outputs(X[positions[start : start + _ROWS_AT_A_TIME]])
+            for start in range(0, len(positions), _ROWS_AT_A_TIME)
+        ]
+        # The scorer passes X on to the model, which knows the outputs for it.
+        stand_in = np.broadcast_to(X[:1, :1], (len(positions), X.shape[1]))
+        model = model._with_outputs(stand_in, np.concatenate(outputs))
+        return given.scores(model, stand_in, y, positions)
+
+
+def looks_at_predictions_alone(scorer: Any) -> bool:
+    """Whether a scorer uses X for nothing but predictions, as scikit-learn's own do."""
+    if isinstance(scorer, MultimetricScorer):
+        return all(map(looks_at_predictions_alone, scorer._scorers.values()))
+    return isinstance(scorer, (Scorer, PassthroughScorer))
+
+
+class Prepared(Fold):
+    """A fold whose rows went through the steps before the network, which are fitted once.
+
+    Parameters
+    ----------
+    pipeline : Pipeline or BaseMLP
+        Not fitted.
+    given : Given
+    """
+
+    def __init__(self, train, test, pipeline: Any, given: Given):
+        super().__init__(train, test)
+        X, y = safe_split(pipeline, given.X, given.y, train)
+        X_test, y_test = safe_split(pipeline, given.X, given.y, test, train)
+        params = check_method_params(given.X, params=given.fit_params, indices=train)
+        pipeline = clone(pipeline)
+        pipeline = with_final_step(pipeline, _Collector(final_step(pipeline)[1]))
+        pipeline.fit(X, y, **params)
+        collector = final_step(pipeline)[1]
+        self.X, self.y, self.fit_params = collector.X, collector.y, collector.params
+        scored = {"test": (X_test, y_test, test)}
+        if given.return_train_score:
+            scored["train"] = X, y, train
+        # A scorer of the user's own may look at the pipeline, and at the rows themselves.
+        self._pipeline = with_final_step(pipeline, None)
+        if looks_at_predictions_alone(given.scorer):
+            scored = {name: (_transformed(pipeline, X), *of) for name, (X, *of) in scored.items()}
+            self._pipeline = None
+        self._scored = scored
+
+    def _fit_part(self, model, given, until):
+        return model.fit_part(until, self.X, self.y, **self.fit_params)
+
+    def scores(self, model, given, rows):
+        X, y, positions = self._scored[rows]
+        scored = model if self._pipeline is None else with_final_step(self._pipeline, model)
+        return given.scores(scored, X, y, positions)
+
+
+def _transformed(pipeline: Any, X: Any) -> Any:
+    """Return X after the steps before the last one."""
+    while isinstance(pipeline, Pipeline):
+        X = pipeline[:-1].transform(X) if len(pipeline.steps) > 1 else X
+        pipeline = pipeline.steps[-1][1]
+    return X
+
+
+class _Collector(BaseEstimator):
+    """Stands in for the network in a pipeline: its fit keeps what the network's would be given."""
+
+    def __init__(self, network: BaseMLP):
+        self.network = network
+
+    def fit(self, X, y=None, **params):
+        self.X, self.y, self.params = X, y, params
+        return self
+
+    def get_metadata_routing(self):
+        return self.network.get_metadata_routing()
