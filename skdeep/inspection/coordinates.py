@@ -38,21 +38,21 @@ class Coordinate:
     Attributes
     ----------
     name : str
-    note : str
-        What the numbers on the axis are, if they are not the values themselves.
     scale : {"linear", "log", "one_minus", "category"}
     places : ndarray of shape (n_candidates,)
+    widths : ndarray of shape (n_candidates,)
+        The room at each place, over which candidates of one value may be spread.
     is_set : ndarray of shape (n_candidates,)
         Whether the candidate has the hyperparameter.
+    n_distinct : int
+        The number of different values. To have none counts as a value.
     ticks : list of (float, str)
+    note : str
+        What the numbers on the axis are, if they are not the values themselves.
     low, high : float
         The ends of the axis.
     apart : list of (float, float)
         The parts of the axis that are no part of its scale.
-    widths : ndarray of shape (n_candidates,)
-        The room at each place, over which candidates of one value may be spread.
-    n_distinct : int
-        The number of different values.
     """
 
     name: str
@@ -73,25 +73,14 @@ def coordinate(name: str, values: Sequence) -> Coordinate:
     is_set = np.array([value is not NOT_SET for value in values])
     given = [value for value in values if value is not NOT_SET]
     sizes = [_sizes(value) for value in given]
-    if (
-        any(
-            isinstance(s, tuple) and not isinstance(v, Integral)
-            for s, v in zip(sizes, given, strict=True)
-        )
-        and None not in sizes
-    ):
+    if None not in sizes and not all(isinstance(value, Integral) for value in given):
         return _of_sizes(name, values, is_set)
     numbers = np.array([_number(value) for value in values])
     others = _Groups([v for v, n in zip(values, numbers, strict=True) if math.isnan(n)])
-    distinct = np.unique(numbers[~np.isnan(numbers)])
-    n_others = len(others.labels)
-    is_number = (
-        len(distinct) > 0 and (n_others == 0 or len(distinct) > 1) and n_others <= _MOST_SPECIAL
-    )
-    if not is_number:
+    n_numbers, n_others = len(np.unique(numbers[~np.isnan(numbers)])), len(others.keys)
+    if n_others > _MOST_SPECIAL or n_numbers < 1 + (n_others > 0):
         return _of_categories(name, values, is_set)
-    n_distinct = len(distinct) + n_others
-    made = _of_numbers(name, numbers, is_set, n_distinct)
+    made = _of_numbers(name, numbers, is_set, n_numbers + n_others)
     _place_apart(made, values, numbers, others)
     return made
 
@@ -318,6 +307,7 @@ def _place_apart(made: Coordinate, values: Sequence, numbers: np.ndarray, others
 
 def _add_not_set(made: Coordinate) -> None:
     if not made.is_set.all():
+        made.n_distinct += 1
         _add_apart(made, "not set", ~made.is_set)
 
 

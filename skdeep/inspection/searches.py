@@ -136,7 +136,7 @@ def _metric(results: Mapping, metric: str | None, refit: Any) -> str:
     known = [key.removeprefix(_PREFIX) for key in results if str(key).startswith(_PREFIX)]
     if metric is not None:
         if metric not in known:
-            raise InvalidParameterError(unknown_name("metric", str(metric), known))
+            raise InvalidParameterError(unknown_name(str(metric), known, "metric"))
         return metric
     for choice in ("score", refit):
         if isinstance(choice, str) and choice in known:

@@ -108,7 +108,7 @@ class SearchPicture(Display):
         given = [params] if isinstance(params, str) else list(params)
         for name in given:
             if name not in by_any_name:
-                raise InvalidParameterError(unknown_name("params", str(name), by_any_name))
+                raise InvalidParameterError(unknown_name(str(name), by_any_name, "params"))
         return list(dict.fromkeys(by_any_name[name] for name in given))
 
     def _check_params(self) -> None:
