@@ -15,6 +15,7 @@ from sklearn.utils import check_random_state
 from skdeep._component import InvalidParameterError, Limit, is_named, unknown_name
 from skdeep.model_selection.optuna_parts import (
     categorical,
+    converted,
     labels_of,
     optuna_distributions,
     suggest_native,
@@ -470,7 +471,8 @@ class Conditional(Distribution):
 
     def to_optuna(self):
         inner = self.innermost
-        return (inner if hasattr(inner, "rvs") else Choice(inner)).to_optuna()
+        given = inner if hasattr(inner, "rvs") else Choice(inner)
+        return converted(given, "Conditional distribution")
 
     def draw(self, rng):
         inner = self.distribution

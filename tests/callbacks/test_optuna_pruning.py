@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skdeep import MLPClassifier, MLPRegressor, load, save
 from skdeep._component import InvalidParameterError
-from skdeep.callbacks import Callback, LambdaCallback, OptunaPruning
+from skdeep.callbacks import Callback, LambdaCallback, ModelCheckpoint, OptunaPruning
 
 optuna = pytest.importorskip("optuna")
 
@@ -130,6 +130,22 @@ def test_calls_that_continue_continue_the_steps():
         model.fit(X, y)
     assert values_of(study) == dict(enumerate(model.loss_curve_))
     assert len(values_of(study)) == 6
+
+
+def test_a_run_that_is_resumed_continues_the_steps(tmp_path):
+    def break_down(trainer):
+        if trainer.epoch == 3:
+            raise ZeroDivisionError
+
+    def model(*callbacks):
+        checkpoint = ModelCheckpoint(tmp_path / "{run}", resume=True)
+        return model_for([checkpoint, OptunaPruning(study.ask()), *callbacks], max_iter=5)
+
+    study = study_of("minimize")
+    with pytest.raises(ZeroDivisionError):
+        model(LambdaCallback(on_epoch_begin=break_down)).fit(X, y)
+    model().fit(X, y)
+    assert [sorted(values_of(study, i)) for i in (0, 1)] == [[0, 1, 2], [3, 4]]
 
 
 def test_partial_fit_counts_its_calls():
