@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -253,6 +254,13 @@ def test_what_contradicts_the_study_is_an_error(direction, options, message):
 def test_the_trial_has_to_be_one(trial):
     with pytest.raises(InvalidParameterError, match="is not a trial of Optuna"):
         fit(model_for(OptunaPruning(trial)))
+
+
+def test_without_optuna_the_error_names_the_package(monkeypatch):
+    model = model_for(OptunaPruning(study_of().ask()))
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(ImportError, match="OptunaPruning needs optuna: pip install optuna"):
+        fit(model)
 
 
 def test_a_study_of_several_objectives_is_refused():

@@ -130,11 +130,11 @@ def test_many_free_layers_are_a_sample():
 
 
 def test_tuples_of_layer_sizes_become_text():
-    given = [(64, 32), [8], 16, np.array([4, 2]), ()]
+    given = [(64, 32), [8], 16, np.array([4, 2]), (), (4.5,)]
     space = {"mlp__hidden_layer_sizes": given, "dropout": [(0.1, 0.2), 0.3]}
     converted = to_optuna(space)
     texts = ("(64, 32)", "(8,)", 16, "(4, 2)", "()")
-    assert converted["mlp__hidden_layer_sizes"].choices == texts
+    assert converted["mlp__hidden_layer_sizes"].choices == (*texts, (4.5,))
     assert converted["dropout"].choices == ((0.1, 0.2), 0.3)
     for text in texts:
         MLPClassifier(text, max_iter=1).fit(X, y)
@@ -159,15 +159,6 @@ def test_tuples_of_layer_sizes_become_text():
 def test_what_can_not_be_converted_is_named(space, message):
     with pytest.raises(InvalidParameterError, match=message):
         to_optuna(space)
-
-
-def test_without_optuna_the_error_names_the_package(monkeypatch):
-    for name in ("optuna", "optuna.distributions"):
-        monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ImportError, match=r'needs optuna: pip install optuna. The extra "optuna"'):
-        to_optuna({"a": [1]})
-    with pytest.raises(ImportError, match="pip install optuna"):
-        LogIntUniform(1, 2).to_optuna()
 
 
 # OptunaSearchCV ---------------------------------------------------------------------------------
