@@ -1,7 +1,7 @@
 """The command line: python -m benchmarks [--cases NAME ...] [--rounds N] [--quick] [--write].
 
-All cases measure time and memory, except "defaults" and "tabular", which also measure the quality
-of models.
+All cases measure time and memory, except "defaults", "tabular" and "searching", which also measure
+the quality of models. "searching" takes hours, and runs only if it is named.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import time
 from functools import partial
 from pathlib import Path
 
-from benchmarks import defaults, report, tabular
+from benchmarks import defaults, report, searching, tabular
 from benchmarks.cases import CASES
 from benchmarks.contenders import CONTENDERS
 from benchmarks.models import MODELS
 from benchmarks.runner import Workers, run_case
 from benchmarks.table import render
 
-DEFAULTS, TABULAR = "defaults", "tabular"
-NAMES = (*CASES, DEFAULTS, TABULAR)
+DEFAULTS, TABULAR, SEARCHING = "defaults", "tabular", "searching"
+NAMES = (*CASES, DEFAULTS, TABULAR, SEARCHING)
 #: MODELS run in the case "tabular", and the others in the cases that measure time and memory.
 ALL_CONTENDERS = {**CONTENDERS, **MODELS}
 
@@ -32,8 +32,9 @@ def parse_arguments() -> argparse.Namespace:
         description="Measure skdeep and its peers side by side, and print ratios.",
     )
     for option, known in (("--cases", NAMES), ("--contenders", ALL_CONTENDERS)):
+        default = [name for name in known if name != SEARCHING]
         parser.add_argument(
-            option, nargs="+", metavar="NAME", default=list(known), help="of " + ", ".join(known)
+            option, nargs="+", metavar="NAME", default=default, help="of " + ", ".join(known)
         )
     parser.add_argument("--rounds", type=int, metavar="N", help="5, or 1 with --quick")
     parser.add_argument(
@@ -46,7 +47,7 @@ def parse_arguments() -> argparse.Namespace:
         type=Path,
         metavar="FOLDER",
         help=f'.npz files in the format of benchmarks/{TABULAR}.py: more data for "{DEFAULTS}", '
-        f'and the data of "{TABULAR}"',
+        f'and the data of "{TABULAR}" and "{SEARCHING}"',
     )
     parser.add_argument(
         "--threads",
@@ -127,6 +128,9 @@ def main() -> None:
         settings = args.rounds, args.quick, args.tables, args.threads
         results = tabular.measure(models, *settings, partial(progress, TABULAR))
         show_table(tabular.TITLE, tabular.render(list(results), args.threads))
+    if SEARCHING in args.cases:
+        settings = args.rounds, args.quick, args.tables, partial(progress, SEARCHING)
+        show_table(searching.TITLE, searching.study(*settings))
     if args.write is not None:
         report.write(args.write, sections)
 

@@ -13,7 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks import defaults, report, table, tabular
+from benchmarks import defaults, report, searching, table, tabular
 from benchmarks.__main__ import ALL_CONTENDERS, NAMES, main
 from benchmarks.cases import CASES, Case, Task
 from benchmarks.contenders import CONTENDERS
@@ -251,6 +251,98 @@ def test_a_model_that_fails_is_named(folder, monkeypatch):
     results = list(tabular.measure(["broken"], 1, True, folder, 1, lambda text: None))
     assert results[0] == "broken (own, round 1) failed: ZeroDivisionError: division by zero"
     assert results[1].startswith("worse could not be read: EOFError")
+
+
+# Searches ---------------------------------------------------------------------------------------
+
+
+def outcome(table, seed, method, score, n_epochs=10, seconds=1.0):
+    sizes = SMALL.n_candidates, SMALL.n_epochs, SMALL.n_rows
+    return searching.Outcome(
+        table, seed, method, *sizes, score, 0.5, n_epochs, seconds, "{'a': 'b, \"c\"'}"
+    )
+
+
+SMALL = searching.Plan(n_candidates=3, n_epochs=3, n_rows=100, n_jobs=1)
+
+
+def test_the_epochs_of_a_search_by_rungs():
+    # 64 candidates for 9 epochs, 22 for 18 more, and 8 for 54 more
+    assert searching.Plan().nominal_budget == 3 * (64 * 9 + 22 * 18 + 8 * 54)
+    assert SMALL.nominal_budget == 3 * (3 * 1 + 1 * 2)
+
+
+def test_a_study_continues_after_an_interruption(tmp_path, monkeypatch):
+    calls = []
+
+    def method(job):
+        calls.append((type(job.pipeline[-1]).__name__, job.seed, job.budget))
+        if job.seed == 1:
+            raise ValueError("no")
+        model = job.pipeline.set_params(mlpclassifier__max_iter=1).fit(job.X, job.y)
+        return searching.Found(model, 0.5, 7, {"a": 1})
+
+    monkeypatch.setattr(searching, "default_space", lambda pipeline: {})
+    monkeypatch.setattr(searching, "warm_up", lambda job: None)
+    monkeypatch.setattr(searching, "METHODS", {"halving": method, "optuna": method})
+    path = tmp_path / "searching.csv"
+
+    def measured(seeds):
+        methods = ["optuna", "halving"]
+        arguments = ["wine"], seeds, methods, SMALL, None, path, lambda text: None
+        return list(searching.measure(*arguments))
+
+    first = measured([0, 1])
+    assert calls == [
+        ("MLPClassifier", 0, SMALL.nominal_budget),
+        ("MLPClassifier", 0, 7),  # as many epochs as halving took
+        ("MLPClassifier", 1, SMALL.nominal_budget),
+        ("MLPClassifier", 1, SMALL.nominal_budget),
+    ]
+    assert first[2:] == [f"{m} (wine, seed 1) failed: ValueError: no" for m in searching.METHODS]
+    assert [result.n_epochs for result in first[:2]] == [7, 7]
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text + "wine,2,optuna,3", encoding="utf-8")  # a line that was cut off
+    calls.clear()
+    assert measured([0]) == first[:2]
+    assert not calls
+    searching.append(path, outcome("iris", 0, "random", 0.25))
+    assert searching.read(path) == [*first[:2], outcome("iris", 0, "random", 0.25)]
+
+
+def test_the_report_of_known_searches():
+    results = [
+        outcome("wine", 0, "random", 0.9, 30, 10.0),
+        outcome("wine", 0, "halving", 0.8, 10, 4.0),
+        outcome("wine", 1, "random", 0.7, 30, 10.0),
+        outcome("wine", 1, "halving", 0.8, 10, 2.5),
+        outcome("iris", 0, "random", 1.0, 30, 1.0),
+        "halving (iris, seed 0) failed: ValueError: no",
+    ]
+    text = searching.render(results, SMALL)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    assert ["wine", "2", "0.8000", "0.8000", "30", "10", "10.0", "3.25"] in rows
+    assert ["iris", "1", "1.0000", "-", "30", "-", "1.00", "-"] in rows
+    for name in ("wine", "all"):
+        figures = ["2", "+0.0000 ± 0.1000", "0.33", "0.32"]
+        assert ["halving - random", name, *figures] in rows
+    assert text.endswith(f"\n\n- {results[-1]}")
+    assert searching.render(results[-1:], SMALL) == f"There is no result.\n\n- {results[-1]}"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_quick_run_of_searches(monkeypatch, capsys):
+    pytest.importorskip("pandas")
+    pytest.importorskip("optuna")
+    monkeypatch.setattr(
+        sys, "argv", ["benchmarks", "--quick", "--cases", "searching", "--rounds", "1"]
+    )
+    main()
+    out = capsys.readouterr().out
+    assert "failed" not in out
+    for name in searching.QUICK:
+        assert re.search(rf"\n\| {name} +\| +1 \|( +-?\d+\.\d{{4}} \|){{3}}( +\d+ \|){{3}}", out)
+    assert "| optuna - halving |" in out
 
 
 # The table of cases -----------------------------------------------------------------------------

@@ -121,6 +121,21 @@ def test_the_tables(capsys):
     assert out.count(", between ") == 2
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_search(capsys, tmp_path):
+    example = runpy.run_path(str(ROOT / "examples" / "search.py"))
+    example["main"](tmp_path, 6)
+    out = capsys.readouterr().out
+    scores, epochs = (
+        [float(text.replace(",", "")) for text in re.findall(rf"{left}(\S+){right}", out)]
+        for left, right in (("test score ", ""), (r"  +", " epochs"))
+    )
+    assert min(scores) > 0.9
+    assert len(scores) == len(epochs) == 4
+    assert epochs[1] < epochs[0] / 2
+    assert epochs[3] < epochs[2] / 2
+
+
 def test_the_look_inside(capsys, tmp_path):
     pytest.importorskip("matplotlib").use("Agg")
     example = runpy.run_path(str(ROOT / "examples" / "look_inside.py"))

@@ -85,7 +85,8 @@ class OptunaPruning(Callback):
     def _check_steps(self, study: Any, step: int) -> None:
         """Raise if the trial has reports of this step or later ones: Optuna would ignore ours."""
         trials = study.get_trials(deepcopy=False)
-        reported = trials[self.trial.number].intermediate_values
+        own = next(trial for trial in trials if trial.number == self.trial.number)
+        reported = own.intermediate_values
         if reported and max(reported) >= step:
             raise InvalidParameterError(
                 f"OptunaPruning first_step={self.first_step!r}: trial {self.trial.number} has "

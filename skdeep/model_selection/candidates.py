@@ -56,10 +56,12 @@ def sample_candidates(
         raise InvalidParameterError(
             f"n_candidates={n_candidates!r} is not allowed; give {_N_CANDIDATES}."
         )
-    is_one = isinstance(param_distributions, Mapping)
-    spaces = [param_distributions] if is_one else list(param_distributions)
-    plain = [_without_conditions(space) for space in spaces]
+    is_one = not isinstance(param_distributions, (list, tuple))
+    spaces = [param_distributions] if is_one else param_distributions
+    if not spaces:
+        raise InvalidParameterError("param_distributions is an empty list; give a dict.")
     conditions = [Conditions(space, defaults) for space in spaces]
+    plain = [_without_conditions(space) for space in spaces]
     rng = check_random_state(random_state)
     if not any(conditions):
         return list(ParameterSampler(plain, n_candidates, random_state=rng))

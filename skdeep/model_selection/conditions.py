@@ -12,6 +12,15 @@ from skdeep.model_selection.distributions import Conditional
 _NO_VALUE = object()
 
 
+def check_space(space: Any) -> None:
+    """Raise unless a space is a dict from names of parameters."""
+    if not isinstance(space, Mapping) or not all(isinstance(key, str) for key in space):
+        raise InvalidParameterError(
+            f"The space {space!r} is not allowed; give a dict from the names of parameters to "
+            "distributions or lists of values."
+        )
+
+
 class Conditions:
     """The conditions of a space of parameters.
 
@@ -28,6 +37,11 @@ class Conditions:
     """
 
     def __init__(self, space: Mapping[str, Any], defaults: Mapping[str, Any] | None):
+        check_space(space)
+        if not isinstance(defaults, (Mapping, type(None))):
+            raise InvalidParameterError(
+                f"defaults={defaults!r} is not allowed; give a dict: estimator.get_params()."
+            )
         self._space = space
         self._defaults = defaults
         self._of = {

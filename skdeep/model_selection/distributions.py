@@ -23,12 +23,11 @@ from skdeep.model_selection.optuna_parts import (
 SHAPES = ("constant", "pyramid", "free")
 
 
-@dataclass(frozen=True)
 class Distribution:
     """Base class: a subclass draws one value in `draw`.
 
-    Distributions can't be changed. They are equal if their parameters are. Their repr is the code
-    that builds them.
+    The distributions of skdeep can't be changed. They are equal if their parameters are. Their repr
+    is the code that builds them.
     """
 
     def rvs(self, size: int | tuple[int, ...] | None = None, random_state: Any = None) -> Any:

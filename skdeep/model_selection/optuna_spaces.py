@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from skdeep._component import InvalidParameterError
-from skdeep.model_selection.conditions import Conditions
+from skdeep.model_selection.conditions import Conditions, check_space
 from skdeep.model_selection.distributions import Choice, Conditional
 from skdeep.model_selection.optuna_parts import optuna_distributions, suggest_native
 
@@ -20,7 +20,7 @@ def to_optuna(param_distributions: Mapping[str, Any]) -> dict[str, Any]:
     | `OneMinusLogUniform` | Categorical, with values evenly spaced on its scale | values in between, the order |
     | `LayerSizes` of one layer | Int | nothing |
     | other `LayerSizes` | Categorical, with at most 40 texts as "(64, 32)" | widths in between, the order |
-    | `Choice`, a list | Categorical | weights |
+    | `Choice`, a list | Categorical | weights, the order of numbers |
     | `Conditional` | its distribution | the condition: the parameter is always drawn |
 
     In the storage of a study in a database, Categorical keeps None, bool, int, float and str. If
@@ -39,7 +39,7 @@ def to_optuna(param_distributions: Mapping[str, Any]) -> dict[str, Any]:
     dict
         Distributions of Optuna by the names of parameters.
     """  # noqa: E501
-    _check_is_mapping(param_distributions)
+    check_space(param_distributions)
     return {key: _converted(key, given) for key, given in param_distributions.items()}
 
 
@@ -76,21 +76,14 @@ def suggest(
     dict
         For `estimator.set_params`.
     """  # noqa: E501
-    _check_is_mapping(param_distributions)
+    if not hasattr(trial, "suggest_categorical"):
+        raise InvalidParameterError(f"trial={trial!r} is not allowed; give a trial of Optuna.")
     conditions = Conditions(param_distributions, defaults)
     drawn: dict[str, Any] = {}
     for key in conditions.order:
         if conditions.hold(key, drawn):
             drawn[key] = _suggested(trial, key, param_distributions[key])
     return {key: drawn[key] for key in param_distributions if key in drawn}
-
-
-def _check_is_mapping(space: Any) -> None:
-    if not isinstance(space, Mapping):
-        raise InvalidParameterError(
-            f"param_distributions={space!r} is not allowed; give a dict from names of parameters "
-            "to distributions. Optuna has one space for all trials."
-        )
 
 
 def _plain(given: Any) -> Any:

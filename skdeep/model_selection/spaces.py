@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -20,8 +19,9 @@ from skdeep._component import (
     resolve,
     unknown_name,
 )
-from skdeep.building.checks import check_hidden_layer_sizes, is_set
+from skdeep.building.checks import check_hidden_layer_sizes, check_options, is_set
 from skdeep.building.options import OPTIONS, WithLayers, names
+from skdeep.building.options.option import POSITIVE, SHARE
 from skdeep.estimators.base import BaseMLP
 from skdeep.model_selection.distributions import (
     Choice,
@@ -145,20 +145,28 @@ _CONSTANTS = ("momentum", "beta_2", "rho")
 
 def _space(network: Network, effort: str) -> dict[str, Any]:
     """Return the space of a network."""
+    if isinstance(network, BaseMLP):
+        check_options(network)
+    else:
+        network._check_parameters()
     held, idle = network.get_params(deep=True), _idle(network)
     own, solvers = _solvers(network, effort)
+    if len(solvers) == 1:
+        idle.add("solver")
     space: dict[str, Any] = {}
     for row in _rows(network, effort):
         key = _key(held, row.name)
-        if key not in held or row.name in idle:
-            continue
         suits = [name for name in solvers if row.solvers is None or name in row.solvers]
-        if row.name in _CONSTANTS and suits:
-            drawn = _distribution(network, row, key, held[key])
-            is_for_all = len(suits) == len(solvers)
-            space[key] = drawn if is_for_all else Conditional(drawn, on="solver", values=suits)
-        elif row.solvers is None or own in row.solvers:
-            space[key] = _distribution(network, row, key, held[key])
+        is_constant = row.name in _CONSTANTS
+        is_wanted = own in suits or (is_constant and suits)
+        if not is_wanted or row.name in idle or key not in held:
+            continue
+        drawn = copy.deepcopy(row.distribution)  # a distribution of SciPy can be changed
+        if own in suits:
+            drawn = _fitted_to(network, drawn, key, held[key])
+        if is_constant and len(suits) < len(solvers):
+            drawn = Conditional(drawn, on="solver", values=suits)
+        space[key] = drawn
     return space
 
 
@@ -180,7 +188,9 @@ def _solvers(network: Network, effort: str) -> tuple[str | None, tuple[str | Non
             resolve(solver, known, "solver", Optimizer)  # raises
         searched = [row for row in _rows(network, effort) if row.name == "solver"]
         values = [row.distribution.values for row in searched if solver in row.solvers]
-        return solver, values[0] if values else (solver,)
+        # A rate that the user has set may be too high for another solver.
+        is_free = values and not is_set(network, "learning_rate_init")
+        return solver, values[0] if is_free else (solver,)
     names_of = {cls: name for name, cls in OPTIMIZERS.items()}
     own = next((names_of[cls] for cls in type(solver).__mro__ if cls in names_of), OWN)
     return own, (own,)
@@ -224,12 +234,11 @@ def _is_detailed(name: str, value: Any) -> bool:
 _BY_LAYER = tuple(option.name for option in OPTIONS.values() if option.goes_by_layer)
 
 
-def _distribution(network: Network, row: Range, key: str, value: Any) -> Any:
-    """Return the distribution of a row. It reaches to the value that the user has set."""
-    drawn = copy.deepcopy(row.distribution)  # a distribution of SciPy can be changed
+def _fitted_to(network: Network, drawn: Any, key: str, value: Any) -> Any:
+    """Return a distribution for an estimator: it reaches to a value that the user has set."""
     if drawn is None:
         return loguniform(value / _FACTOR, value * _FACTOR)
-    if key != row.name or is_set(network, row.name):
+    if "__" in key or is_set(network, key):
         drawn = _widened(drawn, value)
     if isinstance(drawn, LayerSizes) and _has_fixed_depth(network):
         drawn = replace(drawn, depth=len(check_hidden_layer_sizes(value)))
@@ -256,16 +265,20 @@ def _widened(drawn: Any, value: Any) -> Any:
         sizes = check_hidden_layer_sizes(value)
         units = _reaching(*drawn.units, *sizes)
         return replace(drawn, units=units, depth=_reaching(*drawn.depth, len(sizes)))
-    high = 1 if isinstance(drawn, OneMinusLogUniform) else math.inf
-    if not Limit(0, high, "()", isinstance(drawn, LogIntUniform)).allows(value):
+    limit = _LIMITS.get(type(drawn), POSITIVE)
+    if not limit.allows(value):  # such as "auto", or 0 on a logarithmic scale
         return drawn
-    if isinstance(drawn, LogIntUniform | OneMinusLogUniform):
-        low, high = _reaching(drawn.low, drawn.high, value)
-        return replace(drawn, low=low, high=high)
-    return loguniform(*_reaching(*drawn.args, value))
+    if limit is POSITIVE:
+        return loguniform(*_reaching(*drawn.args, value))
+    low, high = _reaching(drawn.low, drawn.high, value)
+    return replace(drawn, low=low, high=high)
+
+
+_LIMITS = {LogIntUniform: Limit(1, integer=True), OneMinusLogUniform: SHARE}
 
 
 def _reaching(*values: Any) -> tuple[Any, Any]:
+    """Return the ends of a range with these values."""
     return min(values), max(values)
 
 

@@ -127,7 +127,8 @@ def train_dev_test_split(
         _check_groups(labels, is_target, sizes)
         part = _split_groups(order, is_target, sizes, strata, labels, rng)
     _warn_of_parts(part, is_target, sizes, strata)
-    order = order if shuffle else order[::-1]
+    # The target rows that are left are the last ones of the order, so it is not that of the parts.
+    order = order[::-1] if rng is None else rng.permutation(n_rows)
     rows = [order[part[order] == p] for p, size in enumerate(sizes) if size]
     return [safe_indexing(array, positions) for array in arrays for positions in rows]
 

@@ -124,3 +124,15 @@ def test_a_named_bias_initializer_of_the_output_layer_is_not_replaced():
     model.set_params(bias_initializer=["ones", "auto"]).fit(X, y)
     np.testing.assert_allclose(model.intercepts_[0], 1)
     assert np.ptp(model.intercepts_[1]) < 1e-6  # three classes of equal size
+
+
+@pytest.mark.parametrize(
+    ("text", "sizes"), [("(4, 2)", (4, 2)), ("(4,2)", (4, 2)), ("(3,)", (3,)), ("3", 3), ("()", ())]
+)
+def test_sizes_as_text(text, sizes):
+    of_text, expected = (
+        MLPClassifier(given, max_iter=1, random_state=0).fit(X, y) for given in (text, sizes)
+    )
+    assert of_text.get_params()["hidden_layer_sizes"] == text
+    for one, other in zip(of_text.coefs_, expected.coefs_, strict=True):
+        np.testing.assert_array_equal(one, other)

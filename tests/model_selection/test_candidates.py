@@ -152,9 +152,15 @@ def test_candidates_fit_set_params():
         ({"b": on("a", 1)}, {"solver": "sgd"}, "nor a parameter of the estimator; check the name"),
         ({"b": on("b", 1)}, None, "is on 'b'"),
         ({"a": on("b", 1), "b": on("c", 1), "c": on("a", 1)}, None, "in a circle: "),
+        ({"b": on("a", 1)}, MLPClassifier(), r"give a dict: estimator.get_params\(\)"),
+        (None, None, "The space None is not allowed"),
+        ([None], None, "The space None is not allowed"),
+        ("abc", None, "The space 'abc' is not allowed"),
+        ({3: [1]}, None, r"The space \{3: \[1\]\} is not allowed"),
+        ([], None, "empty list"),
     ],
 )
-def test_conditions_that_can_not_be_decided(space, defaults, message):
+def test_spaces_and_conditions_that_are_not_allowed(space, defaults, message):
     with pytest.raises(InvalidParameterError, match=message):
         sample_candidates(space, 1, random_state=0, defaults=defaults)
 
@@ -163,3 +169,8 @@ def test_conditions_that_can_not_be_decided(space, defaults, message):
 def test_the_number_of_candidates_is_checked(n):
     with pytest.raises(InvalidParameterError, match="n_candidates"):
         sample_candidates({"a": [1]}, n)
+
+
+def test_the_space_without_parameters_has_one_candidate():
+    with pytest.warns(UserWarning, match="is smaller than n_iter"):
+        assert sample_candidates({}, 2) == [{}]

@@ -243,9 +243,15 @@ def test_arguments_that_are_not_allowed_are_named(build, message):
         build()
 
 
-def test_a_foreign_subclass_needs_one_method():
-    class Die(Distribution):
-        def draw(self, rng):
-            return int(rng.uniform(1, 7))
+class Die(Distribution):
+    def __init__(self, n_faces):
+        self.n_faces = n_faces
 
-    assert set(Die().rvs(200, random_state=0)) == {1, 2, 3, 4, 5, 6}
+    def draw(self, rng):
+        return int(rng.uniform(1, self.n_faces + 1))
+
+
+def test_a_foreign_subclass_needs_one_method():
+    assert set(Die(6).rvs(200, random_state=0)) == {1, 2, 3, 4, 5, 6}
+    assert Die(6) != Die(20)
+    assert set(Conditional(Die(2)).rvs(20, random_state=0)) == {1, 2}

@@ -1,8 +1,10 @@
 """Spaces of parameters in Optuna: converted for OptunaSearchCV, and suggested one by one."""
 
+import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -150,7 +152,8 @@ def test_tuples_of_layer_sizes_become_text():
         ({"a": ["adam", Adam()]}, r"can't find Adam\(\).*suggest, which takes any value"),
         ({"a": 3}, "give a list or a tuple"),
         ([{"a": [1]}], "give a dict"),
-        (None, "give a dict"),
+        (None, "The space None is not allowed; give a dict"),
+        ({1: [1]}, "give a dict from the names"),
     ],
 )
 def test_what_can_not_be_converted_is_named(space, message):
@@ -307,6 +310,27 @@ def test_conditions_hold_in_suggestions():
     assert "alpha" not in suggest(study.ask(), space, {**defaults, "loss": "hinge"})
     with pytest.raises(InvalidParameterError, match="give defaults"):
         suggest(study.ask(), space)
+    with pytest.raises(InvalidParameterError, match="trial=None is not allowed"):
+        suggest(None, space, defaults)
+    with pytest.raises(InvalidParameterError, match="defaults=MLPClassifier"):
+        suggest(study.ask(), space, MLPClassifier())
+
+
+SAMPLERS = [
+    ("RandomSampler", {}),
+    ("TPESampler", {"n_startup_trials": 3}),
+    ("TPESampler", {"n_startup_trials": 3, "multivariate": True, "group": True}),
+    ("QMCSampler", {}),
+]
+
+
+@pytest.mark.parametrize(("sampler", "options"), SAMPLERS)
+def test_samplers_take_both_forms(sampler, options):
+    for form in (suggest, lambda trial, space: suggest(trial, to_optuna(space))):
+        study = optuna.create_study(sampler=getattr(optuna.samplers, sampler)(seed=0, **options))
+        study.optimize(lambda trial, form=form: len(str(form(trial, SPACE))), n_trials=8)
+        best = form(study.best_trial, SPACE)
+        assert len(str(best)) == study.best_value
 
 
 def own_function():
@@ -415,3 +439,13 @@ def test_processes_share_a_study_that_survives_one_that_is_killed(database):
     study.optimize(lambda trial: suggest(trial, space)["momentum"], n_trials=1)
     assert study.trials[-1].number == 7
     assert suggest(study.best_trial, space).keys() == space.keys()
+
+
+def test_the_programs_of_the_page_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (Path(__file__).parents[2] / "docs" / "spaces.md").read_text(encoding="utf-8")
+    found = re.findall(r"^```python optuna\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    names = {}
+    exec("".join(found), names)
+    assert len(found) == 3
+    assert names["best"].n_iter_ == 8

@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import math
 import pickle
 
 import numpy as np
@@ -217,6 +218,11 @@ def test_one_of_several_networks():
         ((MLPClassifier(solver=3),), "solver=3 is not allowed"),
         ((MLPClassifier(solver=SGD),), "give an instance"),
         ((MLPClassifier(hidden_layer_sizes="wide"),), "hidden_layer_sizes='wide'"),
+        ((TabularClassifier(hidden_layer_sizes=None),), "hidden_layer_sizes=None"),
+        ((TabularClassifier(dropout=np.array([0.1, 0.2])),), "dropout=array"),
+        ((MLPClassifier(learning_rate_init=math.nan),), "learning_rate_init=nan"),
+        ((make_pipeline(MLPRegressor(batch_size=np.array([3, 4]))),), "batch_size=array"),
+        ((MLPClassifier(solver=Plain(), learning_rate_init=None),), "learning_rate_init=None"),
     ],
 )
 def test_errors(arguments, message):
@@ -258,6 +264,7 @@ OF_HIDDEN = {"hidden_layer_sizes", "activation", "batch_norm", "dropout"}
         ({"weight_decay": Scheduled(0.2, Cosine())}, {"weight_decay"}, {"weight_decay__value"}),
         ({"learning_rate": OneCycle()}, {"learning_rate"}, set()),
         ({"solver": "sgd"}, {"solver", "beta_2"}, set()),
+        ({"learning_rate_init": 0.1}, {"solver", "momentum"}, set()),
         ({"solver": "nadam"}, {"solver", "momentum"}, set()),
         ({"solver": "rmsprop"}, {"solver", "momentum", "beta_2"}, {"rho"}),
         ({"solver": "lion"}, {"solver", "momentum", "beta_2"}, set()),
@@ -307,7 +314,9 @@ RATE, SIZES = "learning_rate_init", "hidden_layer_sizes"
         ({"solver": "adadelta"}, RATE, (0.5, 20.0)),
         ({"solver": Plain(), RATE: 1.0}, RATE, (0.1, 10.0)),
         ({"alpha": 0}, "alpha", (1e-5, 0.3)),
-        ({"alpha": "big"}, "alpha", (1e-5, 0.3)),
+        ({"momentum": 0, "solver": "sgd"}, "momentum", OneMinusLogUniform(0, 0.95)),
+        ({"momentum": 1, "solver": "sgd"}, "momentum", OneMinusLogUniform(0.85, 0.95)),
+        ({"batch_size": np.int64(64)}, "batch_size", Choice((32, 64, "auto"))),
         ({"batch_size": 1000}, "batch_size", Choice((32, 64, "auto", 1000))),
         (
             {"momentum": 0.99, "solver": "sgd"},
@@ -334,7 +343,8 @@ RATE, SIZES = "learning_rate_init", "hidden_layer_sizes"
             "dropout",
             Choice((0.0, 0.1, 0.2, 0.3, 0.8), (3, 2, 1, 1, 1.75)),
         ),
-        ({"solver": "adam"}, "momentum", Conditional(OneMinusLogUniform(0.85, 0.95))),
+        # A momentum that "adam" ignores is not one that was chosen.
+        ({"momentum": 0.999}, "momentum", Conditional(OneMinusLogUniform(0.85, 0.95))),
     ],
     ids=str,
 )

@@ -93,6 +93,7 @@ def test_train_dev_rows_have_the_distribution_of_the_training_rows(options):
     assert held_out == [1.0, 1.0]
     assert train_dev == pytest.approx(train, abs=0.05)
     assert len(parts[1]) == 1_000
+    assert parts[0][:1_000].mean() == pytest.approx(train, abs=0.05)  # in random order
 
 
 @pytest.mark.parametrize(
@@ -232,7 +233,7 @@ def test_splits_are_repeatable():
         assert lengths(50) == [30, 10, 10]
         assert len(positions(50, random_state=generator)) == 3
     assert [rows.tolist() for rows in positions(10, random_state=0)] == [
-        *([7, 2, 1, 0, 4, 5], [3, 6], [8, 9]),
+        *([5, 7, 1, 0, 2, 4], [6, 3], [8, 9]),
     ]
 
 
