@@ -97,7 +97,10 @@ def read_search(search: Any, metric: str | None = None) -> SearchResults:
     """Return the results of a fitted search, or of a study of Optuna."""
     study = getattr(search, "study_", search)
     if hasattr(study, "get_trials"):
-        return _read_study(study)
+        found = _read_study(study)
+        if study is not search:  # an OptunaSearchCV, whose objective is the mean of the splits
+            found.score_label = "Mean test score"
+        return found
     kind = type(search).__name__
     if not hasattr(search, "cv_results_"):
         raise NotFittedError(
@@ -105,8 +108,8 @@ def read_search(search: Any, metric: str | None = None) -> SearchResults:
             "RandomizedSearchCV(...).fit(X, y)."
         )
     results = search.cv_results_
-    metric = _metric(results, metric, getattr(search, "refit", None))
     refit = getattr(search, "refit", None)
+    metric = _metric(results, metric, refit)
     is_theirs = metric == "score" or not isinstance(refit, str) or refit == metric
     scoring = getattr(search, "scoring", None)
     resource = getattr(search, "resource", "epochs").rpartition("__")[2]
@@ -227,8 +230,7 @@ def _read_study(study: Any) -> SearchResults:
     if not trials:
         raise NotFittedError("The study has no trial that has ended; give it after optimize.")
     rungs = np.array([-(t.state.name == "PRUNED") for t in trials], dtype=int)
-    scores = np.array([_score_of_trial(t) for t in trials])
-    scores = sign * scores
+    scores = sign * np.array([_score_of_trial(t) for t in trials])
     return SearchResults(
         params=[dict(t.params) for t in trials],
         candidates=np.arange(len(trials)),

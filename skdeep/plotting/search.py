@@ -10,7 +10,10 @@ import numpy as np
 
 from skdeep._component import InvalidParameterError, Limit, unknown_name
 from skdeep.inspection.coordinates import Coordinate
-from skdeep.inspection.hyperparameters import hyperparameter_importance
+from skdeep.inspection.hyperparameters import (
+    HyperparameterImportances,
+    hyperparameter_importance,
+)
 from skdeep.inspection.searches import SearchResults, read_cv_results, read_search, short_names
 from skdeep.plotting.base import Display, is_axes, plain_text, pyplot, rotation, spread
 
@@ -27,13 +30,16 @@ class SearchPicture(Display):
     """Base class of the pictures of a search: what is read, and which hyperparameters are shown.
 
     `importances` holds the importance of each hyperparameter by name. It is empty if there are too
-    few candidates, or if the forest behind it has learned nothing. `n_hidden` hyperparameters are
-    not shown.
+    few candidates, or if the forest behind it has learned too little for figures. `n_hidden`
+    hyperparameters are not shown.
     """
 
     def __init__(self, results: SearchResults, params: Sequence[str] | None = None):
         self.results = results
-        self.importances = _importances(results)
+        found = _importances(results)
+        shares = found.importances.tolist() if found else []
+        self._shares = dict(zip(results.names, shares, strict=False))
+        self.importances = self._shares if found and found.forest_score > 0 else {}
         self.short_names = short_names(results.names)
         self.params = self._chosen(params)
         self.coordinates = {name: results.coordinates[name] for name in self.params}
@@ -99,7 +105,7 @@ class SearchPicture(Display):
         names = self.results.names
         if params is None:
             varied = [n for n in names if self.results.coordinates[n].n_distinct > 1] or names
-            varied = sorted(varied, key=lambda name: -self.importances.get(name, 0.0))
+            varied = sorted(varied, key=lambda name: -self._shares.get(name, 0.0))
             self.n_hidden = max(0, len(varied) - MOST_PARAMS)
             return varied[:MOST_PARAMS]
         self.n_hidden = 0
@@ -129,14 +135,11 @@ class SearchPicture(Display):
         return f"The {which} of {n + self.n_hidden} hyperparameters"
 
 
-def _importances(results: SearchResults) -> dict[str, float]:
+def _importances(results: SearchResults) -> HyperparameterImportances | None:
     try:
-        found = hyperparameter_importance(results, random_state=0)
+        return hyperparameter_importance(results, random_state=0)
     except InvalidParameterError:  # too few candidates have a score
-        return {}
-    if not found.forest_score > 0:  # the forest has learned nothing
-        return {}
-    return dict(zip(found.names, found.importances.tolist(), strict=True))
+        return None
 
 
 def spread_places(axis: Coordinate) -> np.ndarray:

@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from skdeep import MLPClassifier
 from skdeep.inspection import SearchResults, read_cv_results, read_search
 from skdeep.inspection.searches import short_names
+from skdeep.model_selection import HalvingEpochsSearchCV, MedianRule, PruningSearchCV
 
 X, y = load_iris(return_X_y=True)
 
@@ -225,6 +226,25 @@ class TestOptuna:
         found = read_search(search.fit(X, y))
         assert found.scores[found.best] == search.best_score_
         assert found.params[found.best] == search.best_params_
+        assert found.score_label == "Mean test score"
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_searches_of_skdeep():
+    space = {"learning_rate_init": loguniform(1e-4, 1e-1)}
+    network = MLPClassifier((8,), random_state=0)
+    options = {"n_candidates": 4, "max_epochs": 4, "cv": 2, "random_state": 0}
+    for search in (
+        HalvingEpochsSearchCV(network, space, min_epochs=1, factor=2, **options),
+        PruningSearchCV(network, space, rule=MedianRule(every=2), group_size=2, **options),
+    ):
+        found = read_search(search.fit(X, y))
+        assert found.resource_label == "Epochs"
+        assert found.best == search.best_index_
+        assert len(found.params) == 4
+        assert found.rungs.max() > 0
+        given = search.cv_results_["params"]
+        assert all(found.params[c] == p for c, p in zip(found.candidates, given, strict=True))
 
 
 def test_results_can_be_made_by_hand():
