@@ -262,9 +262,9 @@ _OF_TABLES = (
     Range(
         name="numeric_embedding",
         effort=STANDARD,
-        distribution=Choice(("auto", "periodic", "piecewise_linear", None), weights=(2, 1, 1, 1)),
-        reason='"auto" alternates between the two kinds, and is the safest. One kind may suit the '
-        "columns better, and tables with many columns may need none.",
+        distribution=Choice(("auto", "piecewise_linear", None), weights=(3, 1, 1)),
+        reason='"auto" is "periodic" in a single network, and both kinds in an ensemble. Tables '
+        "with many columns may need none.",
         estimators=TABLES,
     ),
     Range(
