@@ -14,6 +14,7 @@ from typing import Any
 
 from skdeep.model_selection import (
     Choice,
+    Conditional,
     LayerSizes,
     LogIntUniform,
     OneMinusLogUniform,
@@ -84,6 +85,9 @@ def shown(drawn: Any) -> str:
     """Return the words for a distribution."""
     if drawn is None:
         return "the estimator's value / 10 to 10 times this value, log-uniform"
+    if isinstance(drawn, Conditional):
+        values = " or ".join(f"`{value!r}`" for value in drawn.values)
+        return f"if `{drawn.on}` is {values}: {shown(drawn.distribution)}"
     if isinstance(drawn, Choice):
         weights = drawn.weights or [1.0] * len(drawn.values)
         least = min(weights)

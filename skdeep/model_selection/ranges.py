@@ -9,6 +9,7 @@ from scipy.stats import loguniform
 
 from skdeep.model_selection.distributions import (
     Choice,
+    Conditional,
     LayerSizes,
     LogIntUniform,
     OneMinusLogUniform,
@@ -78,9 +79,9 @@ _OF_NETWORKS = (
     ),
     _rate(
         ("sgd",),
-        loguniform(1e-3, 2e-2),
-        "With the momenta below. Training diverged in regression from 0.1 with a momentum of 0.9, "
-        "and from 0.03 with 0.98.",
+        loguniform(3e-3, 3e-2),
+        "With the momenta below. Lower rates need more epochs. Training diverged in regression "
+        "from 0.1 with a momentum of 0.9, and from 0.03 with 0.98.",
     ),
     _rate(
         ("rmsprop",),
@@ -122,9 +123,11 @@ _OF_NETWORKS = (
     Range(
         name="dropout",
         effort=STANDARD,
-        distribution=Choice((0.0, 0.1, 0.2, 0.3), weights=(3, 2, 1, 1)),
-        reason="No dropout or little of it was the best on most sets. With 0.5, some regressors "
-        "learned nothing.",
+        distribution=Conditional(
+            Choice((0.0, 0.1, 0.2, 0.3), weights=(3, 2, 1, 1)), on="batch_norm", values=(None,)
+        ),
+        reason="Without batch normalization, a little dropout was as good as none or better; with "
+        "it, worse. With 0.5, some regressors learned nothing.",
         estimators=PREDICTORS,
         solvers=STOCHASTIC,
     ),
@@ -164,14 +167,6 @@ _OF_NETWORKS = (
         solvers=STOCHASTIC,
     ),
     Range(
-        name="solver",
-        effort=FULL,
-        distribution=Choice(("adam", "nadam", "sgd"), weights=(2, 1, 1)),
-        reason="They share a range of learning rates.",
-        estimators=NETWORKS,
-        solvers=("adam",),
-    ),
-    Range(
         name="momentum",
         effort=STANDARD,
         distribution=OneMinusLogUniform(0.85, 0.95),
@@ -183,7 +178,7 @@ _OF_NETWORKS = (
         name="beta_2",
         effort=FULL,
         distribution=OneMinusLogUniform(0.9, 0.999),
-        reason="A shorter memory than the default of 0.999 was slightly better.",
+        reason="Shorter memories were as good as the default of 0.999 or slightly better.",
         estimators=NETWORKS,
         solvers=WITH_MOMENTS,
     ),
@@ -198,7 +193,7 @@ _OF_NETWORKS = (
     Range(
         name="weight_decay",
         effort=FULL,
-        distribution=loguniform(1e-3, 0.5),
+        distribution=loguniform(1e-3, 0.3),
         reason="The lower end is as good as no decay. Above 1, scores fell.",
         estimators=NETWORKS,
         solvers=STOCHASTIC,
@@ -214,7 +209,8 @@ _OF_NETWORKS = (
         name="weight_averaging",
         effort=FULL,
         distribution=Choice((None, "ema")),
-        reason="Slightly better on average. It stands in for a schedule if the rate is constant.",
+        reason="As good as without, or slightly better. It stands in for a schedule if the rate is "
+        "constant.",
         estimators=NETWORKS,
         solvers=STOCHASTIC,
     ),
@@ -266,9 +262,9 @@ _OF_TABLES = (
     Range(
         name="numeric_embedding",
         effort=STANDARD,
-        distribution=Choice(("auto", "periodic", "piecewise_linear", None), weights=(2, 1, 1, 1)),
-        reason='"auto" alternates between the two kinds, and is the safest. One kind may suit the '
-        "columns better, and tables with many columns may need none.",
+        distribution=Choice(("auto", "piecewise_linear", None), weights=(3, 1, 1)),
+        reason='"auto" is "periodic" in a single network, and both kinds in an ensemble. Tables '
+        "with many columns may need none.",
         estimators=TABLES,
     ),
     Range(

@@ -149,25 +149,21 @@ def _space(network: Network, effort: str) -> dict[str, Any]:
         check_options(network)
     else:
         network._check_parameters()
-    held, idle = network.get_params(deep=True), _idle(network)
-    own, solvers = _solvers(network, effort)
-    if len(solvers) == 1:
-        idle.add("solver")
+    held, idle, solver = network.get_params(deep=True), _idle(network), _solver(network)
     space: dict[str, Any] = {}
     for row in _rows(network, effort):
         key = _key(held, row.name)
-        suits = [name for name in solvers if row.solvers is None or name in row.solvers]
-        is_constant = row.name in _CONSTANTS
-        is_wanted = own in suits or (is_constant and suits)
-        if not is_wanted or row.name in idle or key not in held:
-            continue
-        drawn = copy.deepcopy(row.distribution)  # a distribution of SciPy can be changed
-        if own in suits:
-            drawn = _fitted_to(network, drawn, key, held[key])
-        if is_constant and len(suits) < len(solvers):
-            drawn = Conditional(drawn, on="solver", values=suits)
-        space[key] = drawn
-    return space
+        is_for_solver = row.solvers is None or solver in row.solvers
+        if is_for_solver and row.name not in idle and key in held:
+            drawn = copy.deepcopy(row.distribution)  # a distribution of SciPy can be changed
+            space[key] = _fitted_to(network, drawn, key, held[key])
+    return {key: _without_idle_condition(drawn, space) for key, drawn in space.items()}
+
+
+def _without_idle_condition(drawn: Any, space: Mapping[str, Any]) -> Any:
+    """Return a distribution without a condition on a parameter that is not searched."""
+    is_idle = isinstance(drawn, Conditional) and drawn.on not in space
+    return drawn.distribution if is_idle else drawn
 
 
 def _rows(network: Network, effort: str) -> list[Range]:
@@ -177,23 +173,14 @@ def _rows(network: Network, effort: str) -> list[Range]:
     return [row for row in RANGES if kind in row.estimators and row.effort in lower]
 
 
-def _solvers(network: Network, effort: str) -> tuple[str | None, tuple[str | None, ...]]:
-    """Return the name of an estimator's solver, and the names of those that are searched."""
-    if not hasattr(network, "solver"):
-        return None, (None,)
-    solver = network.solver
-    if not isinstance(solver, Optimizer):
-        known = {**OPTIMIZERS, "lbfgs": None}
-        if not any(is_named(solver, name) for name in known):
-            resolve(solver, known, "solver", Optimizer)  # raises
-        searched = [row for row in _rows(network, effort) if row.name == "solver"]
-        values = [row.distribution.values for row in searched if solver in row.solvers]
-        # A rate that the user has set may be too high for another solver.
-        is_free = values and not is_set(network, "learning_rate_init")
-        return solver, values[0] if is_free else (solver,)
-    names_of = {cls: name for name, cls in OPTIMIZERS.items()}
-    own = next((names_of[cls] for cls in type(solver).__mro__ if cls in names_of), OWN)
-    return own, (own,)
+def _solver(network: Network) -> str | None:
+    """Return the name of an estimator's solver in the table of ranges."""
+    solver = getattr(network, "solver", None)
+    if solver is None or is_named(solver, "lbfgs"):
+        return solver
+    cls = type(resolve(solver, {**OPTIMIZERS, "lbfgs": None}, "solver", Optimizer))
+    names_of = {known: name for name, known in OPTIMIZERS.items()}
+    return next((names_of[known] for known in cls.__mro__ if known in names_of), OWN)
 
 
 def _key(held: Mapping[str, Any], name: str) -> str:
@@ -261,6 +248,8 @@ def _widened(drawn: Any, value: Any) -> Any:
     """Return a distribution that reaches to a value, as far as it can."""
     if isinstance(drawn, Choice):
         return drawn if value in drawn.values else _with_value(drawn, value)
+    if isinstance(drawn, Conditional):
+        return replace(drawn, distribution=_widened(drawn.distribution, value))
     if isinstance(drawn, LayerSizes):
         sizes = check_hidden_layer_sizes(value)
         units = _reaching(*drawn.units, *sizes)

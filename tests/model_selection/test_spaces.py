@@ -263,19 +263,18 @@ OF_HIDDEN = {"hidden_layer_sizes", "activation", "batch_norm", "dropout"}
         ({"dropout": Scheduled(0.2, Cosine())}, {"dropout"}, {"dropout__value"}),
         ({"weight_decay": Scheduled(0.2, Cosine())}, {"weight_decay"}, {"weight_decay__value"}),
         ({"learning_rate": OneCycle()}, {"learning_rate"}, set()),
-        ({"solver": "sgd"}, {"solver", "beta_2"}, set()),
-        ({"learning_rate_init": 0.1}, {"solver", "momentum"}, set()),
-        ({"solver": "nadam"}, {"solver", "momentum"}, set()),
-        ({"solver": "rmsprop"}, {"solver", "momentum", "beta_2"}, {"rho"}),
-        ({"solver": "lion"}, {"solver", "momentum", "beta_2"}, set()),
-        ({"solver": SGD()}, {"solver", "momentum", "beta_2"}, {"solver__momentum"}),
-        ({"solver": OwnSGD()}, {"solver", "momentum", "beta_2"}, {"solver__momentum"}),
+        ({"solver": "sgd"}, {"beta_2"}, {"momentum"}),
+        ({"solver": "nadam"}, set(), set()),
+        ({"solver": "rmsprop"}, {"beta_2"}, {"rho"}),
+        ({"solver": "lion"}, {"beta_2"}, set()),
+        ({"solver": SGD()}, {"beta_2"}, {"solver__momentum"}),
+        ({"solver": OwnSGD()}, {"beta_2"}, {"solver__momentum"}),
         (
             {"solver": AdamW()},
-            {"solver", "momentum", "beta_2", "weight_decay"},
+            {"beta_2", "weight_decay"},
             {"solver__beta_2", "solver__weight_decay"},
         ),
-        ({"solver": Plain()}, {"solver", "momentum", "beta_2"}, set()),
+        ({"solver": Plain()}, {"beta_2"}, set()),
     ],
     ids=str,
 )
@@ -300,6 +299,7 @@ def test_parts_of_tables_are_left_out():
 
 
 RATE, SIZES = "learning_rate_init", "hidden_layer_sizes"
+DROPOUT = Choice((0.0, 0.1, 0.2, 0.3), (3, 2, 1, 1))
 
 
 @pytest.mark.parametrize(
@@ -308,8 +308,8 @@ RATE, SIZES = "learning_rate_init", "hidden_layer_sizes"
         ({}, RATE, (5e-4, 0.03)),
         ({RATE: 0.2}, RATE, (5e-4, 0.2)),
         ({RATE: np.float32(0.25)}, RATE, (5e-4, 0.25)),
-        ({"solver": "sgd"}, RATE, (1e-3, 0.02)),
-        ({"solver": OwnSGD()}, RATE, (1e-3, 0.02)),
+        ({"solver": "sgd"}, RATE, (3e-3, 0.03)),
+        ({"solver": OwnSGD()}, RATE, (3e-3, 0.03)),
         ({"solver": Lion()}, RATE, (1e-4, 5e-3)),
         ({"solver": "adadelta"}, RATE, (0.5, 20.0)),
         ({"solver": Plain(), RATE: 1.0}, RATE, (0.1, 10.0)),
@@ -341,10 +341,13 @@ RATE, SIZES = "learning_rate_init", "hidden_layer_sizes"
         (
             {"dropout": 0.8},
             "dropout",
-            Choice((0.0, 0.1, 0.2, 0.3, 0.8), (3, 2, 1, 1, 1.75)),
+            Conditional(
+                Choice((0.0, 0.1, 0.2, 0.3, 0.8), (3, 2, 1, 1, 1.75)), "batch_norm", (None,)
+            ),
         ),
-        # A momentum that "adam" ignores is not one that was chosen.
-        ({"momentum": 0.999}, "momentum", Conditional(OneMinusLogUniform(0.85, 0.95))),
+        ({}, "dropout", Conditional(DROPOUT, "batch_norm", (None,))),
+        ({"batch_norm": "after"}, "dropout", Conditional(DROPOUT, "batch_norm", (None,))),
+        ({"batch_norm": ["after"]}, "dropout", DROPOUT),
     ],
     ids=str,
 )
