@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 from sklearn.utils import check_random_state
 
@@ -85,9 +86,15 @@ _NUMBER = "number of the space"
 def _without_conditions(space: Mapping[str, Any]) -> dict[str, Any]:
     """Return a space with the distributions of conditionals in their place."""
     return {
-        key: given.innermost if isinstance(given, Conditional) else given
+        key: _values(given.innermost if isinstance(given, Conditional) else given)
         for key, given in space.items()
     }
+
+
+def _values(given: Any) -> Any:
+    """Return values as a list, in which each keeps its identity; anything else as it is."""
+    is_array = isinstance(given, np.ndarray) and given.ndim == 1
+    return list(given) if is_array or isinstance(given, (tuple, range)) else given
 
 
 def _without_repetition(draw: Any, n_candidates: int, size: int, seed: int) -> list[dict[str, Any]]:

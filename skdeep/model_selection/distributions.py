@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import product
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from sklearn.utils import check_random_state
 from skdeep._component import InvalidParameterError, Limit, is_named, unknown_name
 from skdeep.model_selection.optuna_parts import (
     categorical,
+    converted,
     labels_of,
     optuna_distributions,
     suggest_native,
@@ -252,8 +254,7 @@ class Choice(Distribution):
     def with_text_for_tuples(self) -> Choice:
         """Return the same choice with texts as "(64, 32)" in the place of sequences of integers."""
         values = [
-            str(tuple(map(int, value))) if isinstance(value, (tuple, list, np.ndarray)) else value
-            for value in self.values
+            str(tuple(map(int, value))) if _is_sizes(value) else value for value in self.values
         ]
         return Choice(values, self.weights)
 
@@ -470,13 +471,20 @@ class Conditional(Distribution):
 
     def to_optuna(self):
         inner = self.innermost
-        return (inner if hasattr(inner, "rvs") else Choice(inner)).to_optuna()
+        given = inner if hasattr(inner, "rvs") else Choice(inner)
+        return converted(given, "Conditional distribution")
 
     def draw(self, rng):
         inner = self.distribution
         if hasattr(inner, "rvs"):
             return inner.rvs(random_state=rng)
         return inner[_position(len(inner), rng)]
+
+
+def _is_sizes(value: Any) -> bool:
+    """Whether a value is a sequence of integers."""
+    is_sequence = isinstance(value, (tuple, list, np.ndarray))
+    return is_sequence and all(isinstance(entry, Integral) for entry in value)
 
 
 def _position(n: int, rng: Any) -> int:

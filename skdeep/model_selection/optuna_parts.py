@@ -23,6 +23,29 @@ def optuna_distributions() -> Any:
         raise ImportError(f"{needs(who, 'optuna', 'optuna')} ({error})") from error
 
 
+def converted(given: Any, what: str) -> Any:
+    """Return the nearest distribution of Optuna to one of skdeep, of SciPy or of Optuna."""
+    if hasattr(given, "to_optuna"):
+        return given.to_optuna()
+    optuna = optuna_distributions()
+    if isinstance(given, optuna.BaseDistribution):
+        return given
+    kind = getattr(getattr(given, "dist", None), "name", None)
+    if kind in ("uniform", "loguniform", "reciprocal", "randint"):
+        low, high = given.support()
+        if kind == "uniform":
+            return optuna.FloatDistribution(float(low), float(high))
+        if kind == "randint":
+            return optuna.IntDistribution(int(low), int(high))
+        if given.kwds.get("loc", 0) == 0 and len(given.args) < 3:
+            return optuna.FloatDistribution(float(low), float(high), log=True)
+    raise InvalidParameterError(
+        f"{what}={given!r} has no counterpart in Optuna; give uniform, loguniform (loc=0) or "
+        "randint of scipy.stats, a distribution of skdeep.model_selection or of Optuna, or a list "
+        "of values."
+    )
+
+
 def categorical(values: Iterable[Any]) -> Any:
     """Return Optuna's distribution over some values, each once."""
     different = _different(values)

@@ -8,7 +8,7 @@ from typing import Any
 from skdeep._component import InvalidParameterError
 from skdeep.model_selection.conditions import Conditions, check_space
 from skdeep.model_selection.distributions import Choice, Conditional
-from skdeep.model_selection.optuna_parts import optuna_distributions, suggest_native
+from skdeep.model_selection.optuna_parts import converted, optuna_distributions, suggest_native
 
 
 def to_optuna(param_distributions: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,32 +97,11 @@ def _converted(key: str, given: Any) -> Any:
     given = _plain(given)
     if isinstance(given, Choice) and key.rpartition("__")[2] == "hidden_layer_sizes":
         given = given.with_text_for_tuples()
-    if hasattr(given, "to_optuna"):
-        return given.to_optuna()
-    return _from_scipy(key, given) if hasattr(given, "rvs") else given
+    return converted(given, key)
 
 
 def _suggested(trial: Any, key: str, given: Any) -> Any:
     given = _plain(given)
     if hasattr(given, "suggest"):
         return given.suggest(trial, key)
-    return suggest_native(trial, key, _from_scipy(key, given) if hasattr(given, "rvs") else given)
-
-
-def _from_scipy(key: str, frozen: Any) -> Any:
-    """Return the distribution of Optuna that is the same as a frozen one of SciPy."""
-    kind = getattr(getattr(frozen, "dist", None), "name", None)
-    if kind in ("uniform", "loguniform", "reciprocal", "randint"):
-        low, high = frozen.support()
-        optuna = optuna_distributions()
-        if kind == "uniform":
-            return optuna.FloatDistribution(float(low), float(high))
-        if kind == "randint":
-            return optuna.IntDistribution(int(low), int(high))
-        if frozen.kwds.get("loc", 0) == 0 and len(frozen.args) < 3:
-            return optuna.FloatDistribution(float(low), float(high), log=True)
-    raise InvalidParameterError(
-        f"{key}={frozen!r} has no counterpart in Optuna; give uniform, loguniform (loc=0) or "
-        "randint of scipy.stats, a distribution of skdeep.model_selection or of Optuna, or a list "
-        "of values."
-    )
+    return suggest_native(trial, key, converted(given, key))

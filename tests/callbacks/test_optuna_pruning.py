@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skdeep import MLPClassifier, MLPRegressor, load, save
 from skdeep._component import InvalidParameterError
-from skdeep.callbacks import Callback, LambdaCallback, OptunaPruning
+from skdeep.callbacks import Callback, LambdaCallback, ModelCheckpoint, OptunaPruning
 
 optuna = pytest.importorskip("optuna")
 
@@ -132,6 +133,22 @@ def test_calls_that_continue_continue_the_steps():
     assert len(values_of(study)) == 6
 
 
+def test_a_run_that_is_resumed_continues_the_steps(tmp_path):
+    def break_down(trainer):
+        if trainer.epoch == 3:
+            raise ZeroDivisionError
+
+    def model(*callbacks):
+        checkpoint = ModelCheckpoint(tmp_path / "{run}", resume=True)
+        return model_for([checkpoint, OptunaPruning(study.ask()), *callbacks], max_iter=5)
+
+    study = study_of("minimize")
+    with pytest.raises(ZeroDivisionError):
+        model(LambdaCallback(on_epoch_begin=break_down)).fit(X, y)
+    model().fit(X, y)
+    assert [sorted(values_of(study, i)) for i in (0, 1)] == [[0, 1, 2], [3, 4]]
+
+
 def test_partial_fit_counts_its_calls():
     study = study_of("minimize", prune_from=2)
     model = model_for(OptunaPruning(study.ask()))
@@ -237,6 +254,13 @@ def test_what_contradicts_the_study_is_an_error(direction, options, message):
 def test_the_trial_has_to_be_one(trial):
     with pytest.raises(InvalidParameterError, match="is not a trial of Optuna"):
         fit(model_for(OptunaPruning(trial)))
+
+
+def test_without_optuna_the_error_names_the_package(monkeypatch):
+    model = model_for(OptunaPruning(study_of().ask()))
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(ImportError, match="OptunaPruning needs optuna: pip install optuna"):
+        fit(model)
 
 
 def test_a_study_of_several_objectives_is_refused():

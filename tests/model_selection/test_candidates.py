@@ -116,6 +116,14 @@ def test_a_grid_has_each_candidate_once():
     assert all(a != b for a, b in itertools.combinations(few, 2))
 
 
+@pytest.mark.parametrize("kind", [list, tuple, np.array])
+def test_values_of_any_container_are_told_apart(kind):
+    values = kind([1000, 1001, 1002])
+    space = {"a": values, "b": Conditional(kind([0.5, 0.25]), on="a", values=values[:1])}
+    with pytest.warns(UserWarning, match="has 4 different candidates"):
+        assert len(sample_candidates(space, 9, random_state=0)) == 4
+
+
 def test_a_huge_grid_is_not_written_out():
     space = {f"p{i}": range(1000) for i in range(6)} | {"q": on("p0", *range(500))}
     assert len(sample_candidates(space, 20, random_state=0)) == 20

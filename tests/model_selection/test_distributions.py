@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from skdeep.model_selection import (
     LayerSizes,
     LogIntUniform,
     OneMinusLogUniform,
+    to_optuna,
 )
 
 EXAMPLES = [
@@ -241,6 +243,15 @@ def test_draws_do_not_depend_on_the_order_of_the_dict():
 def test_arguments_that_are_not_allowed_are_named(build, message):
     with pytest.raises(InvalidParameterError, match=message):
         build()
+
+
+def test_without_optuna_the_error_names_the_package(monkeypatch):
+    for name in ("optuna", "optuna.distributions"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match=r'needs optuna: pip install optuna. The extra "optuna"'):
+        to_optuna({"a": [1]})
+    with pytest.raises(ImportError, match="pip install optuna"):
+        LogIntUniform(1, 2).to_optuna()
 
 
 class Die(Distribution):
