@@ -117,7 +117,13 @@ class BaseEpochsSearchCV(BaseSearchCV):
                 interrupted = self._search(trials, watched)
             self._set_results(trials, scorers)
             if self.refit and not interrupted:
-                self._refit(X, y, routed.estimator.fit, watched)
+                try:
+                    self._refit(X, y, routed.estimator.fit, watched)
+                except KeyboardInterrupt:
+                    warn_user(
+                        "The fit of the best candidate to all rows was interrupted: there is no "
+                        "best_estimator_. The results of the search are complete."
+                    )
         return self
 
     def _candidates(self) -> list[dict[str, Any]]:
@@ -186,6 +192,8 @@ class BaseEpochsSearchCV(BaseSearchCV):
     def _set_results(self, trials: Trials, scorers: Any) -> None:
         """Set the fitted attributes that describe the search."""
         report_failures(trials.figures, self.error_score)
+        for name in ("best_score_", "best_estimator_", "feature_names_in_", "refit_time_"):
+            vars(self).pop(name, None)  # of an earlier search
         rows = trials.rows
         out = [figures for row in rows for figures in row.figures]
         if callable(self.scoring):

@@ -51,6 +51,10 @@ class Given:
         self.error_score = error_score
         self.return_train_score = return_train_score
 
+    def __sizeof__(self) -> int:
+        """Return the bytes of the data, which tell Dask to send a large object only once."""
+        return object.__sizeof__(self) + _bytes_of(self.X) + _bytes_of(self.y)
+
     def without_data(self) -> Given:
         """Return a copy without X and y, for folds that have their own rows."""
         twin = copy.copy(self)
@@ -75,6 +79,12 @@ class Given:
         return scores_of(model, X, y, self.scorer, options, self.error_score)
 
 
+def _bytes_of(data: Any) -> int:
+    """Return the bytes of an array; of other data, a number that is not too high."""
+    rows = number_of_rows(data) if hasattr(data, "__len__") or hasattr(data, "shape") else 0
+    return getattr(data, "nbytes", 8 * rows)
+
+
 class Fold:
     """One split of the user's rows: base class for the ways to train on it.
 
@@ -89,6 +99,9 @@ class Fold:
     def __init__(self, train: np.ndarray, test: np.ndarray):
         self.train = train
         self.test = test
+
+    def __sizeof__(self) -> int:
+        return object.__sizeof__(self) + sum(map(_bytes_of, vars(self).values()))
 
     def fit(self, model: Any, given: Given, until: int) -> tuple[int, bool]:
         """Train a model up to an epoch.
@@ -193,23 +206,20 @@ class Prepared(Fold):
 
     def __init__(self, train, test, pipeline: Any, given: Given):
         super().__init__(train, test)
-        X, y = safe_split(pipeline, given.X, given.y, train)
-        X_test, y_test = safe_split(pipeline, given.X, given.y, test, train)
         params = check_method_params(given.X, params=given.fit_params, indices=train)
         pipeline = clone(pipeline)
         pipeline = with_final_step(pipeline, _Collector(final_step(pipeline)[1]))
-        pipeline.fit(X, y, **params)
+        pipeline.fit(*safe_split(pipeline, given.X, given.y, train), **params)
         collector = final_step(pipeline)[1]
         self.X, self.y, self.fit_params = collector.X, collector.y, collector.params
-        scored = {"test": (X_test, y_test, test)}
-        if given.return_train_score:
-            scored["train"] = X, y, train
         # A scorer of the user's own may look at the pipeline, and at the rows themselves.
-        self._pipeline = with_final_step(pipeline, None)
-        if looks_at_predictions_alone(given.scorer):
-            scored = {name: (_transformed(pipeline, X), *of) for name, (X, *of) in scored.items()}
-            self._pipeline = None
-        self._scored = scored
+        is_transformed = looks_at_predictions_alone(given.scorer)
+        self._pipeline = None if is_transformed else with_final_step(pipeline, None)
+        self._scored = {}
+        for name in ("test", "train") if given.return_train_score else ("test",):
+            positions = test if name == "test" else train
+            X, y = safe_split(pipeline, given.X, given.y, positions, train)
+            self._scored[name] = _transformed(pipeline, X) if is_transformed else X, y, positions
 
     def _fit_part(self, model, given, until):
         return model.fit_part(until, self.X, self.y, **self.fit_params)
