@@ -96,7 +96,10 @@ class BaseEpochsSearchCV(BaseSearchCV):
         params = check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-        splits = list(cv.split(X, y, **routed.splitter.split))
+        splits = [
+            (_positions(train), _positions(test))
+            for train, test in cv.split(X, y, **routed.splitter.split)
+        ]
         self.n_splits_ = len(splits)
         candidates = self._candidates()
         given = Given(
@@ -229,6 +232,12 @@ class BaseEpochsSearchCV(BaseSearchCV):
         self.best_estimator_ = best
         if hasattr(best, "feature_names_in_"):
             self.feature_names_in_ = best.feature_names_in_
+
+
+def _positions(rows: Any) -> np.ndarray:
+    """Return the positions of rows, which a list of splits may give as a mask."""
+    rows = np.asarray(rows)
+    return np.flatnonzero(rows) if rows.dtype == bool else rows
 
 
 def _best_of_last(results: dict[str, Any], name: str) -> int:

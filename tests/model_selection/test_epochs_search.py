@@ -452,6 +452,15 @@ def test_verbose_prints_the_rungs(capsys):
     ]
 
 
+@pytest.mark.parametrize("container", [np.array, list])
+def test_splits_may_be_masks(container):
+    folds = np.arange(90) % 2
+    masks = [(container(folds != i), container(folds == i)) for i in range(2)]
+    rows = [(np.flatnonzero(train), np.flatnonzero(test)) for train, test in masks]
+    found, expected = (results_of(halving(cv=cv).fit(X, Y)) for cv in (masks, rows))
+    np.testing.assert_equal(found, expected)
+
+
 @pytest.mark.parametrize("cv", [2, KFold(2), StratifiedKFold(2, shuffle=True, random_state=0)])
 def test_cv_is_what_scikit_learn_takes(cv):
     assert halving(cv=cv).fit(X, Y).n_splits_ == 2
