@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -179,6 +180,17 @@ class BaseEpochsSearchCV(BaseSearchCV):
             row.candidate: float(np.mean([self._deciding(figures) for figures in row.figures]))
             for row in rows
         }
+
+    def _check_refit_for_multimetric(self, scores: Mapping[str, Any]) -> None:
+        """Raise unless `refit` names one of several scores; BaseSearchCV calls it for its scorers.
+
+        Its own check allows False and functions, which can't decide who trains on.
+        """
+        if not (isinstance(self.refit, str) and self.refit in scores):
+            raise InvalidParameterError(
+                f"refit={self.refit!r} is not allowed with several scores; give the name of the "
+                f"one that decides which candidates train on, one of {sorted(scores)}."
+            )
 
     def _deciding(self, figures: dict[str, Any]) -> float:
         """Return the score that decides who trains on."""

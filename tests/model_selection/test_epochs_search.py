@@ -265,8 +265,14 @@ def test_several_scores():
     np.testing.assert_allclose(
         search.cv_results_["mean_test_accuracy"][row], np.mean(plain_scores(search, row))
     )
-    with pytest.raises(ValueError, match="refit"):
-        halving(scoring=["accuracy", "neg_log_loss"]).fit(X, Y)
+
+
+@pytest.mark.parametrize("refit", [True, False, "recall", lambda results: 0])
+@pytest.mark.parametrize("as_function", [False, True])
+def test_of_several_scores_refit_names_the_one_that_decides(refit, as_function):
+    scoring = several if as_function else {"a": "accuracy", "b": "neg_log_loss"}
+    with pytest.raises(ValueError, match=r"refit=.* is not allowed .* one of \['a', 'b'\]"):
+        halving(scoring=scoring, refit=refit).fit(X, Y)
 
 
 def several(estimator, X, y):
