@@ -76,7 +76,8 @@ class Trainer:
     stop_training : bool
         A callback may set it to True: training stops when the epoch ends.
     has_ended : bool
-        Whether training ended before its last epoch, by a rule or a callback.
+        Whether training ended before its last epoch, by a rule or a callback, or because it
+        diverged.
     horizon : int
         The number of epochs that schedules are designed for.
     learning_rate_init : float
@@ -394,6 +395,7 @@ class Trainer:
             except DivergenceError:
                 if not self.run.restore_best(self.settings.keeps_state):
                     raise
+                self.has_ended = True
                 warn_user(
                     f"Training diverged in epoch {self.epoch} and was stopped; the weights of the "
                     f"best epoch ({self.monitor.best_epoch}) were restored.",
