@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -21,9 +24,11 @@ from skdeep._component import (
     scores_of,
 )
 from skdeep.estimators.base import BaseMLP
+from skdeep.estimators.classifier import MLPClassifier
 from skdeep.estimators.multitask import MultiTaskMLP
+from skdeep.estimators.regressor import MLPRegressor
 from skdeep.model_selection.networks import final_step, with_final_step
-from skdeep.training.trainer import Trainer
+from skdeep.training.trainer import INTERRUPTED, Trainer
 
 # Rows that are predicted at a time, so that no copy of all test rows is made.
 _ROWS_AT_A_TIME = 4096
@@ -141,18 +146,30 @@ class Afresh(Fold):
         X, y = safe_split(model, given.X, given.y, self.train)
         params = check_method_params(given.X, params=given.fit_params, indices=self.train)
         model.set_params(**{self.resource: until})
-        with warnings.catch_warnings():
-            warnings.filterwarnings("error", "Training interrupted by user")
-            try:
-                model.fit(X, y, **params) if y is not None else model.fit(X, **params)
-            except UserWarning as warning:
-                raise KeyboardInterrupt from warning
+        with _interruption_raised():
+            model.fit(X, y, **params) if y is not None else model.fit(X, **params)
         return until, False
 
     def scores(self, model, given, rows):
         positions = self.train if rows == "train" else self.test
         X, y = safe_split(model, given.X, given.y, positions, self.train)
         return given.scores(model, X, y, positions)
+
+
+@contextmanager
+def _interruption_raised() -> Iterator[None]:
+    """Raise KeyboardInterrupt instead of the warning that the user has interrupted training."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # no interruption comes here, and threads share their filters of warnings
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", INTERRUPTED)
+        try:
+            yield
+        except UserWarning as warning:
+            if str(warning) != INTERRUPTED:
+                raise
+            raise KeyboardInterrupt from warning
 
 
 class Positions(Fold):
@@ -175,7 +192,9 @@ class Positions(Fold):
     def scores(self, model, given, rows):
         positions = self.train if rows == "train" else self.test
         X, y = given.X, given.y[positions]
-        if not (isinstance(X, np.ndarray) and looks_at_predictions_alone(given.scorer)):
+        # A subclass of the user's own may do more with X than to predict.
+        has_stand_in = isinstance(X, np.ndarray) and type(model) in (MLPClassifier, MLPRegressor)
+        if not (has_stand_in and looks_at_predictions_alone(given.scorer)):
             return given.scores(model, X[positions], y, positions)
         outputs = [
             model._raw_outputs(X[positions[start : start + _ROWS_AT_A_TIME]])

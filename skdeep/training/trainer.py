@@ -24,6 +24,9 @@ from skdeep.training.settings import Settings
 from skdeep.training.stages import Clip, GradientStage, Noise, Step, stages_of
 from skdeep.training.threads import threads_for
 
+#: The warning of a run that the user has interrupted.
+INTERRUPTED = "Training interrupted by user."
+
 
 class DivergenceError(ValueError):
     """The loss or the weights stopped being finite."""
@@ -391,7 +394,7 @@ class Trainer:
                 self.interrupted = True
                 even_out(self.history)
                 self._settle()
-                warn_user("Training interrupted by user.")
+                warn_user(INTERRUPTED)
             except DivergenceError:
                 if not self.run.restore_best(self.settings.keeps_state):
                     raise
@@ -406,7 +409,7 @@ class Trainer:
             try:
                 self.tell("on_train_end")
             except KeyboardInterrupt:
-                warn_user("Training interrupted by user.")
+                warn_user(INTERRUPTED)
 
     def _settle(self) -> None:
         """Leave the best weights in the network, or the averaged ones."""

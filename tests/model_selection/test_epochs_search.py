@@ -1,6 +1,7 @@
 """HalvingEpochsSearchCV and PruningSearchCV: who trains on, from where, and what is reported."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -237,6 +238,27 @@ def test_a_tabular_estimator_begins_again_in_each_rung():
     assert search.n_resources_ == [2, 6]
     assert search.best_estimator_.max_iter == 6
     assert search.predict_proba(X).shape == (90, 2)
+
+
+class ByFirstColumn(MLPClassifier):
+    def predict(self, X):
+        return np.where(X[:, 0] ** 2 > 0.7, "yes", "no")
+
+
+def test_a_subclass_may_do_anything_with_the_rows():
+    search = halving(ByFirstColumn((6,), max_iter=9, random_state=0), cv=KFold(3)).fit(X, Y)
+    row = search.best_index_
+    scores = [search.cv_results_[f"split{i}_test_score"][row] for i in range(3)]
+    np.testing.assert_array_equal(scores, plain_scores(search, row))
+
+
+def test_warnings_that_are_errors_fail_a_candidate():
+    network = MLPClassifier((5,), solver="lbfgs", random_state=0)
+    search = halving(network, {"alpha": [0, 1]}, n_candidates=2, max_epochs=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match="ConvergenceWarning"):
+            search.fit(X, Y)
 
 
 def test_an_autoencoder_is_searched():
