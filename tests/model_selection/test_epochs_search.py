@@ -80,6 +80,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
         ((9, 9, 3), [9]),
         ((1, 10, 1.5), [1, 2, 3, 5, 8, 10]),
         ((4, 5, 100.0), [4, 5]),
+        (("auto", 200, 3), [22, 67, 200]),
+        (("auto", 100, 3), [11, 33, 100]),
+        (("auto", 10, 2.5), [2, 4, 10]),
+        (("auto", 5, 3), [1, 3, 5]),
     ],
 )
 def test_rungs(given, epochs):
