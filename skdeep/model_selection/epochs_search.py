@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,10 @@ class BaseEpochsSearchCV(BaseSearchCV):
         params = check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-        splits = list(cv.split(X, y, **routed.splitter.split))
+        splits = [
+            (_positions(train), _positions(test))
+            for train, test in cv.split(X, y, **routed.splitter.split)
+        ]
         self.n_splits_ = len(splits)
         candidates = self._candidates()
         given = Given(
@@ -117,7 +121,13 @@ class BaseEpochsSearchCV(BaseSearchCV):
                 interrupted = self._search(trials, watched)
             self._set_results(trials, scorers)
             if self.refit and not interrupted:
-                self._refit(X, y, routed.estimator.fit, watched)
+                try:
+                    self._refit(X, y, routed.estimator.fit, watched)
+                except KeyboardInterrupt:
+                    warn_user(
+                        "The fit of the best candidate to all rows was interrupted: there is no "
+                        "best_estimator_. The results of the search are complete."
+                    )
         return self
 
     def _candidates(self) -> list[dict[str, Any]]:
@@ -171,6 +181,17 @@ class BaseEpochsSearchCV(BaseSearchCV):
             for row in rows
         }
 
+    def _check_refit_for_multimetric(self, scores: Mapping[str, Any]) -> None:
+        """Raise unless `refit` names one of several scores; BaseSearchCV calls it for its scorers.
+
+        Its own check allows False and functions, which can't decide who trains on.
+        """
+        if not (isinstance(self.refit, str) and self.refit in scores):
+            raise InvalidParameterError(
+                f"refit={self.refit!r} is not allowed with several scores; give the name of the "
+                f"one that decides which candidates train on, one of {sorted(scores)}."
+            )
+
     def _deciding(self, figures: dict[str, Any]) -> float:
         """Return the score that decides who trains on."""
         scores = figures["test_scores"]
@@ -186,6 +207,8 @@ class BaseEpochsSearchCV(BaseSearchCV):
     def _set_results(self, trials: Trials, scorers: Any) -> None:
         """Set the fitted attributes that describe the search."""
         report_failures(trials.figures, self.error_score)
+        for name in ("best_score_", "best_estimator_", "feature_names_in_", "refit_time_"):
+            vars(self).pop(name, None)  # of an earlier search
         rows = trials.rows
         out = [figures for row in rows for figures in row.figures]
         if callable(self.scoring):
@@ -221,6 +244,12 @@ class BaseEpochsSearchCV(BaseSearchCV):
         self.best_estimator_ = best
         if hasattr(best, "feature_names_in_"):
             self.feature_names_in_ = best.feature_names_in_
+
+
+def _positions(rows: Any) -> np.ndarray:
+    """Return the positions of rows, which a list of splits may give as a mask."""
+    rows = np.asarray(rows)
+    return np.flatnonzero(rows) if rows.dtype == bool else rows
 
 
 def _best_of_last(results: dict[str, Any], name: str) -> int:
