@@ -16,6 +16,7 @@ from skdeep._component import (
     BaseSearchCV,
     InvalidParameterError,
     Limit,
+    MultimetricScorer,
     check_method_params,
     insert_error_scores,
     is_named,
@@ -92,6 +93,8 @@ class BaseEpochsSearchCV(BaseSearchCV):
         """
         self._check()
         scorers, metric = self._get_scorers()
+        if isinstance(scorers, MultimetricScorer):
+            metric = self._deciding_name(scorers._scorers)
         X, y = indexable(X, y)
         params = check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
@@ -177,6 +180,16 @@ class BaseEpochsSearchCV(BaseSearchCV):
             for row in rows
         }
 
+    def _deciding_name(self, scores: dict[str, Any]) -> str:
+        """Return the name of the score, among several, that decides who trains on."""
+        self._check_refit_for_multimetric(scores)
+        if not isinstance(self.refit, str):
+            raise InvalidParameterError(
+                f"refit={self.refit!r} is not allowed with several scores: give the name of the "
+                f"one that decides which candidates train on, of {', '.join(map(repr, scores))}."
+            )
+        return self.refit
+
     def _deciding(self, figures: dict[str, Any]) -> float:
         """Return the score that decides who trains on."""
         scores = figures["test_scores"]
@@ -184,9 +197,8 @@ class BaseEpochsSearchCV(BaseSearchCV):
             return np.nan
         if not isinstance(scores, dict):
             return scores
-        if self._metric not in scores:
-            self._check_refit_for_multimetric(scores)  # a scorer that returns a dict
-            self._metric = self.refit
+        if self._metric not in scores:  # a scorer that returns a dict
+            self._metric = self._deciding_name(scores)
         return scores[self._metric]
 
     def _set_results(self, trials: Trials, scorers: Any) -> None:
