@@ -199,8 +199,8 @@ class BaseEpochsSearchCV(BaseSearchCV):
             return np.nan
         if not isinstance(scores, dict):
             return scores
-        if self._metric not in scores:
-            self._check_refit_for_multimetric(scores)  # a scorer that returns a dict
+        if self._metric not in scores:  # a scorer that returns a dict
+            self._check_refit_for_multimetric(scores)
             self._metric = self.refit
         return scores[self._metric]
 
