@@ -26,7 +26,7 @@ from skdeep._component import (
 from skdeep.estimators.watching import with_callbacks
 from skdeep.model_selection.candidates import sample_candidates
 from skdeep.model_selection.folds import Given
-from skdeep.model_selection.networks import networks_in
+from skdeep.model_selection.networks import only_network_in, prefix_of
 from skdeep.model_selection.trials import Trials
 from skdeep.model_selection.watching import Watched
 from skdeep.model_selection.workers import Workers
@@ -51,13 +51,8 @@ class BaseEpochsSearchCV(BaseSearchCV):
                 raise InvalidParameterError(
                     f"{name}={getattr(self, name)!r} is not allowed; give {limit}."
                 )
-        networks = networks_in(self.estimator)
-        if len(networks) != 1:
-            raise InvalidParameterError(
-                f"estimator={self.estimator!r} has {len(networks)} estimators of skdeep in it; "
-                f"{type(self).__name__} needs one whose epochs it can count."
-            )
-        ((self._prefix, network),) = networks.items()
+        path, network = only_network_in(self.estimator)
+        self._resource = f"{prefix_of(path)}max_iter"
         self.max_epochs_ = self.max_epochs
         if is_named(self.max_epochs, "auto"):
             self.max_epochs_ = network.max_iter
@@ -138,11 +133,10 @@ class BaseEpochsSearchCV(BaseSearchCV):
             random_state=self.random_state,
             defaults=self.estimator.get_params(),
         )
-        resource = f"{self._prefix}max_iter"
-        if any(resource in candidate for candidate in candidates):
+        if any(self._resource in candidate for candidate in candidates):
             raise InvalidParameterError(
-                f"param_distributions has {resource!r}, the number of epochs, which the search "
-                "itself chooses for its candidates; remove it."
+                f"param_distributions has {self._resource!r}, the number of epochs, which the "
+                "search itself chooses for its candidates; remove it."
             )
         return candidates
 
@@ -234,7 +228,8 @@ class BaseEpochsSearchCV(BaseSearchCV):
     def _refit(self, X, y, fit_params: dict, watched: Watched) -> None:
         """Fit the best candidate to all rows."""
         best = clone(self.estimator).set_params(**clone(self.best_params_, safe=False))
-        best.set_params(**{f"{self._prefix}max_iter": self.max_epochs_})
+        path, _ = only_network_in(best)  # it may be another one than the estimator's own
+        best.set_params(**{f"{prefix_of(path)}max_iter": self.max_epochs_})
         start = time.perf_counter()
         with watched.refit(best), warnings.catch_warnings():
             # The number of epochs is what the user has chosen.

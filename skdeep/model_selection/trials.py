@@ -17,7 +17,7 @@ from sklearn.base import clone
 from skdeep.building.checks import uses_lbfgs
 from skdeep.estimators.base import BaseMLP
 from skdeep.model_selection.folds import Afresh, Fold, Given, Positions, Prepared
-from skdeep.model_selection.networks import final_step, networks_in
+from skdeep.model_selection.networks import final_step, only_network_in, prefix_of
 from skdeep.model_selection.workers import Workers
 
 
@@ -167,10 +167,10 @@ class Trials:
         """Return how to train a candidate."""
         try:
             whole = clone(estimator).set_params(**clone(parameters, safe=False))
+            path, _ = only_network_in(whole)
             prefix, network = final_step(whole)
             if not isinstance(network, BaseMLP) or uses_lbfgs(network):
-                ((prefix, _),) = networks_in(whole).items()
-                return Plan(whole, whole, resource=f"{prefix}max_iter")
+                return Plan(whole, whole, resource=f"{prefix_of(path)}max_iter")
             network.set_params(max_iter=self.max_epochs, warm_start="continue")
             if network is whole:
                 return Plan(whole, whole)
