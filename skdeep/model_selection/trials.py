@@ -120,10 +120,14 @@ class Trials:
         self._plans = [self._plan(estimator, parameters) for parameters in self.candidates]
         self._folds: dict[tuple[str, int], Fold] = {}
         self._last: dict[tuple[int, int], Part] = {}
-        self._folder = tempfile.TemporaryDirectory(prefix="skdeep-search-")
+        # A file that a worker still writes, or reads on Windows, must not cost the results.
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="skdeep-search-", ignore_cleanup_errors=True
+        )
 
     def close(self) -> None:
         """Delete the files of the search."""
+        self._folds.clear()  # they are mapped into memory
         self._folder.cleanup()
 
     def advance(
