@@ -67,6 +67,7 @@ continue |
         self._fit_with(X, y, sample_weight, validation, classes=classes, mode=mode)
         return self
 
+    @watching.with_callbacks
     def fit_part(
         self, until: int, X, y=None, sample_weight=None, *, rows=None, **validation
     ) -> Trainer | None:
