@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from skdeep.building.checks import sizes_in_text
+from skdeep.reports.table import one_line
 
 #: Stands for the value of a hyperparameter that a candidate does not have.
 NOT_SET = object()
@@ -166,8 +167,7 @@ def value_text(value: Any) -> str:
         text = type(value).__name__
     else:
         text = str(value)
-    text = " ".join(text.split())
-    return text if len(text) <= _LONGEST_LABEL else f"{text[: _LONGEST_LABEL - 1]}…"
+    return one_line(text, _LONGEST_LABEL)
 
 
 def number_text(number: float) -> str:

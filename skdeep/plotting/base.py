@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from skdeep._component import InvalidParameterError, Limit, needs
+from skdeep.reports.table import one_line
 
 
 def pyplot(who: str) -> Any:
@@ -102,9 +103,7 @@ def spread(n: int) -> np.ndarray:
 def plain_text(value: Any, longest: int = 20) -> str:
     """Return a value as text of moderate length, in which no character has a meaning of its own."""
     text = f"{value:g}" if isinstance(value, float) else str(value)
-    text = " ".join(text.split())
-    text = text if len(text) <= longest else f"{text[: longest - 1]}…"
-    return text.replace("$", r"\$")
+    return one_line(text, longest).replace("$", r"\$")
 
 
 def rotation(axis: Any, labels: Sequence[str]) -> dict[str, Any]:
