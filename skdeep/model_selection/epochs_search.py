@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ class BaseEpochsSearchCV(BaseSearchCV):
                 f"max_epochs={self.max_epochs!r} is not allowed; give an integer >= 1. 'auto' is "
                 f"the max_iter of the network, which is {network.max_iter!r}."
             )
-        if not (is_named(self.error_score, "raise") or isinstance(self.error_score, (int, float))):
+        if not (is_named(self.error_score, "raise") or isinstance(self.error_score, Real)):
             raise InvalidParameterError(
                 f"error_score={self.error_score!r} is not allowed; give 'raise' or a number."
             )

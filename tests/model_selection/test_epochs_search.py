@@ -376,6 +376,10 @@ def test_a_candidate_that_fails_does_not_end_the_search():
         search = halving(space=space, n_candidates=4, factor=1.5).fit(X, Y)
     assert search.best_params_["batch_size"] == 10
     assert np.isnan(search.cv_results_["mean_test_score"]).sum() >= 2
+    with pytest.warns(FitFailedWarning):
+        search = halving(space=space, n_candidates=4, error_score=np.float32(-1)).fit(X, Y)
+    assert search.best_params_["batch_size"] == 10
+    assert (search.cv_results_["mean_test_score"] == -1).sum() >= 2
     with pytest.raises(ValueError, match="batch_size"):
         halving(space=space, n_candidates=4, error_score="raise").fit(X, Y)
     with pytest.raises(ValueError, match="All the 6 fits failed"):
