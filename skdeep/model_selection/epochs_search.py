@@ -88,16 +88,11 @@ class BaseEpochsSearchCV(BaseSearchCV):
         self
         """
         self._check()
-        scorers, metric = self._get_scorers()
+        scorers, self._metric = self._get_scorers()
         X, y = indexable(X, y)
         params = check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
-        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-        splits = [
-            (_positions(train), _positions(test))
-            for train, test in cv.split(X, y, **routed.splitter.split)
-        ]
-        self.n_splits_ = len(splits)
+        splits = self._splits(X, y, routed.splitter.split)
         candidates = self._candidates()
         given = Given(
             X,
@@ -108,7 +103,6 @@ class BaseEpochsSearchCV(BaseSearchCV):
             self.error_score,
             self.return_train_score,
         )
-        self._metric = metric
         with Watched(self, X, y, params) as watched:
             with Workers(self.n_jobs) as workers:
                 trials = Trials(
@@ -117,14 +111,20 @@ class BaseEpochsSearchCV(BaseSearchCV):
                 interrupted = self._search(trials, watched)
             self._set_results(trials, scorers)
             if self.refit and not interrupted:
-                try:
-                    self._refit(X, y, routed.estimator.fit, watched)
-                except KeyboardInterrupt:
-                    warn_user(
-                        "The fit of the best candidate to all rows was interrupted: there is no "
-                        "best_estimator_. The results of the search are complete."
-                    )
+                self._refit(X, y, routed.estimator.fit, watched)
         return self
+
+    def _splits(self, X, y, split_params: dict) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return the positions of the training and test rows of each split.
+
+        Sets: n_splits_.
+        """
+        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        splits = [
+            (_positions(train), _positions(test)) for train, test in cv.split(X, y, **split_params)
+        ]
+        self.n_splits_ = len(splits)
+        return splits
 
     def _candidates(self) -> list[dict[str, Any]]:
         """Return the parameters of the candidates."""
@@ -227,15 +227,22 @@ class BaseEpochsSearchCV(BaseSearchCV):
         self.best_params_ = results["params"][self.best_index_]
 
     def _refit(self, X, y, fit_params: dict, watched: Watched) -> None:
-        """Fit the best candidate to all rows."""
+        """Fit the best candidate to all rows, unless the user interrupts this."""
         best = clone(self.estimator).set_params(**clone(self.best_params_, safe=False))
         path, _ = only_network_in(best)  # it may be another one than the estimator's own
         best.set_params(**{f"{prefix_of(path)}max_iter": self.max_epochs_})
         start = time.perf_counter()
-        with watched.refit(best), warnings.catch_warnings():
-            # The number of epochs is what the user has chosen.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            best.fit(X, y, **fit_params) if y is not None else best.fit(X, **fit_params)
+        try:
+            with watched.refit(best), warnings.catch_warnings():
+                # The number of epochs is what the user has chosen.
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                best.fit(X, y, **fit_params) if y is not None else best.fit(X, **fit_params)
+        except KeyboardInterrupt:
+            warn_user(
+                "The fit of the best candidate to all rows was interrupted: there is no "
+                "best_estimator_. The results of the search are complete."
+            )
+            return
         self.refit_time_ = time.perf_counter() - start
         self.best_estimator_ = best
         if hasattr(best, "feature_names_in_"):
