@@ -406,7 +406,10 @@ def test_conditions():
         ({"min_epochs": 99}, "min_epochs=99 is more than max_epochs=9"),
         ({"max_epochs": 2.5}, "max_epochs=2.5 is not allowed"),
         ({"estimator": LogisticRegression()}, "has 0 networks of skdeep"),
-        ({"space": {"max_iter": [3, 4]}, "n_candidates": 2}, "has 'max_iter', the number"),
+        (
+            {"space": {"max_iter": [3, 4]}, "n_candidates": 2},
+            "has 'max_iter', the number of epochs",
+        ),
         ({"error_score": "nan"}, "error_score='nan' is not allowed"),
     ],
 )
