@@ -193,8 +193,8 @@ class Positions(Fold):
         positions = self.train if rows == "train" else self.test
         X, y = given.X, given.y[positions]
         # A subclass of the user's own may do more with X than to predict.
-        has_stand_in = type(model) in (MLPClassifier, MLPRegressor)
-        if not (has_stand_in and looks_at_predictions_alone(given.scorer)):
+        predicts_alone = type(model) in (MLPClassifier, MLPRegressor)
+        if not (predicts_alone and looks_at_predictions_alone(given.scorer)):
             return given.scores(model, X[positions], y, positions)
         outputs = [
             model._raw_outputs(X[positions[start : start + _ROWS_AT_A_TIME]])
