@@ -68,7 +68,16 @@ continue |
         return self
 
     def fit_part(
-        self, until: int, X, y=None, sample_weight=None, *, rows=None, **validation
+        self,
+        until: int,
+        X,
+        y=None,
+        sample_weight=None,
+        *,
+        rows=None,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
     ) -> Trainer | None:
         """Train up to an epoch of a fit of max_iter epochs, which the next call continues exactly.
 
@@ -84,8 +93,8 @@ continue |
         rows : ndarray of int or None
             The positions of the training rows in X and y, which are arrays (X may be a CSR matrix).
             X is not copied. None stands for all rows.
-        **validation
-            X_val, y_val and sample_weight_val, as `fit` takes them.
+        X_val, y_val, sample_weight_val
+            As `fit` takes them.
 
         Returns
         -------
@@ -93,9 +102,7 @@ continue |
             It knows whether training has ended by itself, and whether it was interrupted. None if
             it was interrupted before the first epoch of the part had ended.
         """
-        if self._targets_are_inputs:
-            validation["y_val"] = validation.get("X_val")
-        given = tuple(validation.get(name) for name in ("X_val", "y_val", "sample_weight_val"))
+        given = X_val, X_val if self._targets_are_inputs else y_val, sample_weight_val
         return self._fit_with(X, y, sample_weight, given, part=Part(until, rows))
 
     def _fit_with(self, X, y, sample_weight, validation, *, classes=None, mode=None, part=None):

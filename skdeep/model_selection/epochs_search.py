@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,11 @@ from skdeep._component import (
     BaseSearchCV,
     InvalidParameterError,
     Limit,
+    MultimetricScorer,
     check_method_params,
     insert_error_scores,
     is_named,
+    number_of_rows,
     report_failures,
     warn_user,
 )
@@ -50,7 +53,10 @@ class BaseEpochsSearchCV(BaseSearchCV):
                 raise InvalidParameterError(
                     f"{name}={getattr(self, name)!r} is not allowed; give {limit}."
                 )
-        networks = networks_in(self.estimator)
+        is_estimator = hasattr(self.estimator, "get_params") and not isinstance(
+            self.estimator, type
+        )
+        networks = networks_in(self.estimator) if is_estimator else {}
         if len(networks) != 1:
             raise InvalidParameterError(
                 f"estimator={self.estimator!r} has {len(networks)} estimators of skdeep in it; "
@@ -65,7 +71,7 @@ class BaseEpochsSearchCV(BaseSearchCV):
                 f"max_epochs={self.max_epochs!r} is not allowed; give an integer >= 1. 'auto' is "
                 f"the max_iter of the network, which is {network.max_iter!r}."
             )
-        if not (is_named(self.error_score, "raise") or isinstance(self.error_score, (int, float))):
+        if not (is_named(self.error_score, "raise") or isinstance(self.error_score, Real)):
             raise InvalidParameterError(
                 f"error_score={self.error_score!r} is not allowed; give 'raise' or a number."
             )
@@ -92,11 +98,17 @@ class BaseEpochsSearchCV(BaseSearchCV):
         """
         self._check()
         scorers, metric = self._get_scorers()
+        if isinstance(scorers, MultimetricScorer):
+            self._check_refit_names_one(list(scorers._scorers))
         X, y = indexable(X, y)
         params = check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-        splits = list(cv.split(X, y, **routed.splitter.split))
+        # As positions, where splits may also be masks, and may count from the end.
+        rows = np.arange(number_of_rows(X))
+        splits = [(rows[t], rows[v]) for t, v in cv.split(X, y, **routed.splitter.split)]
+        if not splits:
+            raise InvalidParameterError(f"cv={self.cv!r} gives no splits; give one or more.")
         self.n_splits_ = len(splits)
         candidates = self._candidates()
         given = Given(
@@ -179,9 +191,17 @@ class BaseEpochsSearchCV(BaseSearchCV):
         if not isinstance(scores, dict):
             return scores
         if self._metric not in scores:
-            self._check_refit_for_multimetric(scores)  # a scorer that returns a dict
+            self._check_refit_names_one(list(scores))  # a scorer that returns a dict
             self._metric = self.refit
         return scores[self._metric]
+
+    def _check_refit_names_one(self, names: list[str]) -> None:
+        """Raise unless `refit` is the name of one of several scores."""
+        if not any(is_named(self.refit, name) for name in names):
+            raise InvalidParameterError(
+                f"refit={self.refit!r} is not allowed with several scores; give the name of the "
+                f"one that decides which candidates train on: one of {names}."
+            )
 
     def _set_results(self, trials: Trials, scorers: Any) -> None:
         """Set the fitted attributes that describe the search."""

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, clone
-from sklearn.pipeline import Pipeline
 
 from skdeep._component import (
     MultimetricScorer,
@@ -207,7 +206,7 @@ class Prepared(Fold):
         # A scorer of the user's own may look at the pipeline, and at the rows themselves.
         self._pipeline = with_final_step(pipeline, None)
         if looks_at_predictions_alone(given.scorer):
-            scored = {name: (_transformed(pipeline, X), *of) for name, (X, *of) in scored.items()}
+            scored = {name: (pipeline.transform(X), *of) for name, (X, *of) in scored.items()}
             self._pipeline = None
         self._scored = scored
 
@@ -220,16 +219,12 @@ class Prepared(Fold):
         return given.scores(scored, X, y, positions)
 
 
-def _transformed(pipeline: Any, X: Any) -> Any:
-    """Return X after the steps before the last one."""
-    while isinstance(pipeline, Pipeline):
-        X = pipeline[:-1].transform(X) if len(pipeline.steps) > 1 else X
-        pipeline = pipeline.steps[-1][1]
-    return X
-
-
 class _Collector(BaseEstimator):
-    """Stands in for the network in a pipeline: its fit keeps what the network's would be given."""
+    """Stands in for the network in a pipeline: its fit keeps what the network's would be given.
+
+    Its transform returns X as it is, so that the pipeline's is that of the steps before. A pipeline
+    of those steps alone counts as not fitted if the last one has no fitted attributes.
+    """
 
     def __init__(self, network: BaseMLP):
         self.network = network
@@ -237,6 +232,12 @@ class _Collector(BaseEstimator):
     def fit(self, X, y=None, **params):
         self.X, self.y, self.params = X, y, params
         return self
+
+    def transform(self, X):
+        return X
+
+    def __sklearn_is_fitted__(self):
+        return True
 
     def get_metadata_routing(self):
         return self.network.get_metadata_routing()

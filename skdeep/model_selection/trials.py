@@ -232,7 +232,7 @@ class Trials:
             for s, split in enumerate(self.splits):
                 if (plan.steps, s) in self._folds:
                     continue
-                if keeps_rows:
+                if keeps_rows and all(map(len, split)):
                     self._folds[plan.steps, s] = Positions(*split)
                 else:
                     missing.setdefault((plan.steps, s), (self.given, plan.estimator, *split))
