@@ -67,6 +67,7 @@ continue |
         self._fit_with(X, y, sample_weight, validation, classes=classes, mode=mode)
         return self
 
+    @watching.with_callbacks
     def fit_part(
         self,
         until: int,
@@ -81,8 +82,9 @@ continue |
     ) -> Trainer | None:
         """Train up to an epoch of a fit of max_iter epochs, which the next call continues exactly.
 
-        Schedules and everything else follow the fit as a whole: parts that end with its last epoch
-        give the model that it gives. `warm_start` has to be "continue".
+        Schedules follow the fit as a whole. So the parts together give the model that `fit` gives,
+        to the last bit. `warm_start` has to be "continue". No part may follow one whose training
+        has ended by itself.
 
         Parameters
         ----------
@@ -91,17 +93,22 @@ continue |
         X, y, sample_weight
             As `fit` takes them.
         rows : ndarray of int or None
-            The positions of the training rows in X and y, which are arrays (X may be a CSR matrix).
-            X is not copied. None stands for all rows.
+            The positions of the training rows in X and y. These are arrays, and X may be a CSR
+            matrix; X is not copied. None stands for all rows.
         X_val, y_val, sample_weight_val
             As `fit` takes them.
 
         Returns
         -------
         Trainer or None
-            It knows whether training has ended by itself, and whether it was interrupted. None if
-            it was interrupted before the first epoch of the part had ended.
+            `has_ended` says whether training has ended by itself, and `interrupted` whether the
+            user has interrupted it. None if it was interrupted in the first epoch of the part.
         """
+        if not continues_exactly(self):
+            raise InvalidParameterError(
+                f"fit_part needs warm_start='continue' instead of {self.warm_start!r}: otherwise "
+                "the next part can't continue."
+            )
         given = X_val, X_val if self._targets_are_inputs else y_val, sample_weight_val
         return self._fit_with(X, y, sample_weight, given, part=Part(until, rows))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
@@ -53,14 +54,14 @@ class BaseEpochsSearchCV(BaseSearchCV):
                 raise InvalidParameterError(
                     f"{name}={getattr(self, name)!r} is not allowed; give {limit}."
                 )
-        is_estimator = hasattr(self.estimator, "get_params") and not isinstance(
-            self.estimator, type
-        )
-        networks = networks_in(self.estimator) if is_estimator else {}
+        is_instance = not isinstance(self.estimator, type)
+        has_parameters = is_instance and hasattr(self.estimator, "get_params")
+        networks = networks_in(self.estimator) if has_parameters else {}
         if len(networks) != 1:
             raise InvalidParameterError(
                 f"estimator={self.estimator!r} has {len(networks)} estimators of skdeep in it; "
-                f"{type(self).__name__} needs one whose epochs it can count."
+                f"{type(self).__name__} needs one whose epochs it can count. Fit others before, "
+                "and put them into a FrozenEstimator."
             )
         ((self._prefix, network),) = networks.items()
         self.max_epochs_ = self.max_epochs
@@ -129,7 +130,13 @@ class BaseEpochsSearchCV(BaseSearchCV):
                 interrupted = self._search(trials, watched)
             self._set_results(trials, scorers)
             if self.refit and not interrupted:
-                self._refit(X, y, routed.estimator.fit, watched)
+                try:
+                    self._refit(X, y, routed.estimator.fit, watched)
+                except KeyboardInterrupt:
+                    warn_user(
+                        "The fit of the best candidate to all rows was interrupted: there is no "
+                        "best_estimator_. The results of the search are complete."
+                    )
         return self
 
     def _candidates(self) -> list[dict[str, Any]]:
@@ -183,6 +190,17 @@ class BaseEpochsSearchCV(BaseSearchCV):
             for row in rows
         }
 
+    def _check_refit_for_multimetric(self, scores: Mapping[str, Any]) -> None:
+        """Raise unless `refit` names one of several scores; BaseSearchCV calls it for its scorers.
+
+        Its own check allows False and functions, which can't decide who trains on.
+        """
+        if not (isinstance(self.refit, str) and self.refit in scores):
+            raise InvalidParameterError(
+                f"refit={self.refit!r} is not allowed with several scores; give the name of the "
+                f"one that decides which candidates train on, one of {sorted(scores)}."
+            )
+
     def _deciding(self, figures: dict[str, Any]) -> float:
         """Return the score that decides who trains on."""
         scores = figures["test_scores"]
@@ -206,6 +224,8 @@ class BaseEpochsSearchCV(BaseSearchCV):
     def _set_results(self, trials: Trials, scorers: Any) -> None:
         """Set the fitted attributes that describe the search."""
         report_failures(trials.figures, self.error_score)
+        for name in ("best_score_", "best_estimator_", "feature_names_in_", "refit_time_"):
+            vars(self).pop(name, None)  # of an earlier search
         rows = trials.rows
         out = [figures for row in rows for figures in row.figures]
         if callable(self.scoring):

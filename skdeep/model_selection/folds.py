@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,9 +23,11 @@ from skdeep._component import (
     scores_of,
 )
 from skdeep.estimators.base import BaseMLP
+from skdeep.estimators.classifier import MLPClassifier
 from skdeep.estimators.multitask import MultiTaskMLP
+from skdeep.estimators.regressor import MLPRegressor
 from skdeep.model_selection.networks import final_step, with_final_step
-from skdeep.training.trainer import Trainer
+from skdeep.training.trainer import INTERRUPTED, Trainer
 
 # Rows that are predicted at a time, so that no copy of all test rows is made.
 _ROWS_AT_A_TIME = 4096
@@ -50,6 +55,10 @@ class Given:
         self.error_score = error_score
         self.return_train_score = return_train_score
 
+    def __sizeof__(self) -> int:
+        """Return the bytes of the data, which tell Dask to send a large object only once."""
+        return object.__sizeof__(self) + _bytes_of(self.X) + _bytes_of(self.y)
+
     def without_data(self) -> Given:
         """Return a copy without X and y, for folds that have their own rows."""
         twin = copy.copy(self)
@@ -74,6 +83,12 @@ class Given:
         return scores_of(model, X, y, self.scorer, options, self.error_score)
 
 
+def _bytes_of(data: Any) -> int:
+    """Return the bytes of an array; of other data, a number that is not too high."""
+    rows = number_of_rows(data) if hasattr(data, "__len__") or hasattr(data, "shape") else 0
+    return getattr(data, "nbytes", 8 * rows)
+
+
 class Fold:
     """One split of the user's rows: base class for the ways to train on it.
 
@@ -88,6 +103,9 @@ class Fold:
     def __init__(self, train: np.ndarray, test: np.ndarray):
         self.train = train
         self.test = test
+
+    def __sizeof__(self) -> int:
+        return object.__sizeof__(self) + sum(map(_bytes_of, vars(self).values()))
 
     def fit(self, model: Any, given: Given, until: int) -> tuple[int, bool]:
         """Train a model up to an epoch.
@@ -127,18 +145,30 @@ class Afresh(Fold):
         X, y = safe_split(model, given.X, given.y, self.train)
         params = check_method_params(given.X, params=given.fit_params, indices=self.train)
         model.set_params(**{self.resource: until})
-        with warnings.catch_warnings():
-            warnings.filterwarnings("error", "Training interrupted by user")
-            try:
-                model.fit(X, y, **params) if y is not None else model.fit(X, **params)
-            except UserWarning as warning:
-                raise KeyboardInterrupt from warning
+        with _interruption_raised():
+            model.fit(X, y, **params) if y is not None else model.fit(X, **params)
         return until, False
 
     def scores(self, model, given, rows):
         positions = self.train if rows == "train" else self.test
         X, y = safe_split(model, given.X, given.y, positions, self.train)
         return given.scores(model, X, y, positions)
+
+
+@contextmanager
+def _interruption_raised() -> Iterator[None]:
+    """Raise KeyboardInterrupt instead of the warning that the user has interrupted training."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # no interruption comes here, and threads share their filters of warnings
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", INTERRUPTED)
+        try:
+            yield
+        except UserWarning as warning:
+            if str(warning) != INTERRUPTED:
+                raise
+            raise KeyboardInterrupt from warning
 
 
 class Positions(Fold):
@@ -161,7 +191,9 @@ class Positions(Fold):
     def scores(self, model, given, rows):
         positions = self.train if rows == "train" else self.test
         X, y = given.X, given.y[positions]
-        if not (isinstance(X, np.ndarray) and looks_at_predictions_alone(given.scorer)):
+        # A subclass of the user's own may do more with X than to predict.
+        has_stand_in = isinstance(X, np.ndarray) and type(model) in (MLPClassifier, MLPRegressor)
+        if not (has_stand_in and looks_at_predictions_alone(given.scorer)):
             return given.scores(model, X[positions], y, positions)
         outputs = [
             model._raw_outputs(X[positions[start : start + _ROWS_AT_A_TIME]])
@@ -192,23 +224,20 @@ class Prepared(Fold):
 
     def __init__(self, train, test, pipeline: Any, given: Given):
         super().__init__(train, test)
-        X, y = safe_split(pipeline, given.X, given.y, train)
-        X_test, y_test = safe_split(pipeline, given.X, given.y, test, train)
         params = check_method_params(given.X, params=given.fit_params, indices=train)
         pipeline = clone(pipeline)
         pipeline = with_final_step(pipeline, _Collector(final_step(pipeline)[1]))
-        pipeline.fit(X, y, **params)
+        pipeline.fit(*safe_split(pipeline, given.X, given.y, train), **params)
         collector = final_step(pipeline)[1]
         self.X, self.y, self.fit_params = collector.X, collector.y, collector.params
-        scored = {"test": (X_test, y_test, test)}
-        if given.return_train_score:
-            scored["train"] = X, y, train
         # A scorer of the user's own may look at the pipeline, and at the rows themselves.
-        self._pipeline = with_final_step(pipeline, None)
-        if looks_at_predictions_alone(given.scorer):
-            scored = {name: (pipeline.transform(X), *of) for name, (X, *of) in scored.items()}
-            self._pipeline = None
-        self._scored = scored
+        is_transformed = looks_at_predictions_alone(given.scorer)
+        self._pipeline = None if is_transformed else with_final_step(pipeline, None)
+        self._scored = {}
+        for name in ("test", "train") if given.return_train_score else ("test",):
+            positions = test if name == "test" else train
+            X, y = safe_split(pipeline, given.X, given.y, positions, train)
+            self._scored[name] = pipeline.transform(X) if is_transformed else X, y, positions
 
     def _fit_part(self, model, given, until):
         return model.fit_part(until, self.X, self.y, **self.fit_params)

@@ -8,7 +8,7 @@ import numpy as np
 
 from skdeep._component import Limit, store_parameters
 from skdeep.model_selection.epochs_search import BaseEpochsSearchCV
-from skdeep.model_selection.rules import best_of, first_rung, rungs
+from skdeep.model_selection.rules import best_of, rungs
 
 
 class HalvingEpochsSearchCV(BaseEpochsSearchCV):
@@ -133,8 +133,7 @@ class HalvingEpochsSearchCV(BaseEpochsSearchCV):
         store_parameters(self, locals())
 
     def _run_trials(self, trials, watched):
-        first = first_rung(self.min_epochs, self.max_epochs_, self.factor)
-        epochs = rungs(first, self.max_epochs_, self.factor)
+        epochs = rungs(self.min_epochs, self.max_epochs_, self.factor)
         self.n_resources_, self.n_candidates_ = [], []
         alive = list(range(len(trials.candidates)))
         with watched.search(len(epochs)):

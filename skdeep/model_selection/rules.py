@@ -10,11 +10,18 @@ import numpy as np
 from skdeep._component import Component, InvalidParameterError, Limit, is_named
 
 
-def rungs(min_epochs: int, max_epochs: int, factor: float) -> list[int]:
+def rungs(min_epochs: int | str, max_epochs: int, factor: float) -> list[int]:
     """Return the epochs of the rungs: each has `factor` times those of the one before.
 
-    The last rung has max_epochs.
+    The last rung has max_epochs. With min_epochs="auto" there are three rungs.
     """
+    if is_named(min_epochs, "auto"):
+        # It is not rounded here: the third rung would be slightly below max_epochs, or above.
+        min_epochs = max(1, max_epochs / factor**2)
+    elif min_epochs > max_epochs:
+        raise InvalidParameterError(
+            f"min_epochs={min_epochs} is more than max_epochs={max_epochs}; give fewer."
+        )
     epochs, next_one = [], float(min_epochs)
     while round(next_one) < max_epochs:
         if not epochs or round(next_one) > epochs[-1]:
@@ -125,23 +132,12 @@ class HalvingRule(Rule):
         self.factor = factor
 
     def checks(self, max_epochs):
-        return rungs(first_rung(self.min_epochs, max_epochs, self.factor), max_epochs, self.factor)
+        return rungs(self.min_epochs, max_epochs, self.factor)
 
     def promising(self, group, scores):
         means = scores[-1]
         n = math.ceil(sum(not math.isnan(score) for score in means.values()) / self.factor)
         return [c for c in best_of(means, n) if c in group]
-
-
-def first_rung(min_epochs: int | str, max_epochs: int, factor: float) -> int:
-    """Return the epochs of the first rung; "auto" gives three rungs."""
-    if is_named(min_epochs, "auto"):
-        return max(1, round(max_epochs / factor**2))
-    if min_epochs > max_epochs:
-        raise InvalidParameterError(
-            f"min_epochs={min_epochs} is more than max_epochs={max_epochs}; give fewer."
-        )
-    return min_epochs
 
 
 RULES = {"median": MedianRule, "halving": HalvingRule}

@@ -235,26 +235,43 @@ class Trials:
                 if keeps_rows and all(map(len, split)):
                     self._folds[plan.steps, s] = Positions(*split)
                 else:
-                    missing.setdefault((plan.steps, s), (self.given, plan.estimator, *split))
+                    path = Path(self._folder.name, f"fold-{len(self._folds) + len(missing)}")
+                    missing.setdefault((plan.steps, s), (self.given, plan.estimator, *split, path))
         keys = list(missing)
 
-        def take(i: int, fold: Fold | str | None) -> None:
-            # In a file, a fold is shared by all workers.
-            path = Path(self._folder.name, f"fold-{len(self._folds)}")
-            joblib.dump(_DIED if fold is None else fold, path)
-            self._folds[keys[i]] = joblib.load(path, mmap_mode="r")
+        def take(i: int, fold: Fold | Path | str | None) -> None:
+            if isinstance(fold, Prepared):
+                fold = _in_file(fold, missing[keys[i]][-1])
+            if isinstance(fold, Path):
+                fold = joblib.load(fold, mmap_mode="r")
+            self._folds[keys[i]] = fold or _DIED
 
         self.workers.run(_prepared, len(keys), lambda i: missing[keys[i]], take)
 
 
-def _prepared(given: Given, estimator: Any, train: np.ndarray, test: np.ndarray) -> Fold | str:
+def _prepared(
+    given: Given, estimator: Any, train: np.ndarray, test: np.ndarray, path: Path
+) -> Fold | Path | str:
     """Return a fold after the steps before the network, or the text of an error."""
     try:
-        return Prepared(train, test, estimator, given)
+        fold = Prepared(train, test, estimator, given)
     except Exception:
         if given.error_score == "raise":
             raise
         return format_exc()
+    return _in_file(fold, path)
+
+
+def _in_file(fold: Prepared, path: Path) -> Prepared | Path:
+    """Write a fold into a file, which is shared by all workers, and return the path.
+
+    Return the fold if this is impossible: on another computer, or because of classes of a notebook.
+    """
+    try:
+        joblib.dump(fold, path)
+    except (FileNotFoundError, *_NOT_PICKLED):
+        return fold
+    return path
 
 
 def _train(given: Given, fold: Fold | str, model: Any, state: bytes | None, until: int) -> Part:
@@ -281,7 +298,11 @@ def _train(given: Given, fold: Fold | str, model: Any, state: bytes | None, unti
 
 def _dumped(model: BaseMLP) -> bytes:
     """Return a network as bytes. Its own pickles are checked when read, which takes longer."""
-    return pickle.dumps((type(model), model.whole_state()), protocol=5)
+    parts = type(model), model.whole_state()
+    try:
+        return pickle.dumps(parts, protocol=5)
+    except _NOT_PICKLED:  # classes of a notebook, which takes longer too
+        return pickle.dumps(joblib.wrap_non_picklable_objects(parts, keep_wrapper=False))
 
 
 def _loaded(dumped: bytes) -> BaseMLP:
@@ -290,6 +311,9 @@ def _loaded(dumped: bytes) -> BaseMLP:
     model.__setstate__(state)
     return model
 
+
+# What pickle raises for classes and functions that a process can't import by their names.
+_NOT_PICKLED = (pickle.PicklingError, AttributeError, TypeError)
 
 _DIED = (
     "The process that trained this candidate died, twice. The system may have ended it for want of "

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 from joblib import Parallel, cpu_count, delayed, effective_n_jobs
 from joblib.parallel import get_active_backend
 
-from skdeep._component import blas_controller
+from skdeep.training.threads import at_most
+
+# The errors that say that a worker died: those of loky, and of Dask.
+_DEATHS = ("TerminatedWorkerError", "KilledWorker")
 
 
 class Workers:
     """A context in which functions are called in parallel.
 
-    A worker may die: the system kills it for want of memory, or compiled code crashes. Then the
-    calls that have no result yet are repeated; a call that ends the life of its worker a second
-    time, when it is alone, has no result.
+    A worker may die: the system kills it for want of memory, or compiled code crashes. Then each
+    call that was underway is repeated alone. A call that ends the life of its worker once more has
+    no result.
 
     Parameters
     ----------
@@ -30,15 +32,16 @@ class Workers:
         self.n_jobs = n_jobs
 
     def __enter__(self):
-        n_workers = effective_n_jobs(self.n_jobs)
-        # Without a share of the cores, all workers together would have too many threads.
-        share = max(1, cpu_count() // n_workers) if n_workers > 1 else None
         self._stack = ExitStack()
-        if share is not None and getattr(get_active_backend()[0], "uses_threads", False):
-            # The limit holds for the process, so its threads can't set it on their own.
-            self._stack.enter_context(blas_controller().limit(limits=share, user_api="blas"))
-            share = None
-        self._n_threads = share
+        self._n_threads = None
+        n_workers, backend = effective_n_jobs(self.n_jobs), get_active_backend()[0]
+        # loky starts its processes with a share of the cores, or with as many threads as the user
+        # wants. In other workers, all together would have too many.
+        if n_workers > 1 and not getattr(backend, "supports_inner_max_num_threads", False):
+            self._n_threads = max(1, cpu_count() // n_workers)
+            if getattr(backend, "uses_threads", False):
+                self._stack.enter_context(at_most(self._n_threads))
+                self._n_threads = None
         self._start()
         return self
 
@@ -58,37 +61,42 @@ class Workers:
 
         The result is None if the call ends the life of its worker.
         """
-        left = self._round(function, job, take, range(n_jobs))
-        left = left and self._round(function, job, take, left)
-        for i in left:
-            if self._round(function, job, take, [i]):
-                take(i, None)
+        left = list(range(n_jobs))
+        while left:
+            for i in self._round(function, job, take, left):
+                if self._round(function, job, take, [i]):
+                    take(i, None)
+                left.remove(i)
 
     def _round(
-        self, function: Callable, job: Callable, take: Callable, chosen: Iterable[int]
+        self, function: Callable, job: Callable, take: Callable, left: list[int]
     ) -> list[int]:
-        """Do some jobs; return those that have no result because a worker died."""
-        left = list(chosen)
-        calls = (delayed(_call)(self._n_threads, function, *job(i)) for i in list(left))
+        """Do jobs, and remove those that are done from the list.
+
+        Return those that were underway when a worker died.
+        """
+        underway: list[int] = []
+
+        def calls() -> Iterator[tuple]:
+            for i in tuple(left):
+                underway.append(i)
+                yield delayed(_call)(self._n_threads, function, *job(i))
+
         try:
-            for result in self._parallel(calls):
-                take(left[0], result)
+            for result in self._parallel(calls()):
+                take(underway.pop(0), result)
                 del left[0]
         except BaseException as error:
-            if not _is_death(error):
+            if type(error).__name__ not in _DEATHS:
                 raise
             self._parallel.__exit__(type(error), error, None)
             self._start()
-        return left
-
-
-def _is_death(error: BaseException) -> bool:
-    """Whether an error says that a worker died: that of loky's processes, or Dask's."""
-    return isinstance(error, BrokenProcessPool) or type(error).__name__ == "KilledWorker"
+            return underway or left[:1]  # a worker that dies idle counts for the next job
+        return []
 
 
 def _call(n_threads: int | None, function: Callable, *job: Any) -> Any:
     if n_threads is None:
         return function(*job)
-    with blas_controller().limit(limits=n_threads, user_api="blas"):
+    with at_most(n_threads):
         return function(*job)

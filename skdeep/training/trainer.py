@@ -24,6 +24,9 @@ from skdeep.training.settings import Settings
 from skdeep.training.stages import Clip, GradientStage, Noise, Step, stages_of
 from skdeep.training.threads import threads_for
 
+#: The warning of a run that the user has interrupted.
+INTERRUPTED = "Training interrupted by user."
+
 
 class DivergenceError(ValueError):
     """The loss or the weights stopped being finite."""
@@ -76,7 +79,8 @@ class Trainer:
     stop_training : bool
         A callback may set it to True: training stops when the epoch ends.
     has_ended : bool
-        Whether training ended before its last epoch, by a rule or a callback.
+        Whether training ended before its last epoch, by a rule or a callback, or because it
+        diverged.
     horizon : int
         The number of epochs that schedules are designed for.
     learning_rate_init : float
@@ -390,10 +394,11 @@ class Trainer:
                 self.interrupted = True
                 even_out(self.history)
                 self._settle()
-                warn_user("Training interrupted by user.")
+                warn_user(INTERRUPTED)
             except DivergenceError:
                 if not self.run.restore_best(self.settings.keeps_state):
                     raise
+                self.has_ended = True
                 warn_user(
                     f"Training diverged in epoch {self.epoch} and was stopped; the weights of the "
                     f"best epoch ({self.monitor.best_epoch}) were restored.",
@@ -404,7 +409,7 @@ class Trainer:
             try:
                 self.tell("on_train_end")
             except KeyboardInterrupt:
-                warn_user("Training interrupted by user.")
+                warn_user(INTERRUPTED)
 
     def _settle(self) -> None:
         """Leave the best weights in the network, or the averaged ones."""

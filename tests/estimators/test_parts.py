@@ -114,6 +114,22 @@ def test_a_trainer_knows_whether_training_has_ended():
     assert len(model.history_["loss"]) == 4
 
 
+def test_no_part_follows_one_that_diverged():
+    options = {"solver": "sgd", "learning_rate_init": 1.0, "activation": "identity"}
+    options |= {"early_stopping": True, "validation_fraction": 0.3}
+    with pytest.warns(UserWarning, match="Training diverged"):
+        whole = MLPRegressor(**OPTIONS | options, warm_start="continue").fit(X, NUMBERS)
+    with pytest.warns(UserWarning, match="Training diverged"):
+        model = in_parts(MLPRegressor, X, NUMBERS, parts=(1, 5, 9), **options)
+    assert_equal_runs(model, whole)
+
+
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_parts_need_warm_start_continue(warm_start):
+    with pytest.raises(ValueError, match="fit_part needs warm_start='continue'"):
+        MLPClassifier(warm_start=warm_start).fit_part(2, X, Y)
+
+
 class Interrupt(Callback):
     def on_batch_end(self, trainer):
         raise KeyboardInterrupt

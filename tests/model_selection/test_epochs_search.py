@@ -1,6 +1,7 @@
 """HalvingEpochsSearchCV and PruningSearchCV: who trains on, from where, and what is reported."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -79,6 +80,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
         ((9, 9, 3), [9]),
         ((1, 10, 1.5), [1, 2, 3, 5, 8, 10]),
         ((4, 5, 100.0), [4, 5]),
+        (("auto", 200, 3), [22, 67, 200]),
+        (("auto", 100, 3), [11, 33, 100]),
+        (("auto", 10, 2.5), [2, 4, 10]),
+        (("auto", 5, 3), [1, 3, 5]),
     ],
 )
 def test_rungs(given, epochs):
@@ -239,6 +244,27 @@ def test_a_tabular_estimator_begins_again_in_each_rung():
     assert search.predict_proba(X).shape == (90, 2)
 
 
+class ByFirstColumn(MLPClassifier):
+    def predict(self, X):
+        return np.where(X[:, 0] ** 2 > 0.7, "yes", "no")
+
+
+def test_a_subclass_may_do_anything_with_the_rows():
+    search = halving(ByFirstColumn((6,), max_iter=9, random_state=0), cv=KFold(3)).fit(X, Y)
+    row = search.best_index_
+    scores = [search.cv_results_[f"split{i}_test_score"][row] for i in range(3)]
+    np.testing.assert_array_equal(scores, plain_scores(search, row))
+
+
+def test_warnings_that_are_errors_fail_a_candidate():
+    network = MLPClassifier((5,), solver="lbfgs", random_state=0)
+    search = halving(network, {"alpha": [0, 1]}, n_candidates=2, max_epochs=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match="ConvergenceWarning"):
+            search.fit(X, Y)
+
+
 def test_an_autoencoder_is_searched():
     space = {"hidden_layer_sizes": [(2,), (3,)], "learning_rate_init": [1e-3, 1e-2]}
     search = halving(MLPAutoencoder(random_state=0, max_iter=9), space, n_candidates=4).fit(X)
@@ -265,8 +291,14 @@ def test_several_scores():
     np.testing.assert_allclose(
         search.cv_results_["mean_test_accuracy"][row], np.mean(plain_scores(search, row))
     )
-    with pytest.raises(ValueError, match="refit"):
-        halving(scoring=["accuracy", "neg_log_loss"]).fit(X, Y)
+
+
+@pytest.mark.parametrize("refit", [True, False, "recall", lambda results: 0])
+@pytest.mark.parametrize("as_function", [False, True])
+def test_of_several_scores_refit_names_the_one_that_decides(refit, as_function):
+    scoring = several if as_function else {"a": "accuracy", "b": "neg_log_loss"}
+    with pytest.raises(ValueError, match=r"refit=.* is not allowed .* one of \['a', 'b'\]"):
+        halving(scoring=scoring, refit=refit).fit(X, Y)
 
 
 def several(estimator, X, y):
@@ -450,6 +482,15 @@ def test_verbose_prints_the_rungs(capsys):
         "[HalvingEpochsSearchCV] 2 candidates train up to epoch 3",
         "[HalvingEpochsSearchCV] 1 candidates train up to epoch 9",
     ]
+
+
+@pytest.mark.parametrize("container", [np.array, list])
+def test_splits_may_be_masks(container):
+    folds = np.arange(90) % 2
+    masks = [(container(folds != i), container(folds == i)) for i in range(2)]
+    rows = [(np.flatnonzero(train), np.flatnonzero(test)) for train, test in masks]
+    found, expected = (results_of(halving(cv=cv).fit(X, Y)) for cv in (masks, rows))
+    np.testing.assert_equal(found, expected)
 
 
 @pytest.mark.parametrize("cv", [2, KFold(2), StratifiedKFold(2, shuffle=True, random_state=0)])

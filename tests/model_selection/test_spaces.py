@@ -144,8 +144,20 @@ def test_the_default_effort_is_standard():
 
 
 def test_the_page_has_the_table():
-    page = (tool.ROOT / tool.PAGE).read_text(encoding="utf-8")
-    assert tool.with_tables(page) == page, "run python -m tools.spaces"
+    assert tool.main(["--check"]) == 0, "run python -m tools.spaces"
+
+
+def test_the_tool_writes_the_table(tmp_path, capsys):
+    page = tmp_path / tool.PAGE
+    page.parent.mkdir()
+    text = (tool.ROOT / tool.PAGE).read_text(encoding="utf-8")
+    page.write_text(text.replace("0.0005 to 0.03", "1 to 2"), encoding="utf-8")
+    assert tool.main(["--check"], tmp_path) == 1
+    assert tool.main([], tmp_path) == 0
+    assert page.read_text(encoding="utf-8") == text
+    assert capsys.readouterr().out.count(tool.PAGE) == 2
+    with pytest.raises(ValueError, match="0 blocks of ranges: networks"):
+        tool.with_tables("")
 
 
 # The path to the network ------------------------------------------------------------------------
