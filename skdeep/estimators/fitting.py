@@ -163,7 +163,7 @@ continue |
         weight = combine_weights(sample_weight, self._class_weights(y, is_partial))
         given = X, y, weight, sample_weight, validation
         run_id = checkpoints.run_id(self, *given, mode=mode)
-        saved = None if is_partial else checkpoints.find(self, run_id)
+        saved = None if is_partial else checkpoints.find(self, run_id, until)
         loss = self._choose_loss()
         if saved is not None:
             self._run, mode, n_kept, saved.loss = saved, "resumed", None, loss

@@ -18,7 +18,6 @@ from skdeep._component import (
     BaseSearchCV,
     InvalidParameterError,
     Limit,
-    MultimetricScorer,
     check_method_params,
     insert_error_scores,
     is_named,
@@ -49,19 +48,21 @@ class BaseEpochsSearchCV(BaseSearchCV):
 
         Sets: max_epochs_.
         """
+        if isinstance(self.estimator, type) or not hasattr(self.estimator, "get_params"):
+            raise InvalidParameterError(
+                f"estimator={self.estimator!r} is not allowed; give an estimator, such as "
+                "skdeep.MLPClassifier() or a Pipeline."
+            )
         for name, limit in self._limits.items():
             if not limit.allows(getattr(self, name)):
                 raise InvalidParameterError(
                     f"{name}={getattr(self, name)!r} is not allowed; give {limit}."
                 )
-        is_instance = not isinstance(self.estimator, type)
-        has_parameters = is_instance and hasattr(self.estimator, "get_params")
-        networks = networks_in(self.estimator) if has_parameters else {}
+        networks = networks_in(self.estimator)
         if len(networks) != 1:
             raise InvalidParameterError(
                 f"estimator={self.estimator!r} has {len(networks)} estimators of skdeep in it; "
-                f"{type(self).__name__} needs one whose epochs it can count. Fit others before, "
-                "and put them into a FrozenEstimator."
+                f"{type(self).__name__} needs one whose epochs it can count."
             )
         ((self._prefix, network),) = networks.items()
         self.max_epochs_ = self.max_epochs
@@ -99,8 +100,6 @@ class BaseEpochsSearchCV(BaseSearchCV):
         """
         self._check()
         scorers, metric = self._get_scorers()
-        if isinstance(scorers, MultimetricScorer):
-            self._check_refit_names_one(list(scorers._scorers))
         X, y = indexable(X, y)
         params = check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
@@ -209,17 +208,9 @@ class BaseEpochsSearchCV(BaseSearchCV):
         if not isinstance(scores, dict):
             return scores
         if self._metric not in scores:
-            self._check_refit_names_one(list(scores))  # a scorer that returns a dict
+            self._check_refit_for_multimetric(scores)  # a scorer that returns a dict
             self._metric = self.refit
         return scores[self._metric]
-
-    def _check_refit_names_one(self, names: list[str]) -> None:
-        """Raise unless `refit` is the name of one of several scores."""
-        if not any(is_named(self.refit, name) for name in names):
-            raise InvalidParameterError(
-                f"refit={self.refit!r} is not allowed with several scores; give the name of the "
-                f"one that decides which candidates train on: one of {names}."
-            )
 
     def _set_results(self, trials: Trials, scorers: Any) -> None:
         """Set the fitted attributes that describe the search."""
