@@ -80,7 +80,7 @@ OPTUNAS = FloatDistribution(1, 2)
         (Conditional(Conditional([1, 2])), CategoricalDistribution([1, 2])),
         (OPTUNAS, OPTUNAS),
     ],
-    ids=repr,
+    ids=lambda value: re.sub(r"<.*?>", "scipy", repr(value)),
 )
 def test_the_nearest_distribution_of_optuna(given, expected):
     converted = to_optuna({"a": given})["a"]

@@ -288,7 +288,7 @@ OF_HIDDEN = {"hidden_layer_sizes", "activation", "batch_norm", "dropout"}
         ),
         ({"solver": Plain()}, {"beta_2"}, set()),
     ],
-    ids=str,
+    ids=lambda names: str(sorted(names) if isinstance(names, set) else names),
 )
 def test_what_is_left_out(parameters, left_out, added):
     estimator = MLPClassifier(**parameters)
