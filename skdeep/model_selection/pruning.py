@@ -113,12 +113,13 @@ class PruningSearchCV(BaseEpochsSearchCV):
 
 def _checks(rule: Rule, max_epochs: int) -> list[int]:
     """Return the epochs at which a rule compares candidates."""
-    checks = list(rule.checks(max_epochs))
+    given = rule.checks(max_epochs)
+    checks = list(given) if isinstance(given, Iterable) else []
     allowed = Limit(1, integer=True)
     is_sorted = all(map(allowed.allows, checks)) and checks == sorted(set(checks))
     if not is_sorted or checks[-1:] != [max_epochs]:
         raise InvalidParameterError(
-            f"The checks of rule={rule!r} are {checks}; they have to be integers >= 1 in ascending "
+            f"The checks of rule={rule!r} are {given!r}; they have to be integers >= 1 in ascending "
             f"order, and the last one has to be max_epochs={max_epochs}."
         )
     return checks

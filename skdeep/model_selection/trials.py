@@ -168,7 +168,7 @@ class Trials:
         try:
             whole = clone(estimator).set_params(**clone(parameters, safe=False))
             prefix, network = final_step(whole)
-            if not isinstance(network, BaseMLP) or uses_lbfgs(network):
+            if not isinstance(network, BaseMLP) or uses_lbfgs(network) or _has_own_fit(network):
                 ((prefix, _),) = networks_in(whole).items()
                 return Plan(whole, whole, resource=f"{prefix}max_iter")
             network.set_params(max_iter=self.max_epochs, warm_start="continue")
@@ -247,6 +247,12 @@ class Trials:
             self._folds[keys[i]] = fold or _DIED
 
         self.workers.run(_prepared, len(keys), lambda i: missing[keys[i]], take)
+
+
+def _has_own_fit(network: BaseMLP) -> bool:
+    """Whether a class of the user's own defines `fit`, which training in parts would pass over."""
+    own = [cls for cls in type(network).__mro__ if not cls.__module__.startswith("skdeep.")]
+    return any("fit" in vars(cls) for cls in own)
 
 
 def _prepared(
