@@ -57,8 +57,11 @@ def _without_histories(plain: Any) -> Any:
     return {name: _without_histories(value) for name, value in plain.items()}
 
 
-def find(estimator: Any, name: str | None) -> Run | None:
-    """Return the run of the file that this run continues from; None if there is no such file."""
+def find(estimator: Any, name: str | None, until: int | None = None) -> Run | None:
+    """Return the run of the file that this run continues from; None if there is no such file.
+
+    If this run ends with the epoch `until`, it can't continue from a file of a later epoch.
+    """
     for callback in check_callbacks(estimator.callbacks):
         if not isinstance(callback, ModelCheckpoint) or name is None:
             continue
@@ -78,7 +81,8 @@ def find(estimator: Any, name: str | None) -> Run | None:
                 f"{str(path)!r} is not the checkpoint of this run; move it away, or give "
                 "ModelCheckpoint another path."
             )
-        return saved._run
+        run = saved._run
+        return run if until is None or run.epochs_before + run.epoch <= until else None
     return None
 
 

@@ -69,7 +69,16 @@ continue |
 
     @watching.with_callbacks
     def fit_part(
-        self, until: int, X, y=None, sample_weight=None, *, rows=None, **validation
+        self,
+        until: int,
+        X,
+        y=None,
+        sample_weight=None,
+        *,
+        rows=None,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
     ) -> Trainer | None:
         """Train up to an epoch of a fit of max_iter epochs, which the next call continues exactly.
 
@@ -86,8 +95,8 @@ continue |
         rows : ndarray of int or None
             The positions of the training rows in X and y. These are arrays, and X may be a CSR
             matrix; X is not copied. None stands for all rows.
-        **validation
-            X_val, y_val and sample_weight_val, as `fit` takes them.
+        X_val, y_val, sample_weight_val
+            As `fit` takes them.
 
         Returns
         -------
@@ -100,9 +109,7 @@ continue |
                 f"fit_part needs warm_start='continue' instead of {self.warm_start!r}: otherwise "
                 "the next part can't continue."
             )
-        if self._targets_are_inputs:
-            validation["y_val"] = validation.get("X_val")
-        given = tuple(validation.get(name) for name in ("X_val", "y_val", "sample_weight_val"))
+        given = X_val, X_val if self._targets_are_inputs else y_val, sample_weight_val
         return self._fit_with(X, y, sample_weight, given, part=Part(until, rows))
 
     def _fit_with(self, X, y, sample_weight, validation, *, classes=None, mode=None, part=None):
@@ -156,7 +163,7 @@ continue |
         weight = combine_weights(sample_weight, self._class_weights(y, is_partial))
         given = X, y, weight, sample_weight, validation
         run_id = checkpoints.run_id(self, *given, mode=mode)
-        saved = None if is_partial else checkpoints.find(self, run_id)
+        saved = None if is_partial else checkpoints.find(self, run_id, until)
         loss = self._choose_loss()
         if saved is not None:
             self._run, mode, n_kept, saved.loss = saved, "resumed", None, loss

@@ -64,8 +64,12 @@ def sample_candidates(
     conditions = [Conditions(space, defaults) for space in spaces]
     plain = [_without_conditions(space) for space in spaces]
     rng = check_random_state(random_state)
+    is_grid = not any(hasattr(values, "rvs") for space in plain for values in space.values())
     if not any(conditions):
-        return list(ParameterSampler(plain, n_candidates, random_state=rng))
+        size = len(ParameterGrid(plain)) if is_grid else n_candidates
+        if size < n_candidates:
+            _warn_that_few_differ(size, n_candidates)
+        return list(ParameterSampler(plain, min(size, n_candidates), random_state=rng))
     # A key that no parameter has tells which of several spaces a candidate is from.
     numbered = plain if is_one else [{**space, _NUMBER: [i]} for i, space in enumerate(plain)]
 
@@ -73,7 +77,7 @@ def sample_candidates(
         drawn = ParameterSampler(numbered, n, random_state=random_state)
         return [conditions[c.pop(_NUMBER, 0)].without_idle(c) for c in drawn]
 
-    if any(hasattr(values, "rvs") for space in plain for values in space.values()):
+    if not is_grid:
         return draw(n_candidates, rng)
     return _without_repetition(
         draw, n_candidates, len(ParameterGrid(numbered)), rng.randint(2**31 - 1)
@@ -92,9 +96,18 @@ def _without_conditions(space: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _values(given: Any) -> Any:
-    """Return values as a list, in which each keeps its identity; anything else as it is."""
+    """Return values as a list, in which each keeps its identity; anything else as it is.
+
+    A range may be too long for a list. Its values are told apart by `_identity`.
+    """
     is_array = isinstance(given, np.ndarray) and given.ndim == 1
-    return list(given) if is_array or isinstance(given, (tuple, range)) else given
+    return list(given) if is_array or isinstance(given, tuple) else given
+
+
+def _identity(value: Any) -> tuple[bool, int]:
+    """Return what tells a value of a space from others: an integer itself, or the identity."""
+    is_integer = type(value) is int
+    return is_integer, value if is_integer else id(value)
 
 
 def _without_repetition(draw: Any, n_candidates: int, size: int, seed: int) -> list[dict[str, Any]]:
@@ -103,15 +116,19 @@ def _without_repetition(draw: Any, n_candidates: int, size: int, seed: int) -> l
     while True:
         # Values come from the lists of the space, so those that are the same have one identity.
         found = {
-            frozenset((key, id(value)) for key, value in candidate.items()): candidate
+            frozenset((key, _identity(value)) for key, value in candidate.items()): candidate
             for candidate in draw(n, seed)
         }
         if len(found) >= n_candidates:
             return list(found.values())[:n_candidates]
         if n == size:
-            warn_user(
-                f"The space has {len(found)} different candidates, fewer than "
-                f"n_candidates={n_candidates}; all of them are returned."
-            )
+            _warn_that_few_differ(len(found), n_candidates)
             return list(found.values())
         n = min(2 * n, size)
+
+
+def _warn_that_few_differ(n_different: int, n_candidates: int) -> None:
+    warn_user(
+        f"The space has {n_different} different candidates, fewer than "
+        f"n_candidates={n_candidates}; all of them are returned."
+    )

@@ -21,6 +21,7 @@ from skdeep._component import (
     check_method_params,
     insert_error_scores,
     is_named,
+    number_of_rows,
     report_failures,
     warn_user,
 )
@@ -47,6 +48,11 @@ class BaseEpochsSearchCV(BaseSearchCV):
 
         Sets: max_epochs_.
         """
+        if isinstance(self.estimator, type) or not hasattr(self.estimator, "get_params"):
+            raise InvalidParameterError(
+                f"estimator={self.estimator!r} is not allowed; give an estimator, such as "
+                "skdeep.MLPClassifier() or a Pipeline."
+            )
         for name, limit in self._limits.items():
             if not limit.allows(getattr(self, name)):
                 raise InvalidParameterError(
@@ -120,9 +126,11 @@ class BaseEpochsSearchCV(BaseSearchCV):
         Sets: n_splits_.
         """
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-        splits = [
-            (_positions(train), _positions(test)) for train, test in cv.split(X, y, **split_params)
-        ]
+        # As positions, where splits may also be masks, and may count from the end.
+        rows = np.arange(number_of_rows(X))
+        splits = [(rows[t], rows[v]) for t, v in cv.split(X, y, **split_params)]
+        if not splits:
+            raise InvalidParameterError(f"cv={self.cv!r} gives no splits; give one or more.")
         self.n_splits_ = len(splits)
         return splits
 
@@ -247,12 +255,6 @@ class BaseEpochsSearchCV(BaseSearchCV):
         self.best_estimator_ = best
         if hasattr(best, "feature_names_in_"):
             self.feature_names_in_ = best.feature_names_in_
-
-
-def _positions(rows: Any) -> np.ndarray:
-    """Return the positions of rows, which a list of splits may give as a mask."""
-    rows = np.asarray(rows)
-    return np.flatnonzero(rows) if rows.dtype == bool else rows
 
 
 def _best_of_last(results: dict[str, Any], name: str) -> int:

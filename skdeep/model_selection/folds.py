@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, clone
-from sklearn.pipeline import Pipeline
 
 from skdeep._component import (
     MultimetricScorer,
@@ -239,7 +238,7 @@ class Prepared(Fold):
         for name in ("test", "train") if given.return_train_score else ("test",):
             positions = test if name == "test" else train
             X, y = safe_split(pipeline, given.X, given.y, positions, train)
-            self._scored[name] = _transformed(pipeline, X) if is_transformed else X, y, positions
+            self._scored[name] = pipeline.transform(X) if is_transformed else X, y, positions
 
     def _fit_part(self, model, given, until):
         return model.fit_part(until, self.X, self.y, **self.fit_params)
@@ -250,16 +249,12 @@ class Prepared(Fold):
         return given.scores(scored, X, y, positions)
 
 
-def _transformed(pipeline: Any, X: Any) -> Any:
-    """Return X after the steps before the last one."""
-    while isinstance(pipeline, Pipeline):
-        X = pipeline[:-1].transform(X) if len(pipeline.steps) > 1 else X
-        pipeline = pipeline.steps[-1][1]
-    return X
-
-
 class _Collector(BaseEstimator):
-    """Stands in for the network in a pipeline: its fit keeps what the network's would be given."""
+    """Stands in for the network in a pipeline: its fit keeps what the network's would be given.
+
+    Its transform returns X as it is, so that the pipeline's is that of the steps before. A pipeline
+    of those steps alone counts as not fitted if the last one has no fitted attributes.
+    """
 
     def __init__(self, network: BaseMLP):
         self.network = network
@@ -267,6 +262,12 @@ class _Collector(BaseEstimator):
     def fit(self, X, y=None, **params):
         self.X, self.y, self.params = X, y, params
         return self
+
+    def transform(self, X):
+        return X
+
+    def __sklearn_is_fitted__(self):
+        return True
 
     def get_metadata_routing(self):
         return self.network.get_metadata_routing()

@@ -24,9 +24,9 @@ class HalvingEpochsSearchCV(BaseEpochsSearchCV):
     candidates of a rung are compared at the same epoch, and at the same point of their schedules.
 
     In a Pipeline, the steps before the network are fitted once for each split. Some candidates
-    can't continue: those with solver="lbfgs", Tabular estimators, and networks inside of other
-    estimators than pipelines. They train from the beginning in each rung, with schedules designed
-    for the epochs of the rung.
+    can't continue: those with solver="lbfgs", Tabular estimators, subclasses that define `fit`, and
+    networks inside of other estimators than pipelines. They train from the beginning in each rung,
+    with schedules designed for the epochs of the rung.
 
     Parameters
     ----------

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
-from skdeep._component import Limit, resolve, store_parameters
+from skdeep._component import InvalidParameterError, Limit, resolve, store_parameters
 from skdeep.model_selection.epochs_search import BaseEpochsSearchCV
 from skdeep.model_selection.rules import RULES, Rule
 
@@ -91,7 +93,7 @@ class PruningSearchCV(BaseEpochsSearchCV):
 
     def _run_trials(self, trials, watched):
         rule = resolve(self.rule, RULES, "rule", Rule)
-        checks = rule.checks(self.max_epochs_)
+        checks = _checks(rule, self.max_epochs_)
         numbers = range(len(trials.candidates))
         groups = [numbers[i : i + self.group_size] for i in numbers[:: self.group_size]]
         scores: list[dict[int, float]] = [{} for _ in checks]
@@ -103,7 +105,34 @@ class PruningSearchCV(BaseEpochsSearchCV):
                         break
                     self._say(f"candidates {alive} train up to epoch {until}")
                     scores[i] |= self._advance(trials, watched, alive, until, i)
-                    survivors = rule.promising(alive, scores[: i + 1])
+                    survivors = _survivors(rule, alive, scores[: i + 1])
                     trials.drop(set(alive) - set(survivors))
                     alive = survivors
                 trials.drop(alive)
+
+
+def _checks(rule: Rule, max_epochs: int) -> list[int]:
+    """Return the epochs at which a rule compares candidates."""
+    given = rule.checks(max_epochs)
+    checks = list(given) if isinstance(given, Iterable) else []
+    allowed = Limit(1, integer=True)
+    is_sorted = all(map(allowed.allows, checks)) and checks == sorted(set(checks))
+    if not is_sorted or checks[-1:] != [max_epochs]:
+        raise InvalidParameterError(
+            f"The checks of rule={rule!r} are {given!r}; they have to be integers >= 1 in "
+            f"ascending order, and the last one has to be max_epochs={max_epochs}."
+        )
+    return checks
+
+
+def _survivors(rule: Rule, group: list[int], scores: list[dict[int, float]]) -> list[int]:
+    """Return those of a group that a rule lets train on, in their order."""
+    promising = rule.promising(list(group), scores)
+    named = list(promising) if isinstance(promising, Iterable) else [promising]
+    wrong = [c for c in named if not Limit(0, integer=True).allows(c) or c not in group]
+    if wrong:
+        raise InvalidParameterError(
+            f"rule={rule!r} lets {wrong} train on; `promising` has to return a list of some of "
+            f"the candidates {group}."
+        )
+    return [c for c in group if c in named]

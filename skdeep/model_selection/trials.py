@@ -173,7 +173,7 @@ class Trials:
             whole = clone(estimator).set_params(**clone(parameters, safe=False))
             path, _ = only_network_in(whole)
             prefix, network = final_step(whole)
-            if not isinstance(network, BaseMLP) or uses_lbfgs(network):
+            if not isinstance(network, BaseMLP) or uses_lbfgs(network) or _has_own_fit(network):
                 return Plan(whole, whole, resource=f"{prefix_of(path)}max_iter")
             network.set_params(max_iter=self.max_epochs, warm_start="continue")
             if network is whole:
@@ -236,7 +236,7 @@ class Trials:
             for s, split in enumerate(self.splits):
                 if (plan.steps, s) in self._folds:
                     continue
-                if keeps_rows:
+                if keeps_rows and all(map(len, split)):
                     self._folds[plan.steps, s] = Positions(*split)
                 else:
                     path = Path(self._folder.name, f"fold-{len(self._folds) + len(missing)}")
@@ -251,6 +251,12 @@ class Trials:
             self._folds[keys[i]] = fold or _DIED
 
         self.workers.run(_prepared, len(keys), lambda i: missing[keys[i]], take)
+
+
+def _has_own_fit(network: BaseMLP) -> bool:
+    """Whether a class of the user's own defines `fit`, which training in parts would pass over."""
+    own = [cls for cls in type(network).__mro__ if not cls.__module__.startswith("skdeep.")]
+    return any("fit" in vars(cls) for cls in own)
 
 
 def _prepared(

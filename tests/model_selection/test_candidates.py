@@ -180,5 +180,5 @@ def test_the_number_of_candidates_is_checked(n):
 
 
 def test_the_space_without_parameters_has_one_candidate():
-    with pytest.warns(UserWarning, match="is smaller than n_iter"):
+    with pytest.warns(UserWarning, match="has 1 different candidates, fewer than n_candidates=2"):
         assert sample_candidates({}, 2) == [{}]
