@@ -191,7 +191,7 @@ class BaseEpochsSearchCV(BaseSearchCV):
         """
         if not (isinstance(self.refit, str) and self.refit in scores):
             raise InvalidParameterError(
-                f"refit={self.refit!r} is not allowed with several scores; give the name of the "
+                f"refit={self.refit!r} is not allowed with several scores: give the name of the "
                 f"one that decides which candidates train on, one of {sorted(scores)}."
             )
 

@@ -318,14 +318,6 @@ def test_several_scores():
     )
 
 
-@pytest.mark.parametrize("refit", [True, False, "recall", lambda results: 0])
-@pytest.mark.parametrize("as_function", [False, True])
-def test_of_several_scores_refit_names_the_one_that_decides(refit, as_function):
-    scoring = several if as_function else {"a": "accuracy", "b": "neg_log_loss"}
-    with pytest.raises(ValueError, match=r"refit=.* is not allowed .* one of \['a', 'b'\]"):
-        halving(scoring=scoring, refit=refit).fit(X, Y)
-
-
 def several(estimator, X, y):
     assert X.shape[1] == 4
     return {"a": estimator.score(X, y), "b": -np.mean(estimator.predict_proba(X).max(axis=1))}

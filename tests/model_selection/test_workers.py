@@ -143,7 +143,7 @@ def own_score(estimator, X, y):
     return estimator.score(X, y)
 
 
-@pytest.mark.parametrize("refit", [False, np.argmax])
+@pytest.mark.parametrize("refit", [False, True, "recall", np.argmax])
 def test_one_of_several_scores_has_to_decide(refit):
     for scoring in (["accuracy", "f1_macro"], two_scores):
         with pytest.raises(ValueError, match=r"refit=.* is not allowed with several scores: give"):
