@@ -25,8 +25,8 @@ class HalvingEpochsSearchCV(BaseEpochsSearchCV):
 
     In a Pipeline, the steps before the network are fitted once for each split. Some candidates
     can't continue: those with solver="lbfgs", Tabular estimators, subclasses that define `fit`, and
-    networks inside of other estimators than pipelines. They train from the beginning in each rung, with schedules designed
-    for the epochs of the rung.
+    networks inside of other estimators than pipelines. They train from the beginning in each rung,
+    with schedules designed for the epochs of the rung.
 
     Parameters
     ----------

@@ -119,8 +119,8 @@ def _checks(rule: Rule, max_epochs: int) -> list[int]:
     is_sorted = all(map(allowed.allows, checks)) and checks == sorted(set(checks))
     if not is_sorted or checks[-1:] != [max_epochs]:
         raise InvalidParameterError(
-            f"The checks of rule={rule!r} are {given!r}; they have to be integers >= 1 in ascending "
-            f"order, and the last one has to be max_epochs={max_epochs}."
+            f"The checks of rule={rule!r} are {given!r}; they have to be integers >= 1 in "
+            f"ascending order, and the last one has to be max_epochs={max_epochs}."
         )
     return checks
 

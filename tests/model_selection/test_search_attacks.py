@@ -135,6 +135,13 @@ def test_survivors_have_the_scores_of_uninterrupted_training(estimator, prefix, 
     assert_scores_of_uninterrupted_training(search, X, y)
 
 
+def test_functions_of_a_notebook_may_be_searched():
+    space = prefixed("mlpclassifier") | {"functiontransformer__func": [lambda X: 2 * X, np.tanh]}
+    search = pruning(make_pipeline(FunctionTransformer(), NETWORK), space).fit(X, Y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert_scores_of_uninterrupted_training(search, X, Y)
+
+
 # Splits ---------------------------------------------------------------------------------------
 
 
