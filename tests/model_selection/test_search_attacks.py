@@ -220,6 +220,18 @@ def test_error_score_may_be_any_number():
     assert search.cv_results_["mean_test_score"].min() == 0
 
 
+def epochs(estimator, X, y):
+    return estimator.n_iter_
+
+
+@pytest.mark.parametrize("search", [halving, pruning])
+def test_a_scorer_sees_the_epochs_of_all_parts(search):
+    search = search(scoring=epochs).fit(X, Y)
+    results = search.cv_results_
+    np.testing.assert_array_equal(results["mean_test_score"], results["n_resources"])
+    assert_scores_of_uninterrupted_training(search, X, Y)
+
+
 # Rules of the user's own ----------------------------------------------------------------------
 
 
