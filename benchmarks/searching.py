@@ -30,6 +30,8 @@ from sklearn.pipeline import make_pipeline
 import skdeep
 from benchmarks.table import NO_VALUE, digits, markdown
 from benchmarks.tabular import SHIPPED, Table, read_table
+from skdeep.model_selection import HalvingEpochsSearchCV, param_distributions, suggest
+from skdeep.model_selection.rules import rungs
 from skdeep.training.trainer import DivergenceError
 
 TITLE = "Searches: test score, epochs and time of random, halving and Optuna"
@@ -66,9 +68,9 @@ class Plan:
 
     @property
     def nominal_budget(self) -> int:
-        """The epochs of a search by three rungs, on all folds."""
+        """The epochs of a search by rungs, on all folds."""
         n_alive, epochs, total = self.n_candidates, 0, 0
-        for rung in sorted({self.first_rung, FACTOR * self.first_rung, self.n_epochs}):
+        for rung in rungs(self.first_rung, self.n_epochs, FACTOR):
             total += n_alive * (rung - epochs) * N_FOLDS
             n_alive, epochs = math.ceil(n_alive / FACTOR), rung
         return total
@@ -160,8 +162,6 @@ def _random_search(job: Job, pipeline: Any, n_candidates: int) -> RandomizedSear
 
 def halving_search(job: Job) -> Found:
     """Search by rungs of epochs."""
-    from skdeep.model_selection import HalvingEpochsSearchCV
-
     search = HalvingEpochsSearchCV(
         job.pipeline,
         job.space,
@@ -179,8 +179,6 @@ def halving_search(job: Job) -> Found:
 def optuna_search(job: Job) -> Found:
     """Search with TPE and Hyperband until the epochs of the budget are used up."""
     import optuna
-
-    from skdeep.model_selection import suggest
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     objective = _Objective(job)
@@ -219,8 +217,6 @@ class _Objective:
 
     def __call__(self, trial: Any) -> float:
         from optuna import TrialPruned
-
-        from skdeep.model_selection import suggest
 
         job, plan = self.job, self.job.plan
         params = suggest(trial, job.space, job.pipeline.get_params())
@@ -284,8 +280,6 @@ def make_pipeline_for(table: Table, plan: Plan, seed: int) -> Any:
 
 def default_space(pipeline: Any) -> dict:
     """Return the space that is searched."""
-    from skdeep.model_selection import param_distributions
-
     return param_distributions(pipeline, effort="standard")
 
 

@@ -143,11 +143,19 @@ def check_callbacks(callbacks: Any) -> list[Callback]:
     return list(callbacks)
 
 
+def sizes_in_text(text: str) -> list[int] | None:
+    """Return the integers in a text as "(64, 32)"; None for any other text.
+
+    The databases of searches keep text, but no tuples.
+    """
+    is_tuple = re.fullmatch(r"\d+|\((\d+, ?)*(\d+)?\)", text)
+    return [int(units) for units in re.findall(r"\d+", text)] if is_tuple else None
+
+
 def check_hidden_layer_sizes(sizes: Any) -> list[int]:
     """Return the numbers of units of the hidden layers."""
-    if isinstance(sizes, str) and re.fullmatch(r"\d+|\((\d+, ?)*(\d+)?\)", sizes):
-        # The databases of searches keep text, but no tuples.
-        return check_hidden_layer_sizes([int(units) for units in re.findall(r"\d+", sizes)])
+    if isinstance(sizes, str) and (in_text := sizes_in_text(sizes)) is not None:
+        return check_hidden_layer_sizes(in_text)
     if isinstance(sizes, str):
         raise InvalidParameterError(
             f"hidden_layer_sizes={sizes!r} is not allowed; give integers >= 1. A loss is given by "

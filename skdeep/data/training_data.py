@@ -28,8 +28,11 @@ class TrainingData:
         The product of sample weights and class weights.
     sample_weight : ndarray of shape (n_rows,) or None
         The sample weights alone.
+    given : ndarray of int or None
+        The positions of the rows that the call was given. None stands for all rows.
     rows : ndarray of int or None
-        The positions of the training rows. None stands for all rows.
+        The positions of the training rows: those given, without the validation rows. None stands
+        for all rows.
     """
 
     def __init__(self, X, y, encoded: np.ndarray, weight, sample_weight, rows=None):
@@ -38,14 +41,17 @@ class TrainingData:
         self.encoded = encoded
         self.weight: np.ndarray | None = weight
         self.sample_weight: np.ndarray | None = sample_weight
+        self.given: np.ndarray | None = rows
         self.rows: np.ndarray | None = rows
 
     @classmethod
-    def of_rows(cls, X, y, rows: np.ndarray, encoded: np.ndarray, weight, sample_weight):
-        """Return the data of some rows of X and y, which are not copied.
+    def of_rows(cls, X, y, rows: np.ndarray | None, encoded: np.ndarray, weight, sample_weight):
+        """Return the data of some rows of X and y, which are not copied, or of all rows.
 
         `encoded` and the weights have an entry for each of the rows.
         """
+        if rows is None:
+            return cls(X, y, encoded, weight, sample_weight)
         n_rows = X.shape[0]
 
         def spread(values):
@@ -56,6 +62,10 @@ class TrainingData:
             return full
 
         return cls(X, y, spread(encoded), spread(weight), spread(sample_weight), rows)
+
+    def of_given(self, values: np.ndarray) -> np.ndarray:
+        """Return the entries of the rows that were given, of an array that has all rows."""
+        return values if self.given is None else values[self.given]
 
     @property
     def n_rows(self) -> int:

@@ -288,15 +288,14 @@ def hold_out(
         return _given_validation(estimator, data, given, compares)
     if not estimator.early_stopping:
         return None
-    encoded = data.encoded if data.rows is None else data.encoded[data.rows]
     train, val = split_rows(
         data.n_rows,
         estimator.validation_fraction,
         estimator._run.streams.split_seed,
-        estimator._stratify(encoded),
+        estimator._stratify(data.of_given(data.encoded)),
     )
-    if data.rows is not None:
-        train, val = data.rows[train], data.rows[val]
+    if data.given is not None:
+        train, val = data.given[train], data.given[val]
     data.rows = train
     weight = None if data.weight is None else data.weight[val]
     return _validation_set(estimator, data.X[val], data.y[val], data.encoded[val], weight)

@@ -174,10 +174,7 @@ continue |
             run = self._run if continues else Run(Streams(self.random_state))
             run.begin_again(exactly=mode == "continued")
             n_kept = self._prepare_network(run, loss, X.shape[1], X.dtype, mode, frame)
-        if rows is None:
-            data = TrainingData(X, y, encoded, weight, sample_weight)
-        else:
-            data = TrainingData.of_rows(X, whole_y, rows, encoded, weight, sample_weight)
+        data = TrainingData.of_rows(X, whole_y, rows, encoded, weight, sample_weight)
         held_out = hold_out(self, data, validation, compares=not is_partial)
         if n_kept is not None:
             self._fit_first_values(data, n_kept)
@@ -369,9 +366,7 @@ continue |
         ]
         if not biases:
             return
-        encoded, weight = data.encoded, data.row_weights()
-        if data.rows is not None:
-            encoded, weight = encoded[data.rows], weight[data.rows]
+        encoded, weight = data.of_given(data.encoded), data.of_given(data.row_weights())
         Y, weight = self._rows_of_targets(encoded, weight)
         start = self._loss.best_constant(Y, weight)
         for bias, columns in biases:

@@ -15,6 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from skdeep.building.checks import sizes_in_text
+from skdeep.reports.table import one_line
+
 #: Stands for the value of a hyperparameter that a candidate does not have.
 NOT_SET = object()
 MOST_CATEGORIES = 12
@@ -103,6 +106,8 @@ def _sizes(value: Any) -> tuple[int, ...] | None:
     """Return the sizes of layers, or other integers in a row, as a tuple; None for all else."""
     if isinstance(value, np.ndarray) and value.ndim == 1:
         value = value.tolist()
+    if isinstance(value, str):  # such as "(64, 32)"
+        value = sizes_in_text(value)
     value = [value] if isinstance(value, Integral) else value
     if not isinstance(value, (tuple, list)):
         return None
@@ -162,8 +167,7 @@ def value_text(value: Any) -> str:
         text = type(value).__name__
     else:
         text = str(value)
-    text = " ".join(text.split())
-    return text if len(text) <= _LONGEST_LABEL else f"{text[: _LONGEST_LABEL - 1]}…"
+    return one_line(text, _LONGEST_LABEL)
 
 
 def number_text(number: float) -> str:

@@ -28,7 +28,7 @@ from skdeep._component import (
 from skdeep.estimators.watching import with_callbacks
 from skdeep.model_selection.candidates import sample_candidates
 from skdeep.model_selection.folds import Given
-from skdeep.model_selection.networks import networks_in
+from skdeep.model_selection.networks import only_network_in, prefix_of
 from skdeep.model_selection.trials import Trials
 from skdeep.model_selection.watching import Watched
 from skdeep.model_selection.workers import Workers
@@ -58,13 +58,8 @@ class BaseEpochsSearchCV(BaseSearchCV):
                 raise InvalidParameterError(
                     f"{name}={getattr(self, name)!r} is not allowed; give {limit}."
                 )
-        networks = networks_in(self.estimator)
-        if len(networks) != 1:
-            raise InvalidParameterError(
-                f"estimator={self.estimator!r} has {len(networks)} estimators of skdeep in it; "
-                f"{type(self).__name__} needs one whose epochs it can count."
-            )
-        ((self._prefix, network),) = networks.items()
+        path, network = only_network_in(self.estimator)
+        self._resource = f"{prefix_of(path)}max_iter"
         self.max_epochs_ = self.max_epochs
         if is_named(self.max_epochs, "auto"):
             self.max_epochs_ = network.max_iter
@@ -99,17 +94,11 @@ class BaseEpochsSearchCV(BaseSearchCV):
         self
         """
         self._check()
-        scorers, metric = self._get_scorers()
+        scorers, self._metric = self._get_scorers()
         X, y = indexable(X, y)
         params = check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
-        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-        # As positions, where splits may also be masks, and may count from the end.
-        rows = np.arange(number_of_rows(X))
-        splits = [(rows[t], rows[v]) for t, v in cv.split(X, y, **routed.splitter.split)]
-        if not splits:
-            raise InvalidParameterError(f"cv={self.cv!r} gives no splits; give one or more.")
-        self.n_splits_ = len(splits)
+        splits = self._splits(X, y, routed.splitter.split)
         candidates = self._candidates()
         given = Given(
             X,
@@ -120,7 +109,6 @@ class BaseEpochsSearchCV(BaseSearchCV):
             self.error_score,
             self.return_train_score,
         )
-        self._metric = metric
         with Watched(self, X, y, params) as watched:
             with Workers(self.n_jobs) as workers:
                 trials = Trials(
@@ -129,14 +117,22 @@ class BaseEpochsSearchCV(BaseSearchCV):
                 interrupted = self._search(trials, watched)
             self._set_results(trials, scorers)
             if self.refit and not interrupted:
-                try:
-                    self._refit(X, y, routed.estimator.fit, watched)
-                except KeyboardInterrupt:
-                    warn_user(
-                        "The fit of the best candidate to all rows was interrupted: there is no "
-                        "best_estimator_. The results of the search are complete."
-                    )
+                self._refit(X, y, routed.estimator.fit, watched)
         return self
+
+    def _splits(self, X, y, split_params: dict) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return the positions of the training and test rows of each split.
+
+        Sets: n_splits_.
+        """
+        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        # As positions, where splits may also be masks, and may count from the end.
+        rows = np.arange(number_of_rows(X))
+        splits = [(rows[t], rows[v]) for t, v in cv.split(X, y, **split_params)]
+        if not splits:
+            raise InvalidParameterError(f"cv={self.cv!r} gives no splits; give one or more.")
+        self.n_splits_ = len(splits)
+        return splits
 
     def _candidates(self) -> list[dict[str, Any]]:
         """Return the parameters of the candidates."""
@@ -146,11 +142,10 @@ class BaseEpochsSearchCV(BaseSearchCV):
             random_state=self.random_state,
             defaults=self.estimator.get_params(),
         )
-        resource = f"{self._prefix}max_iter"
-        if any(resource in candidate for candidate in candidates):
+        if any(self._resource in candidate for candidate in candidates):
             raise InvalidParameterError(
-                f"param_distributions has {resource!r}, the number of epochs, which the search "
-                "itself chooses for its candidates; remove it."
+                f"param_distributions has {self._resource!r}, the number of epochs, which the "
+                "search itself chooses for its candidates; remove it."
             )
         return candidates
 
@@ -240,14 +235,22 @@ class BaseEpochsSearchCV(BaseSearchCV):
         self.best_params_ = results["params"][self.best_index_]
 
     def _refit(self, X, y, fit_params: dict, watched: Watched) -> None:
-        """Fit the best candidate to all rows."""
+        """Fit the best candidate to all rows, unless the user interrupts this."""
         best = clone(self.estimator).set_params(**clone(self.best_params_, safe=False))
-        best.set_params(**{f"{self._prefix}max_iter": self.max_epochs_})
+        path, _ = only_network_in(best)  # it may be another one than the estimator's own
+        best.set_params(**{f"{prefix_of(path)}max_iter": self.max_epochs_})
         start = time.perf_counter()
-        with watched.refit(best), warnings.catch_warnings():
-            # The number of epochs is what the user has chosen.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            best.fit(X, y, **fit_params) if y is not None else best.fit(X, **fit_params)
+        try:
+            with watched.refit(best), warnings.catch_warnings():
+                # The number of epochs is what the user has chosen.
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                best.fit(X, y, **fit_params) if y is not None else best.fit(X, **fit_params)
+        except KeyboardInterrupt:
+            warn_user(
+                "The fit of the best candidate to all rows was interrupted: there is no "
+                "best_estimator_. The results of the search are complete."
+            )
+            return
         self.refit_time_ = time.perf_counter() - start
         self.best_estimator_ = best
         if hasattr(best, "feature_names_in_"):

@@ -192,15 +192,16 @@ class Positions(Fold):
         positions = self.train if rows == "train" else self.test
         X, y = given.X, given.y[positions]
         # A subclass of the user's own may do more with X than to predict.
-        has_stand_in = isinstance(X, np.ndarray) and type(model) in (MLPClassifier, MLPRegressor)
-        if not (has_stand_in and looks_at_predictions_alone(given.scorer)):
+        predicts_alone = type(model) in (MLPClassifier, MLPRegressor)
+        if not (predicts_alone and looks_at_predictions_alone(given.scorer)):
             return given.scores(model, X[positions], y, positions)
         outputs = [
             model._raw_outputs(X[positions[start : start + _ROWS_AT_A_TIME]])
             for start in range(0, len(positions), _ROWS_AT_A_TIME)
         ]
-        # The scorer passes X on to the model, which knows the outputs for it.
-        stand_in = np.broadcast_to(X[:1, :1], (len(positions), X.shape[1]))
+        # The scorer passes X on to the model, which knows the outputs for it. It would not predict
+        # from a copy, because of the NaN.
+        stand_in = np.broadcast_to(np.nan, (len(positions), X.shape[1]))
         model = model._with_outputs(stand_in, np.concatenate(outputs))
         return given.scores(model, stand_in, y, positions)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from scipy.stats import loguniform
-from sklearn.frozen import FrozenEstimator
 
 from skdeep._component import (
     Component,
@@ -30,12 +29,11 @@ from skdeep.model_selection.distributions import (
     LogIntUniform,
     OneMinusLogUniform,
 )
+from skdeep.model_selection.networks import Network, networks_in, prefix_of
 from skdeep.model_selection.ranges import EFFORTS, ESTIMATORS, OWN, RANGES, Range
 from skdeep.optimizers import OPTIMIZERS, Optimizer
 from skdeep.schedules import Scheduled
 from skdeep.tabular.base import BaseTabular
-
-Network = BaseMLP | BaseTabular
 
 
 def param_distributions(
@@ -86,8 +84,7 @@ def param_distributions(
             else f"effort={effort!r} is not allowed; choose from {list(EFFORTS)}."
         )
     path, network = _network(estimator, prefix)
-    start = f"{path}__" if path else ""
-    return {f"{start}{key}": drawn for key, drawn in _space(network, effort).items()}
+    return {f"{prefix_of(path)}{key}": drawn for key, drawn in _space(network, effort).items()}
 
 
 # The network in an estimator ------------------------------------------------------------------
@@ -100,7 +97,7 @@ def _network(estimator: Any, prefix: str | None) -> tuple[str, Network]:
             f"estimator={estimator!r} is not allowed; give an estimator, such as "
             "skdeep.MLPClassifier() or a Pipeline."
         )
-    found = dict(_networks(estimator))
+    found = networks_in(estimator)
     if not found:
         raise InvalidParameterError(
             f"There is no network of skdeep to be trained in {estimator!r}. Give an estimator of "
@@ -118,23 +115,6 @@ def _network(estimator: Any, prefix: str | None) -> tuple[str, Network]:
     if path not in found:
         raise InvalidParameterError(unknown_name(path, list(found), "prefix"))
     return path, found[path]
-
-
-def _networks(estimator: Any) -> Iterator[tuple[str, Network]]:
-    """Yield the networks that fitting an estimator trains, and the paths to them."""
-    # The estimator itself has the empty path.
-    held = {"": estimator, **estimator.get_params(deep=True)}
-    # Below a network there may be another one that it starts from.
-    ends = [path for path, held_one in held.items() if isinstance(held_one, _ENDS)]
-    for path in ends:
-        is_below = any(
-            not other or path.startswith(f"{other}__") for other in ends if other != path
-        )
-        if isinstance(held[path], Network) and not is_below:
-            yield path, held[path]
-
-
-_ENDS = (BaseMLP, BaseTabular, FrozenEstimator)
 
 
 # Its space ------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from sklearn.base import clone
 from skdeep.building.checks import uses_lbfgs
 from skdeep.estimators.base import BaseMLP
 from skdeep.model_selection.folds import Afresh, Fold, Given, Positions, Prepared
-from skdeep.model_selection.networks import final_step, networks_in
+from skdeep.model_selection.networks import final_step, only_network_in, prefix_of
 from skdeep.model_selection.workers import Workers
 
 
@@ -120,10 +120,14 @@ class Trials:
         self._plans = [self._plan(estimator, parameters) for parameters in self.candidates]
         self._folds: dict[tuple[str, int], Fold] = {}
         self._last: dict[tuple[int, int], Part] = {}
-        self._folder = tempfile.TemporaryDirectory(prefix="skdeep-search-")
+        # A file that a worker still writes, or reads on Windows, must not cost the results.
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="skdeep-search-", ignore_cleanup_errors=True
+        )
 
     def close(self) -> None:
         """Delete the files of the search."""
+        self._folds.clear()  # they are mapped into memory
         self._folder.cleanup()
 
     def advance(
@@ -167,10 +171,10 @@ class Trials:
         """Return how to train a candidate."""
         try:
             whole = clone(estimator).set_params(**clone(parameters, safe=False))
+            path, _ = only_network_in(whole)
             prefix, network = final_step(whole)
             if not isinstance(network, BaseMLP) or uses_lbfgs(network) or _has_own_fit(network):
-                ((prefix, _),) = networks_in(whole).items()
-                return Plan(whole, whole, resource=f"{prefix}max_iter")
+                return Plan(whole, whole, resource=f"{prefix_of(path)}max_iter")
             network.set_params(max_iter=self.max_epochs, warm_start="continue")
             if network is whole:
                 return Plan(whole, whole)

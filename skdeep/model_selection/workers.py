@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -82,17 +83,28 @@ class Workers:
                 underway.append(i)
                 yield delayed(_call)(self._n_threads, function, *job(i))
 
+        results: Any = ()
         try:
-            for result in self._parallel(calls()):
+            results = self._parallel(calls())
+            for result in results:
                 take(underway.pop(0), result)
                 del left[0]
         except BaseException as error:
+            _end(results)
             if type(error).__name__ not in _DEATHS:
                 raise
             self._parallel.__exit__(type(error), error, None)
             self._start()
             return underway or left[:1]  # a worker that dies idle counts for the next job
         return []
+
+
+def _end(results: Any) -> None:
+    """End a generator of joblib, if it is one: joblib would warn of the results that it has."""
+    if hasattr(results, "close"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            results.close()
 
 
 def _call(n_threads: int | None, function: Callable, *job: Any) -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from skdeep._component import needs
+from skdeep._component import InvalidParameterError, Limit, needs
+from skdeep.reports.table import one_line
 
 
 def pyplot(who: str) -> Any:
@@ -48,6 +50,39 @@ class Display:
         self.ax_, self.figure_ = ax, axes.flat[0].figure
         return axes.ravel()
 
+    def _axes_in_rows(
+        self,
+        ax: Any,
+        n: int,
+        n_cols: int,
+        cell: tuple[float, float],
+        legend: float,
+        size_of_one: tuple[float, float] = (6.4, 4.2),
+    ) -> Any:
+        """Return n axes: the given axes, or new ones in rows of n_cols, beside a legend.
+
+        `cell` is the size of each of several axes, and `legend` the width of the legend.
+        """
+        if n == 1 and is_axes(ax):
+            return [self._one_axes(ax, size_of_one)]
+        if ax is not None:
+            return self._many_axes(ax, 1, n, ())[:n]
+        n_across = min(n, n_cols)
+        n_down = math.ceil(n / n_across)
+        size = (legend + cell[0] * n_across, 0.4 + cell[1] * n_down)
+        axes = self._many_axes(None, n_down, n_across, size)
+        for axis in axes[n:]:
+            axis.remove()
+        self.ax_ = axes[:n]
+        return self.ax_
+
+
+def check_n_cols(n_cols: Any) -> None:
+    """Raise unless a number of columns of axes is allowed."""
+    limit = Limit(1, integer=True)
+    if not limit.allows(n_cols):
+        raise InvalidParameterError(f"n_cols={n_cols!r} is not allowed; give {limit}.")
+
 
 def colours(n: int, who: str) -> list:
     """Return n colours from dark to light, for layers from the bottom to the top."""
@@ -68,9 +103,7 @@ def spread(n: int) -> np.ndarray:
 def plain_text(value: Any, longest: int = 20) -> str:
     """Return a value as text of moderate length, in which no character has a meaning of its own."""
     text = f"{value:g}" if isinstance(value, float) else str(value)
-    text = " ".join(text.split())
-    text = text if len(text) <= longest else f"{text[: longest - 1]}…"
-    return text.replace("$", r"\$")
+    return one_line(text, longest).replace("$", r"\$")
 
 
 def rotation(axis: Any, labels: Sequence[str]) -> dict[str, Any]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from skdeep._component import InvalidParameterError, Limit
 from skdeep.inspection.responses import (
     ColumnResponse,
     ResponseSettings,
     Targets,
     column_responses,
 )
-from skdeep.plotting.base import Display, is_axes, plain_text, rotation, spread
+from skdeep.plotting.base import Display, check_n_cols, plain_text, rotation, spread
 
 _RUG_COLOUR, _BAR_COLOUR, _MISSING = "0.45", "0.82", "0.95"
 # The parts of the height that the rug and the bars of counts take.
@@ -157,7 +155,8 @@ class ColumnResponseDisplay(Display):
         -------
         self
         """
-        axes = self._axes(ax, n_cols)
+        check_n_cols(n_cols)
+        axes = self._axes_in_rows(ax, len(self.responses), n_cols, (3.5, 3.0), legend=1.0)
         low, high, limits = self._limits()
         for i, (axis, response) in enumerate(zip(axes, self.responses, strict=False)):
             if response.is_category:
@@ -175,21 +174,6 @@ class ColumnResponseDisplay(Display):
         return self
 
     # The figure -----------------------------------------------------------------------------------
-
-    def _axes(self, ax: Any, n_cols: int) -> Any:
-        limit, n = Limit(1, integer=True), len(self.responses)
-        if not limit.allows(n_cols):
-            raise InvalidParameterError(f"n_cols={n_cols!r} is not allowed; give {limit}.")
-        if ax is not None or n == 1:
-            return [self._one_axes(ax)] if n == 1 and is_axes(ax) else self._many_axes(ax, 1, n, ())
-        n_across = min(n, n_cols)
-        n_down = math.ceil(n / n_across)
-        size = (1.0 + 3.5 * n_across, 0.4 + 3.0 * n_down)
-        axes = self._many_axes(None, n_down, n_across, size)
-        for axis in axes[n:]:
-            axis.remove()
-        self.ax_ = axes[:n]
-        return self.ax_
 
     def _limits(self) -> tuple[float, float, tuple[float, float]]:
         """Return the range of ticks, and limits with room for the rug and the bars below."""

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from skdeep._component import InvalidParameterError, Limit, unknown_name
+from skdeep._component import InvalidParameterError, unknown_name
 from skdeep.inspection.coordinates import Coordinate
 from skdeep.inspection.hyperparameters import (
     HyperparameterImportances,
     hyperparameter_importance,
 )
 from skdeep.inspection.searches import SearchResults, read_cv_results, read_search, short_names
-from skdeep.plotting.base import Display, is_axes, plain_text, pyplot, rotation, spread
+from skdeep.plotting.base import Display, check_n_cols, plain_text, pyplot, rotation, spread
 
 KINDS = ("both", "parameters", "rungs")
 BEST, FAILED, APART = "#D55E00", "#8C2D04", "0.95"
@@ -189,9 +188,7 @@ class SearchDisplay(SearchPicture):
     ):
         if kind not in KINDS:
             raise InvalidParameterError(f"kind={kind!r} is not allowed; choose from {list(KINDS)}.")
-        limit = Limit(1, integer=True)
-        if not limit.allows(n_cols):
-            raise InvalidParameterError(f"n_cols={n_cols!r} is not allowed; give {limit}.")
+        check_n_cols(n_cols)
         super().__init__(results, params)
         self.kind = kind
         self.n_cols = n_cols
@@ -217,7 +214,8 @@ class SearchDisplay(SearchPicture):
         drawn = [] if self.kind == "rungs" else list(self.coordinates.values())
         if not self._has_rungs:
             self._check_params()
-        axes = self._axes(ax, len(drawn) + self._has_rungs)
+        n = len(drawn) + self._has_rungs
+        axes = self._axes_in_rows(ax, n, self.n_cols, (2.9, 2.7), 1.8, (7.0, 4.2))
         rows = _Rows(self.results)
         for i, axis in enumerate(axes):
             axis.set_ylim(rows.limits)
@@ -231,22 +229,6 @@ class SearchDisplay(SearchPicture):
             self._draw_parameter(axis, place, rows)
         self._draw_legend(axes, rows, ax is None)
         return self
-
-    def _axes(self, ax: Any, n: int) -> Any:
-        if ax is not None:
-            return (
-                [self._one_axes(ax)]
-                if n == 1 and is_axes(ax)
-                else self._many_axes(ax, 1, n, ())[:n]
-            )
-        n_across = min(n, self.n_cols)
-        n_down = math.ceil(n / n_across)
-        size = (7.0, 4.2) if n == 1 else (1.8 + 2.9 * n_across, 0.4 + 2.7 * n_down)
-        axes = self._many_axes(None, n_down, n_across, size)
-        for axis in axes[n:]:
-            axis.remove()
-        self.ax_ = axes[0] if n == 1 else axes[:n]
-        return axes[:n]
 
     def _draw_parameter(self, axis: Any, place: Coordinate, rows: _Rows) -> None:
         x = spread_places(place)[self.results.candidates]

@@ -49,5 +49,11 @@ def number(value: float) -> str:
     return f"{value:.3g}"
 
 
+def one_line(text: str, longest: int) -> str:
+    """Return a text on one line, which is cut off if it is long."""
+    text = " ".join(text.split())
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
 def _row(cells: Sequence[str], tag: str) -> str:
     return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"

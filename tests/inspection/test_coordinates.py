@@ -147,9 +147,10 @@ def test_rare_categories_share_a_column():
     assert axis.n_distinct == 31
 
 
-def test_many_sizes_of_layers_are_ordered_by_depth_and_width():
+@pytest.mark.parametrize("kind", [tuple, str])
+def test_many_sizes_of_layers_are_ordered_by_depth_and_width(kind):
     sizes = [(16,), (32,), (64,), (512,), (8, 8), (16, 16), (64, 64), (256, 32), (4, 4, 4), ()]
-    axis = made([*sizes, NOT_SET], "hidden_layer_sizes")
+    axis = made([*map(kind, sizes), NOT_SET], "hidden_layer_sizes")
     assert labels(axis) == [
         *["0 layers", "1 layer\n16 to 512", "2 layers\n8 to 256", "3 layers\n4"],
         "not set",

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.decomposition import PCA
 from sklearn.exceptions import FitFailedWarning
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, cross_validate
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -25,6 +26,7 @@ from skdeep.model_selection import (
     MedianRule,
     PruningSearchCV,
 )
+from skdeep.model_selection.networks import final_step, only_network_in, prefix_of
 from skdeep.model_selection.rules import rungs
 
 RNG = np.random.default_rng(0)
@@ -60,9 +62,8 @@ def scores_of_last_rung(search):
 
 def plain_scores(search, row, X=X, y=Y, **options):
     """The scores of scikit-learn's cross-validation with all epochs."""
-    prefix = search._prefix
     model = clone(search.estimator).set_params(**search.cv_results_["params"][row])
-    model.set_params(**{f"{prefix}max_iter": search.max_epochs_})
+    model.set_params(**{f"{prefix_of(only_network_in(model)[0])}max_iter": search.max_epochs_})
     return cross_validate(model, X, y, cv=search.cv, **options)["test_score"]
 
 
@@ -205,6 +206,30 @@ def test_steps_that_are_searched_are_fitted_once_for_each_setting_and_split():
     for row in np.flatnonzero(search.cv_results_["iter"] == 2):
         scores = [search.cv_results_[f"split{i}_test_score"][row] for i in range(3)]
         np.testing.assert_array_equal(scores, plain_scores(search, row))
+
+
+def test_networks_may_be_searched_and_their_places_too():
+    parts = [NETWORK, Pipeline([("pca", PCA(3)), ("deep", NETWORK)])]
+    for choice in (parts, parts[::-1]):
+        pipeline = Pipeline([("scale", StandardScaler()), ("mlp", choice[0])])
+        search = halving(pipeline, {"mlp": choice}, n_candidates=2).fit(X, Y)
+        row = search.best_index_
+        scores = [search.cv_results_[f"split{i}_test_score"][row] for i in range(3)]
+        np.testing.assert_array_equal(scores, plain_scores(search, row))
+        assert final_step(search.best_estimator_)[1].n_iter_ == 9
+    search = halving(pipeline, {"mlp": [NETWORK, LogisticRegression()]}, n_candidates=2)
+    with (
+        pytest.warns(FitFailedWarning, match="has 0 networks of skdeep"),
+        pytest.warns(UserWarning, match="non-finite"),
+    ):
+        search.fit(X, Y)
+
+
+def test_a_frozen_network_is_no_part_of_the_search():
+    coder = MLPAutoencoder((3,), max_iter=1, random_state=0).fit(X)
+    pipeline = make_pipeline(FrozenEstimator(coder), NETWORK)
+    search = halving(pipeline, prefixed(SPACE, "mlpclassifier")).fit(X, Y)
+    assert search.max_epochs_ == search.best_estimator_[-1].n_iter_ == 9
 
 
 @pytest.mark.parametrize(
@@ -351,6 +376,10 @@ def test_a_candidate_that_fails_does_not_end_the_search():
         search = halving(space=space, n_candidates=4, factor=1.5).fit(X, Y)
     assert search.best_params_["batch_size"] == 10
     assert np.isnan(search.cv_results_["mean_test_score"]).sum() >= 2
+    with pytest.warns(FitFailedWarning):
+        search = halving(space=space, n_candidates=4, error_score=np.float32(-1)).fit(X, Y)
+    assert search.best_params_["batch_size"] == 10
+    assert (search.cv_results_["mean_test_score"] == -1).sum() >= 2
     with pytest.raises(ValueError, match="batch_size"):
         halving(space=space, n_candidates=4, error_score="raise").fit(X, Y)
     with pytest.raises(ValueError, match="All the 6 fits failed"):
@@ -376,8 +405,11 @@ def test_conditions():
         ({"min_epochs": 0}, "min_epochs=0 is not allowed"),
         ({"min_epochs": 99}, "min_epochs=99 is more than max_epochs=9"),
         ({"max_epochs": 2.5}, "max_epochs=2.5 is not allowed"),
-        ({"estimator": LogisticRegression()}, "has 0 estimators of skdeep"),
-        ({"space": {"max_iter": [3, 4]}, "n_candidates": 2}, "has 'max_iter', the number"),
+        ({"estimator": LogisticRegression()}, "has 0 networks of skdeep"),
+        (
+            {"space": {"max_iter": [3, 4]}, "n_candidates": 2},
+            "has 'max_iter', the number of epochs",
+        ),
         ({"error_score": "nan"}, "error_score='nan' is not allowed"),
     ],
 )
