@@ -110,7 +110,10 @@ continue |
                 "the next part can't continue."
             )
         given = X_val, X_val if self._targets_are_inputs else y_val, sample_weight_val
-        return self._fit_with(X, y, sample_weight, given, part=Part(until, rows))
+        trainer = self._fit_with(X, y, sample_weight, given, part=Part(until, rows))
+        if trainer is not None:
+            self.n_iter_ = trainer.epochs_before + trainer.epoch  # of all parts, as fit has it
+        return trainer
 
     def _fit_with(self, X, y, sample_weight, validation, *, classes=None, mode=None, part=None):
         """Fit, or train one part of a fit; return the trainer, or None if nothing was learned."""

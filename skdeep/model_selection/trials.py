@@ -179,7 +179,7 @@ class Trials:
             if network is whole:
                 return Plan(whole, whole)
             of_steps = {k: v for k, v in parameters.items() if not f"{k}__".startswith(prefix)}
-            return Plan(whole, network, joblib.hash(sorted(of_steps.items())))
+            return Plan(whole, network, _name_of(of_steps))
         except Exception:
             if self.given.error_score == "raise":
                 raise
@@ -257,6 +257,14 @@ def _has_own_fit(network: BaseMLP) -> bool:
     """Whether a class of the user's own defines `fit`, which training in parts would pass over."""
     own = [cls for cls in type(network).__mro__ if not cls.__module__.startswith("skdeep.")]
     return any("fit" in vars(cls) for cls in own)
+
+
+def _name_of(parameters: dict[str, Any]) -> str:
+    """Return a name that equal parameters share."""
+    try:
+        return joblib.hash(sorted(parameters.items()))
+    except _NOT_PICKLED:  # functions of a notebook: candidates have the same ones from their space
+        return str(sorted((key, id(value)) for key, value in parameters.items()))
 
 
 def _prepared(

@@ -135,6 +135,13 @@ def test_survivors_have_the_scores_of_uninterrupted_training(estimator, prefix, 
     assert_scores_of_uninterrupted_training(search, X, y)
 
 
+def test_functions_of_a_notebook_may_be_searched():
+    space = prefixed("mlpclassifier") | {"functiontransformer__func": [lambda X: 2 * X, np.tanh]}
+    search = pruning(make_pipeline(FunctionTransformer(), NETWORK), space).fit(X, Y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert_scores_of_uninterrupted_training(search, X, Y)
+
+
 # Splits ---------------------------------------------------------------------------------------
 
 
@@ -211,6 +218,18 @@ def test_error_score_may_be_any_number():
     with pytest.warns(FitFailedWarning):
         search.fit(X, Y)
     assert search.cv_results_["mean_test_score"].min() == 0
+
+
+def epochs(estimator, X, y):
+    return estimator.n_iter_
+
+
+@pytest.mark.parametrize("search", [halving, pruning])
+def test_a_scorer_sees_the_epochs_of_all_parts(search):
+    search = search(scoring=epochs).fit(X, Y)
+    results = search.cv_results_
+    np.testing.assert_array_equal(results["mean_test_score"], results["n_resources"])
+    assert_scores_of_uninterrupted_training(search, X, Y)
 
 
 # Rules of the user's own ----------------------------------------------------------------------
