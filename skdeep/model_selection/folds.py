@@ -25,8 +25,8 @@ from skdeep.estimators.multitask import MultiTaskMLP
 from skdeep.model_selection.networks import final_step, with_final_step
 from skdeep.training.trainer import Trainer
 
-# Rows that are predicted at a time, so that no copy of all test rows is made.
-_ROWS_AT_A_TIME = 4096
+# Numbers of X that are predicted from at a time, so that no copy of all test rows is made.
+_NUMBERS_AT_A_TIME = 1 << 19
 
 
 class Given:
@@ -177,9 +177,10 @@ class Positions(Fold):
         X, y = given.X, given.y[positions]
         if not looks_at_predictions_alone(given.scorer):
             return given.scores(model, X[positions], y, positions)
+        size = max(1, _NUMBERS_AT_A_TIME // X.shape[1])
         outputs = [
-            model._raw_outputs(X[positions[start : start + _ROWS_AT_A_TIME]])
-            for start in range(0, len(positions), _ROWS_AT_A_TIME)
+            model._raw_outputs(X[positions[start : start + size]])
+            for start in range(0, len(positions), size)
         ]
         # The scorer passes X on to the model, which knows the outputs for it. It would not predict
         # from a copy, because of the NaN.

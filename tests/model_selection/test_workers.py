@@ -100,7 +100,7 @@ REGRESSION = ("r2", "neg_mean_squared_error", "explained_variance", "neg_max_err
 
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_matrix])
 def test_rows_are_scored_in_blocks_as_scikit_learn_scores_them(container, monkeypatch):
-    monkeypatch.setattr("skdeep.model_selection.folds._ROWS_AT_A_TIME", 7)
+    monkeypatch.setattr("skdeep.model_selection.folds._NUMBERS_AT_A_TIME", 7 * 4)
     for names, model, y in [
         (CLASSIFICATION, NETWORK, (Y == "yes").astype(int)),
         (REGRESSION, MLPRegressor((4,), random_state=0, max_iter=4), X[:, 0] ** 2),
@@ -146,7 +146,7 @@ def own_score(estimator, X, y):
 @pytest.mark.parametrize("refit", [False, np.argmax])
 def test_one_of_several_scores_has_to_decide(refit):
     for scoring in (["accuracy", "f1_macro"], two_scores):
-        with pytest.raises(ValueError, match="refit=.* is not allowed with several scores: give"):
+        with pytest.raises(ValueError, match=r"refit=.* is not allowed with several scores: give"):
             halving(scoring=scoring, refit=refit).fit(X, Y)
 
 
