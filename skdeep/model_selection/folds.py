@@ -52,8 +52,8 @@ class Given:
         self.return_train_score = return_train_score
 
     def __sizeof__(self) -> int:
-        """Return the bytes of the data, which tell Dask to send a large object only once."""
-        return object.__sizeof__(self) + _bytes_of(self.X) + _bytes_of(self.y)
+        """Return the bytes of large data, which tell Dask to send them only once."""
+        return _bytes_of(self.X, self.y)
 
     def without_data(self) -> Given:
         """Return a copy without X and y, for folds that have their own rows."""
@@ -79,10 +79,17 @@ class Given:
         return scores_of(model, X, y, self.scorer, options, self.error_score)
 
 
-def _bytes_of(data: Any) -> int:
-    """Return the bytes of an array; of other data, a number that is not too high."""
-    rows = number_of_rows(data) if hasattr(data, "__len__") or hasattr(data, "shape") else 0
-    return getattr(data, "nbytes", 8 * rows)
+def _bytes_of(*parts: Any) -> int:
+    """Return the bytes of arrays; of other data, a number that is not too high.
+
+    Return 0 for less than a megabyte. What Dask sends only once is lost with the death of a worker,
+    and small data need not take this risk.
+    """
+    total = 0
+    for part in parts:
+        rows = number_of_rows(part) if hasattr(part, "__len__") or hasattr(part, "shape") else 0
+        total += getattr(part, "nbytes", 8 * rows)
+    return total if total > 1 << 20 else 0
 
 
 class Fold:
@@ -101,7 +108,7 @@ class Fold:
         self.test = test
 
     def __sizeof__(self) -> int:
-        return object.__sizeof__(self) + sum(map(_bytes_of, vars(self).values()))
+        return _bytes_of(*vars(self).values())
 
     def fit(self, model: Any, given: Given, until: int) -> tuple[int, bool]:
         """Train a model up to an epoch.
