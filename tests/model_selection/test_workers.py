@@ -260,7 +260,8 @@ def test_workers_share_the_memory_of_the_data(container):
     n_bytes = getattr(large, "nbytes", 0) or large.data.nbytes + large.indices.nbytes
     joblib.Parallel(4)(joblib.delayed(time.sleep)(3) for _ in range(4))  # all have started
     joblib.Parallel(4)(joblib.delayed(small_search)() for _ in range(4))
-    assert growth(large, y, network, SPACE) < 1.2 * n_bytes
+    of_workers = 4 * 30e6  # blocks of rows, targets, a network
+    assert growth(large, y, network, SPACE) < 1.2 * n_bytes + of_workers
 
 
 # Deaths -------------------------------------------------------------------------------------------
@@ -340,26 +341,21 @@ def test_a_death_that_does_not_repeat_costs_nothing(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite:UserWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # sockets of the worker that died
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_death_of_a_worker_of_dask_costs_the_candidate():
+def test_dask_repeats_the_calls_of_a_worker_that_died(tmp_path):
     distributed = pytest.importorskip("dask.distributed")
     whole = scores_of(halving(space=with_callback(None), n_candidates=5).fit(X, Y))
-    dask = pytest.importorskip("dask")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
+    once = Dies("kill", once=str(tmp_path / "died"))
     with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50
-        ) as cluster,
+        distributed.LocalCluster(**options, silence_logs=50) as cluster,
         distributed.Client(cluster),
         joblib.parallel_config(backend="dask"),
-        pytest.warns(FitFailedWarning, match="died, twice"),
     ):
-        search = halving(space=with_callback(Dies("kill")), n_candidates=5).fit(X, Y)
-    scores = scores_of(search)
-    assert np.isnan(scores[1, 0])
-    assert all(scores[c] == whole[c] for c in scores.keys() & whole.keys() if c != (1, 0))
+        search = halving(space=with_callback(once), n_candidates=5).fit(X, Y)
+    assert (tmp_path / "died").exists()
+    assert scores_of(search) == whole
 
 
 def test_a_death_can_raise():
