@@ -29,8 +29,8 @@ from skdeep.estimators.regressor import MLPRegressor
 from skdeep.model_selection.networks import final_step, with_final_step
 from skdeep.training.trainer import INTERRUPTED, Trainer
 
-# Rows that are predicted at a time, so that no copy of all test rows is made.
-_ROWS_AT_A_TIME = 4096
+# Numbers of X that are predicted from at a time, so that no copy of all test rows is made.
+_NUMBERS_AT_A_TIME = 1 << 19
 
 
 class Given:
@@ -56,8 +56,8 @@ class Given:
         self.return_train_score = return_train_score
 
     def __sizeof__(self) -> int:
-        """Return the bytes of the data, which tell Dask to send a large object only once."""
-        return object.__sizeof__(self) + _bytes_of(self.X) + _bytes_of(self.y)
+        """Return the bytes of large data, which tell Dask to send them only once."""
+        return _bytes_of(self.X, self.y)
 
     def without_data(self) -> Given:
         """Return a copy without X and y, for folds that have their own rows."""
@@ -83,10 +83,17 @@ class Given:
         return scores_of(model, X, y, self.scorer, options, self.error_score)
 
 
-def _bytes_of(data: Any) -> int:
-    """Return the bytes of an array; of other data, a number that is not too high."""
-    rows = number_of_rows(data) if hasattr(data, "__len__") or hasattr(data, "shape") else 0
-    return getattr(data, "nbytes", 8 * rows)
+def _bytes_of(*parts: Any) -> int:
+    """Return the bytes of arrays; of other data, a number that is not too high.
+
+    Return 0 for less than a megabyte. What Dask sends only once is lost with the death of a worker,
+    and small data need not take this risk.
+    """
+    total = 0
+    for part in parts:
+        rows = number_of_rows(part) if hasattr(part, "__len__") or hasattr(part, "shape") else 0
+        total += getattr(part, "nbytes", 8 * rows)
+    return total if total > 1 << 20 else 0
 
 
 class Fold:
@@ -105,7 +112,7 @@ class Fold:
         self.test = test
 
     def __sizeof__(self) -> int:
-        return object.__sizeof__(self) + sum(map(_bytes_of, vars(self).values()))
+        return _bytes_of(*vars(self).values())
 
     def fit(self, model: Any, given: Given, until: int) -> tuple[int, bool]:
         """Train a model up to an epoch.
@@ -195,9 +202,10 @@ class Positions(Fold):
         predicts_alone = type(model) in (MLPClassifier, MLPRegressor)
         if not (predicts_alone and looks_at_predictions_alone(given.scorer)):
             return given.scores(model, X[positions], y, positions)
+        size = max(1, _NUMBERS_AT_A_TIME // X.shape[1])
         outputs = [
-            model._raw_outputs(X[positions[start : start + _ROWS_AT_A_TIME]])
-            for start in range(0, len(positions), _ROWS_AT_A_TIME)
+            model._raw_outputs(X[positions[start : start + size]])
+            for start in range(0, len(positions), size)
         ]
         # The scorer passes X on to the model, which knows the outputs for it. It would not predict
         # from a copy, because of the NaN.

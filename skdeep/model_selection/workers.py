@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,8 +13,13 @@ from joblib.parallel import get_active_backend
 
 from skdeep.training.threads import at_most
 
-# The errors that say that a worker died: those of loky, and of Dask.
-_DEATHS = ("TerminatedWorkerError", "KilledWorker")
+# The errors that say that a worker died: that of loky, and those of Dask, which cancels calls if
+# their data were in the memory of the worker.
+_DEATHS = ("TerminatedWorkerError", "KilledWorker", "FutureCancelledError", "CancelledError")
+
+
+# The seconds in which a cluster may replace a worker that died.
+_PATIENCE = 60
 
 
 class Workers:
@@ -57,6 +63,22 @@ class Workers:
             self._parallel = Parallel(self.n_jobs)
         self._parallel.__enter__()
 
+    def _restart(self, death: BaseException) -> None:
+        """Start again after the death of a worker, when Dask has replaced it."""
+        self._parallel.__exit__(type(death), death, None)
+        end = time.monotonic() + _PATIENCE
+        while self._n_alive() < 2:  # joblib would make the calls in this process
+            if time.monotonic() > end:
+                raise death
+            time.sleep(0.1)
+        self._start()
+
+    def _n_alive(self) -> int:
+        try:
+            return effective_n_jobs(self.n_jobs)
+        except TimeoutError:  # Dask has no worker
+            return 0
+
     def run(self, function: Callable, n_jobs: int, job: Callable, take: Callable) -> None:
         """Call function(*job(i)) for i < n_jobs, and take(i, result) for each result, in order.
 
@@ -93,8 +115,7 @@ class Workers:
             _end(results)
             if type(error).__name__ not in _DEATHS:
                 raise
-            self._parallel.__exit__(type(error), error, None)
-            self._start()
+            self._restart(error)
             return underway or left[:1]  # a worker that dies idle counts for the next job
         return []
 

@@ -100,7 +100,7 @@ REGRESSION = ("r2", "neg_mean_squared_error", "explained_variance", "neg_max_err
 
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_matrix])
 def test_rows_are_scored_in_blocks_as_scikit_learn_scores_them(container, monkeypatch):
-    monkeypatch.setattr("skdeep.model_selection.folds._ROWS_AT_A_TIME", 7)
+    monkeypatch.setattr("skdeep.model_selection.folds._NUMBERS_AT_A_TIME", 7 * 4)
     for names, model, y in [
         (CLASSIFICATION, NETWORK, (Y == "yes").astype(int)),
         (REGRESSION, MLPRegressor((4,), random_state=0, max_iter=4), X[:, 0] ** 2),
@@ -199,11 +199,12 @@ def test_searches_in_threads_put_the_threads_back(monkeypatch):
 
 def test_dask_sends_data_once():
     sizeof = pytest.importorskip("dask.sizeof").sizeof
-    large = np.zeros((1000, 100))
+    large = np.zeros((1000, 200))
     given = Given(large, large[:, 0].copy(), {}, {}, None, 0.0, False)
     assert sizeof(given) > large.nbytes
     assert sizeof(given.without_data()) < 1000
-    assert sizeof(Positions(np.arange(1000), np.arange(5))) > 1000 * 8
+    assert sizeof(Positions(np.arange(1000), np.arange(5))) < 1000
+    assert sizeof(Positions(np.arange(10**6), np.arange(5))) > 10**6
 
 
 def own_memory(process):
@@ -250,7 +251,7 @@ def small_search():
 @pytest.mark.skipif(not os.path.exists("/proc/self/smaps_rollup"), reason="needs Linux")
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_matrix])
 def test_workers_share_the_memory_of_the_data(container):
-    large = RNG.standard_normal((30_000, 500))
+    large = RNG.standard_normal((70_000, 500))
     if container is not np.asarray:
         large[large < 0] = 0
     y = (large[:, 0] > 0).astype(int)
@@ -259,7 +260,8 @@ def test_workers_share_the_memory_of_the_data(container):
     n_bytes = getattr(large, "nbytes", 0) or large.data.nbytes + large.indices.nbytes
     joblib.Parallel(4)(joblib.delayed(time.sleep)(3) for _ in range(4))  # all have started
     joblib.Parallel(4)(joblib.delayed(small_search)() for _ in range(4))
-    assert growth(large, y, network, SPACE) < 1.2 * n_bytes
+    of_workers = 4 * 30e6  # blocks of rows, targets, a network
+    assert growth(large, y, network, SPACE) < 1.2 * n_bytes + of_workers
 
 
 # Deaths -------------------------------------------------------------------------------------------
@@ -339,26 +341,21 @@ def test_a_death_that_does_not_repeat_costs_nothing(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite:UserWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # sockets of the worker that died
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_death_of_a_worker_of_dask_costs_the_candidate():
+def test_dask_repeats_the_calls_of_a_worker_that_died(tmp_path):
     distributed = pytest.importorskip("dask.distributed")
     whole = scores_of(halving(space=with_callback(None), n_candidates=5).fit(X, Y))
-    dask = pytest.importorskip("dask")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
+    once = Dies("kill", once=str(tmp_path / "died"))
     with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50
-        ) as cluster,
+        distributed.LocalCluster(**options, silence_logs=50) as cluster,
         distributed.Client(cluster),
         joblib.parallel_config(backend="dask"),
-        pytest.warns(FitFailedWarning, match="died, twice"),
     ):
-        search = halving(space=with_callback(Dies("kill")), n_candidates=5).fit(X, Y)
-    scores = scores_of(search)
-    assert np.isnan(scores[1, 0])
-    assert all(scores[c] == whole[c] for c in scores.keys() & whole.keys() if c != (1, 0))
+        search = halving(space=with_callback(once), n_candidates=5).fit(X, Y)
+    assert (tmp_path / "died").exists()
+    assert scores_of(search) == whole
 
 
 def test_a_death_can_raise():
