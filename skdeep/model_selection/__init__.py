@@ -12,7 +12,7 @@ from skdeep.model_selection.distributions import (
 from skdeep.model_selection.halving import HalvingEpochsSearchCV
 from skdeep.model_selection.optuna_spaces import suggest, to_optuna
 from skdeep.model_selection.pruning import PruningSearchCV
-from skdeep.model_selection.rules import HalvingRule, MedianRule
+from skdeep.model_selection.rules import HalvingRule, MedianRule, Rule
 from skdeep.model_selection.spaces import param_distributions
 from skdeep.model_selection.splits import train_dev_test_split
 
@@ -27,6 +27,7 @@ __all__ = [
     "MedianRule",
     "OneMinusLogUniform",
     "PruningSearchCV",
+    "Rule",
     "param_distributions",
     "sample_candidates",
     "suggest",
