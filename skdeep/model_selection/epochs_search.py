@@ -115,7 +115,7 @@ class BaseEpochsSearchCV(BaseSearchCV):
                     self.estimator, candidates, self.max_epochs_, splits, given, workers
                 )
                 interrupted = self._search(trials, watched)
-            self._set_results(trials, scorers)
+            self._set_results(trials, scorers, interrupted)
             if self.refit and not interrupted:
                 self._refit(X, y, routed.estimator.fit, watched)
         return self
@@ -207,7 +207,7 @@ class BaseEpochsSearchCV(BaseSearchCV):
             self._metric = self.refit
         return scores[self._metric]
 
-    def _set_results(self, trials: Trials, scorers: Any) -> None:
+    def _set_results(self, trials: Trials, scorers: Any, interrupted: bool) -> None:
         """Set the fitted attributes that describe the search."""
         report_failures(trials.figures, self.error_score)
         for name in ("best_score_", "best_estimator_", "feature_names_in_", "refit_time_"):
@@ -230,7 +230,9 @@ class BaseEpochsSearchCV(BaseSearchCV):
         if callable(self.refit):
             self.best_index_ = self._select_best_index(self.refit, name, results)
         else:
-            self.best_index_ = _best_of_last(results, f"mean_test_{name}")
+            # If the last iteration is not complete, the best one may be missing there.
+            best = _best if interrupted else _best_of_last
+            self.best_index_ = best(results, f"mean_test_{name}")
             self.best_score_ = results[f"mean_test_{name}"][self.best_index_]
         self.best_params_ = results["params"][self.best_index_]
 
@@ -266,3 +268,9 @@ def _best_of_last(results: dict[str, Any], name: str) -> int:
     finite = ~np.isnan(scores)
     last = iterations == (iterations[finite] if finite.any() else iterations).max()
     return int(np.argmax(np.where(last & finite, scores, -np.inf)))
+
+
+def _best(results: dict[str, Any], name: str) -> int:
+    """Return the row with the highest score."""
+    scores = results[name]
+    return int(np.argmax(np.where(np.isnan(scores), -np.inf, scores)))

@@ -16,8 +16,6 @@ from skdeep.training.threads import at_most
 # The errors that say that a worker died: that of loky, and those of Dask, which cancels calls if
 # their data were in the memory of the worker.
 _DEATHS = ("TerminatedWorkerError", "KilledWorker", "FutureCancelledError", "CancelledError")
-
-
 # The seconds in which a cluster may replace a worker that died.
 _PATIENCE = 60
 
