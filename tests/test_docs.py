@@ -124,7 +124,7 @@ def test_the_tables(capsys):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_the_search(capsys, tmp_path):
     example = runpy.run_path(str(ROOT / "examples" / "search.py"))
-    example["main"](tmp_path, 6)
+    example["main"](tmp_path, 4)
     out = capsys.readouterr().out
     scores, epochs = (
         [float(text.replace(",", "")) for text in re.findall(rf"{left}(\S+){right}", out)]
