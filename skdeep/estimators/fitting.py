@@ -164,7 +164,8 @@ continue |
         else:
             encoded = self._encode_first(y, classes, sample_weight)
         weight = combine_weights(sample_weight, self._class_weights(y, is_partial))
-        given = X, y, weight, sample_weight, validation
+        # Other rows of X may have equal targets.
+        given = X, y, weight, sample_weight, validation, *(() if rows is None else (rows,))
         run_id = checkpoints.run_id(self, *given, mode=mode)
         saved = None if is_partial else checkpoints.find(self, run_id, until)
         loss = self._choose_loss()

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 
 from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor
 from skdeep.averages import EMA, SWA
-from skdeep.callbacks import Callback, EarlyStopping
+from skdeep.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from skdeep.schedules import Scheduled
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -144,3 +144,11 @@ def test_an_interrupted_part_is_told_from_a_finished_one():
     before = model.get_weights()
     assert model.set_params(callbacks=[Interrupt()]).fit_part(4, X, Y) is None
     np.testing.assert_equal(model.get_weights(), before)
+
+
+def test_checkpoints_of_other_rows_with_equal_targets_are_those_of_other_runs(tmp_path):
+    y = np.arange(120) % 2
+    checkpoint = ModelCheckpoint(tmp_path / "{run}.skdeep", resume=True)
+    for rows in (np.arange(60), np.arange(60, 120)):
+        whole = in_parts(MLPClassifier, X, y, rows=rows)
+        assert_equal_runs(in_parts(MLPClassifier, X, y, rows=rows, callbacks=[checkpoint]), whole)
