@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "transfer.py"
+EXAMPLE = Path(__file__).parents[1] / "examples" / "fashion_mnist" / "transfer.py"
 
 
 @pytest.mark.skipif(

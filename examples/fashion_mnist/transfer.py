@@ -4,20 +4,18 @@ Task A is to classify eight of the ten kinds in Fashion-MNIST. Task B is to dist
 shirts, with 200 images. The network for B starts with all hidden layers of A's network. They are
 frozen for four epochs, while the new output layer is trained, and then trained with it.
 
-The data come from OpenML, or from the file that the environment variable SKDEEP_FASHION_MNIST names
-(an npz with X_train, y_train, X_test, y_test).
+The data come from OpenML, or from the file that the environment variable SKDEEP_FASHION_MNIST names.
 """
 
-import os
 import warnings
 
 import numpy as np
-from sklearn.datasets import fetch_openml
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 
 from skdeep import MLPClassifier
 from skdeep.callbacks import GradualUnfreezing
+from skdeep.datasets import fetch_fashion_mnist
 
 SANDAL, SHIRT = 5, 6
 NET = {
@@ -31,25 +29,10 @@ NET = {
 }
 
 
-def load() -> tuple[np.ndarray, ...]:
-    """Return X_train, y_train, X_test, y_test, with pixels in [0, 1]."""
-    path = os.environ.get("SKDEEP_FASHION_MNIST")
-    if path:
-        with np.load(path) as file:
-            X_train, y_train, X_test, y_test = (
-                file[name] for name in ("X_train", "y_train", "X_test", "y_test")
-            )
-    else:
-        X, y = fetch_openml("Fashion-MNIST", version=1, return_X_y=True, as_frame=False)
-        X_train, X_test, y_train, y_test = X[:60000], X[60000:], y[:60000], y[60000:]
-    X_train, X_test = (X.reshape(len(X), -1).astype(np.float32) / 255 for X in (X_train, X_test))
-    return X_train, y_train.astype(int), X_test, y_test.astype(int)
-
-
 def main() -> None:
     """Train on A, then on B with and without the hidden layers of A's network."""
     warnings.simplefilter("ignore", ConvergenceWarning)
-    X_train, y_train, X_test, y_test = load()
+    X_train, y_train, X_test, y_test = fetch_fashion_mnist()
     of_B, of_B_test = (np.isin(y, [SANDAL, SHIRT]) for y in (y_train, y_test))
     eight = MLPClassifier(**NET, random_state=0).fit(X_train[~of_B], y_train[~of_B])
     print(f"A, eight kinds: accuracy {eight.score(X_test[~of_B_test], y_test[~of_B_test]):.4f}")
