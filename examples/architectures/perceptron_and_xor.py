@@ -24,9 +24,9 @@ from skdeep.losses import ClassificationLoss
 # The rule as a loss
 # ------------------
 # The perceptron's rule is gradient descent with one row in a batch. For a raw output :math:`z` and
-# the sign :math:`s = \pm 1` of the class, the loss of a row is :math:`\max(0, -s z)`. Its derivative
-# is :math:`-s` if the sign of :math:`z` is wrong, and 0 otherwise. :doc:`/losses` describes the
-# arguments of the method.
+# the sign :math:`s = \pm 1` of the class, the loss of a row is :math:`\max(0, -s z)`. Its
+# derivative is :math:`-s` if the sign of :math:`z` is wrong, and 0 otherwise. :doc:`/losses`
+# describes the arguments of the method.
 
 
 class PerceptronLoss(ClassificationLoss):
