@@ -185,7 +185,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray or CSR matrix of shape (n_samples, n_features_out_)
+        ndarray or CSR matrix of shape (n_samples, `n_features_out_`)
             The encoded rows.
         """
         check_is_fitted(self)
@@ -216,12 +216,12 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features_out_)
+        X : array-like or sparse matrix of shape (n_samples, `n_features_out_`)
             Encoded rows.
 
         Returns
         -------
-        DataFrame, ndarray or CSR matrix of shape (n_samples, n_features_in_)
+        DataFrame, ndarray or CSR matrix of shape (n_samples, `n_features_in_`)
             A DataFrame if X was one in fit. Otherwise an array: of float64 without categories, of
             objects with them. A sparse X gives a CSR matrix if X was sparse in fit.
         """
