@@ -61,7 +61,13 @@ def page(name: str) -> str:
     except ImportError:  # an extra that is not installed: its page is the docstring alone
         names = []
     if names:
-        lines += [f".. currentmodule:: {name}", "", ".. autosummary::", "   :toctree: generated", ""]
+        lines += [
+            f".. currentmodule:: {name}",
+            "",
+            ".. autosummary::",
+            "   :toctree: generated",
+            "",
+        ]
         lines += [f"   {entry}" for entry in names]
     return "\n".join(lines) + "\n"
 

@@ -21,6 +21,7 @@ from skdeep._component import (
     store_parameters,
     warn_user,
 )
+from skdeep._documentation import Documented
 from skdeep.data.training_data import checked_weight
 from skdeep.tabular.encoding.categories import CategoryColumn, Selection, as_array, fit_category
 from skdeep.tabular.encoding.few_rows import FEW, RowEncoder
@@ -47,7 +48,7 @@ _CHOICES: dict[str, tuple] = {
 _MANY_COLUMNS, _FEW_NONZERO = 1000, 0.1
 
 
-class TabularEncoder(TransformerMixin, BaseEstimator):
+class TabularEncoder(TransformerMixin, Documented, BaseEstimator):
     """Turn a table into a matrix of numbers that a network can learn from.
 
     Numbers are scaled by their quartiles, and far values are pulled in smoothly. A missing number
