@@ -6,7 +6,7 @@ The pages are read on Git hosts too, so their links are paths of files: `../exam
 import re
 
 EXAMPLE = re.compile(r"\]\((?:\.\./)+examples/([\w/]+)\.py\)")
-PAGES = {"README.md": "index", "CHANGELOG.md": "changelog", "benchmarks/RESULTS.md": "results"}
+PAGES = {"CHANGELOG.md": "changelog", "benchmarks/RESULTS.md": "results"}
 PAGE = re.compile(r"\]\((?:\.\./)*(" + "|".join(map(re.escape, PAGES)) + r")(#[^)]*)?\)")
 # Sections of scikit-learn's user guide that docstrings inherited from it refer to.
 USER_GUIDE = "https://scikit-learn.org/stable/"
