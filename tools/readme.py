@@ -61,7 +61,8 @@ def errors(tables: str) -> dict[str, float]:
     """Return the mean error of each model on the tables of docs/tables.md."""
     names = re.search(r"^\| table \| (.*) \|$", tables, re.MULTILINE)
     figures = re.search(r"^\| shifted geometric mean \| (.*) \|$", tables, re.MULTILINE)
-    assert names is not None and figures is not None
+    if names is None or figures is None:
+        raise ValueError(f"{TABLES} has lost its table of errors.")
     values = [float(text.strip("* ")) for text in figures[1].split("|")]
     titles = ["skdeep", *names[1].split(" | ")[1:]]
     return dict(zip(titles, values, strict=True))

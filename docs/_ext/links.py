@@ -6,6 +6,7 @@ The pages are read on Git hosts too, so their links are paths of files: `../exam
 import re
 
 EXAMPLE = re.compile(r"\]\((?:\.\./)+examples/([\w/]+)\.py\)")
+README = re.compile(r"\]\((?:\.\./)*README\.md(?:#[^)]*)?\)")  # its sections are pages of the site
 PAGES = {"CHANGELOG.md": "changelog", "benchmarks/RESULTS.md": "results"}
 PAGE = re.compile(r"\]\((?:\.\./)*(" + "|".join(map(re.escape, PAGES)) + r")(#[^)]*)?\)")
 # Sections of scikit-learn's user guide that docstrings inherited from it refer to.
@@ -14,6 +15,7 @@ USER_GUIDE = "https://scikit-learn.org/stable/"
 
 def rewrite(app, docname, source):
     text = EXAMPLE.sub(r"](/gallery/\1.rst)", source[0])
+    text = README.sub("](/index.md)", text)
     source[0] = PAGE.sub(lambda match: f"](/{PAGES[match[1]]}.md{match[2] or ''})", text)
 
 
