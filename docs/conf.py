@@ -31,6 +31,7 @@ extensions = [
     "matplotlib.sphinxext.plot_directive",
     "links",
     "mathml",
+    "pictures",
     "reference",
 ]
 exclude_patterns = ["_build", "gallery/**/GALLERY_HEADER.rst"]
