@@ -16,7 +16,7 @@ import skdeep
 ROOT = Path(__file__).parents[1]
 TEXTS = [
     path
-    for pattern in ("*.md", "docs/*.md", "skdeep/**/*.py", "examples/**/*.py", "benchmarks/**/*.py")
+    for pattern in ("*.md", "docs/**/*.md", "skdeep/**/*.py", "examples/**/*.py", "benchmarks/**/*.py")
     for path in ROOT.glob(pattern)
 ]
 
