@@ -1,4 +1,4 @@
-"""The programs of docs/keras.md: Keras and skdeep give equal weights and predictions.
+"""The programs of docs/keras/: Keras and skdeep give equal weights and predictions.
 
 Where Keras is not installed, the programs of skdeep are run alone. skdeep draws the first weights,
 and the noise of training; Keras is given the same numbers.
@@ -21,20 +21,22 @@ from skdeep.initializers import INITIALIZERS, Initializer
 from skdeep.layers import Dropout, GaussianNoise
 from skdeep.training.trainer import Trainer
 
-PAGE = Path(__file__).parents[1] / "docs" / "keras.md"
+PAGES = sorted((Path(__file__).parents[1] / "docs" / "keras").glob("*.md"))
 HAS_KERAS = find_spec("keras") is not None
 SHARED = "Lines that all programs share"
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
 def sections():
-    """Return the code blocks of each section of the page: {heading: {language: code}}."""
+    """Return the code blocks of each section of the pages: {heading: {language: code}}."""
     found = {}
-    for section in re.split(r"^###? ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE):
-        heading, _, text = section.partition("\n")
-        blocks = re.findall(r"^```python ?(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-        found[heading] = {language or "data": code for language, code in blocks}
-        found[heading]["rows"] = re.findall(r"^\| `(.+?)` \| `(.+?)` \|$", text, re.MULTILINE)
+    for page in PAGES:
+        for section in re.split(r"^###? ", page.read_text(encoding="utf-8"), flags=re.MULTILINE):
+            heading, _, text = section.partition("\n")
+            assert heading not in found, f"{heading} twice: the second in {page.name}"
+            blocks = re.findall(r"^```python ?(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+            found[heading] = {language or "data": code for language, code in blocks}
+            found[heading]["rows"] = re.findall(r"^\| `(.+?)` \| `(.+?)` \|$", text, re.MULTILINE)
     return found
 
 
@@ -231,6 +233,15 @@ def predictions(ours):
         return mlp.predict(X)
     P = mlp.predict_proba(X)
     return P[:, 1:] if len(mlp.classes_) == 2 and mlp.n_outputs_ == 1 else P
+
+
+def test_the_table_of_programs_has_every_section():
+    index = PAGES[0].with_name("index.md").read_text(encoding="utf-8")
+    for page in PAGES:
+        if page.name != "index.md":
+            for heading in re.findall("^## (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE):
+                anchor = re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-")
+                assert f"]({page.name}#{anchor})" in index
 
 
 @pytest.mark.parametrize("row", SECTIONS["Initializers"]["rows"], ids="".join)
