@@ -31,6 +31,7 @@ extensions = [
     "matplotlib.sphinxext.plot_directive",
     "links",
     "mathml",
+    "pairs",
     "pictures",
     "reference",
 ]
@@ -57,7 +58,7 @@ sphinx_gallery_conf = gallery_settings.SETTINGS
 html_theme = "pydata_sphinx_theme"
 html_title = f"skdeep {version}"
 html_static_path = ["_static"]
-html_css_files = ["site.css"]
+html_css_files = ["site.css", "pairs.css"]
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {

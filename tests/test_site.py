@@ -65,8 +65,8 @@ def test_the_texts_of_the_readme_are_those_of_the_tables():
     [
         ('<a href="b.html#there">b</a><a href="https://example.org">away</a>', None),
         ('<a href="c.html">c</a>', "a.html: c.html leads nowhere"),
-        ('<a href="b.html#gone">b</a>', "a.html: b.html#gone has no such place"),
-        ('<a href="#gone">b</a>', "a.html: #gone has no such place"),
+        ('<a href="b.html#gone">b</a>', "a.html: b.html#gone leads nowhere"),
+        ('<a href="#gone">b</a>', "a.html: #gone leads nowhere"),
         ('<img src="b.html">', "a.html: the picture b.html has no text"),
         ('<img src="b.html" alt="A curve.">', None),
         ('<script src="d.js"></script>', "a.html: d.js leads nowhere"),

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 TELEPHONE = {"width": 390, "height": 844}
 # What a reader looks for, and the address of a page that has to be among the results.
@@ -65,16 +65,18 @@ def problems(site: Path) -> Iterator[str]:
             yield f"{name}: the picture {picture} has no text"
         for link in set(page.links):
             parts = urlsplit(link)
-            if parts.scheme or parts.netloc:
-                continue
-            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
-            if target.is_dir():
-                target /= "index.html"
-            if not target.exists():
+            if not (parts.scheme or parts.netloc or leads_somewhere(path, parts, pages)):
                 yield f"{name}: {link} leads nowhere"
-            elif parts.fragment and target in pages and name.name != "search.html":
-                if unquote(parts.fragment) not in pages[target].ids:
-                    yield f"{name}: {link} has no such place"
+
+
+def leads_somewhere(path: Path, link: SplitResult, pages: dict[Path, Page]) -> bool:
+    """Return whether a link of the page at `path` is to a file, and to a place that it has."""
+    target = (path.parent / unquote(link.path)).resolve() if link.path else path
+    if target.is_dir():
+        target /= "index.html"
+    if target not in pages:
+        return target.exists()
+    return not link.fragment or unquote(link.fragment) in pages[target].ids
 
 
 def in_browser(site: Path) -> Iterator[str]:
