@@ -1,7 +1,7 @@
 """Programs of two libraries stand side by side.
 
-A page has the program in Keras in a block `python keras`, and the program in skdeep in the Python
-block after it. Hosts of Git repositories show the two one below the other.
+A page has the program in Keras (in PyTorch) in a block `python keras` (`python torch`), and the
+program in skdeep in the block after it. Hosts of Git repositories show one below the other.
 """
 
 import re
@@ -9,7 +9,8 @@ from pathlib import Path
 
 from docutils import nodes
 
-KERAS = re.compile(r"^```python keras\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+PROGRAM = re.compile(r"^```python (keras|torch)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+NAMES = {"keras": "Keras", "torch": "PyTorch"}
 
 
 class Columns(nodes.General, nodes.Element):
@@ -21,20 +22,19 @@ class Column(nodes.General, nodes.Element):
 
 
 def column(library, block):
-    return Column("", nodes.paragraph("", library, classes=["library"]), block)
+    return Column("", nodes.paragraph("", library, classes=["library"]), block.deepcopy())
 
 
 def join(app, doctree):
-    """Move each program in Keras, and the block after it, into two columns."""
+    """Move each program of another library, and the block after it, into two columns."""
     source = Path(app.env.doc2path(app.env.docname)).read_text(encoding="utf-8")
-    programs = {code.rstrip() for code in KERAS.findall(source)}
-    blocks = [b for b in doctree.findall(nodes.literal_block) if b.astext().rstrip() in programs]
-    for keras in blocks:
-        parent, position = keras.parent, keras.parent.index(keras)
-        ours = parent[position + 1]
-        parent[position : position + 2] = [
-            Columns("", column("Keras", keras.deepcopy()), column("skdeep", ours.deepcopy()))
-        ]
+    libraries = {code.rstrip(): NAMES[name] for name, code in PROGRAM.findall(source)}
+    for theirs in list(doctree.findall(nodes.literal_block)):
+        library = libraries.get(theirs.astext().rstrip())
+        if library:
+            parent, i = theirs.parent, theirs.parent.index(theirs)
+            pair = Columns("", column(library, theirs), column("skdeep", parent[i + 1]))
+            parent[i : i + 2] = [pair]
 
 
 def open_columns(translator, node):

@@ -89,8 +89,8 @@ ax.legend()
 # ----------
 # Two hidden units have a high bias. The large network knows its 300 rows by heart, so its bias is 0
 # and its variance is high. Noise on the inputs, a regularizer, lowers the development error from
-# 15.5 to 12.9 %. Four times as many rows lower it to 6.5 %. The variance is then just above 3 %, the
-# tolerance of the report.
+# 15.5 to 12.9 %. Four times as many rows lower it to 6.5 %. The variance is then just above 3 %,
+# the tolerance of the report.
 
 assert all(verdicts[name] == lecture for name, *_, lecture in cases[:-1])
 assert verdicts["A5"] == "Bayes error too high"
