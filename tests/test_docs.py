@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import pkgutil
 import re
 import runpy
 import sys
@@ -17,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)]+)\)")
+REFERENCE = re.compile(r"\{(?:class|func|meth)\}`~?([\w.]+)`")
 
 # Documentation trains for seconds, not to the end.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -58,6 +60,13 @@ def test_links_lead_somewhere(page):
             path = page.parent / target if target else page
             assert path.exists(), link
             assert not anchor or anchor in anchors(path), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_references_name_something(page):
+    for path in REFERENCE.findall(page.read_text(encoding="utf-8")):
+        assert not path.split(".")[-1].startswith("_")
+        pkgutil.resolve_name(path)
 
 
 def test_copied_files_are_up_to_date():
