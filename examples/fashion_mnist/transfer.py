@@ -4,7 +4,7 @@ Task A is to classify eight of the ten kinds in Fashion-MNIST. Task B is to dist
 shirts, with 200 images. The network for B starts with all hidden layers of A's network. They are
 frozen for four epochs, while the new output layer is trained, and then trained with it.
 
-The data come from OpenML, or from the file that the environment variable SKDEEP_FASHION_MNIST names.
+The data come from OpenML, or from the file that SKDEEP_FASHION_MNIST names.
 """
 
 import warnings

@@ -69,7 +69,7 @@ THE_RUN = (
         name="metrics",
         text="Figures of the predictions, which `history_` has for every epoch. A figure of the "
         "training rows is computed from the batches of the epoch. A figure of validation data has "
-        'a name that begins with "val_". A metric is the name of a scorer, "score" for the '
+        'a name that begins with `val_`. A metric is the name of a scorer, "score" for the '
         "estimator's own score, a callable `(estimator, X, y)` or a function `(y_true, y_pred)`. "
         "Give one metric, a list, or a dict from names to metrics.",
         page="See [metrics](training.md#metrics).",
