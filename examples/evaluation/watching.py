@@ -11,6 +11,7 @@ import tempfile
 from itertools import pairwise
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pandas as pd
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -18,7 +19,6 @@ from sklearn.model_selection import train_test_split
 import skdeep
 from skdeep import MLPClassifier
 from skdeep.callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint
-from skdeep.plotting import TrainingCurveDisplay
 
 # %%
 # A callback of your own
@@ -67,18 +67,17 @@ print(f"Accuracy with its weights: {mlp.score(X_val, y_val):.3f}")
 print(f"Accuracy of the saved model: {saved.score(X_val, y_val):.3f}")
 print(f"The loss fell most in epoch {largest.epoch_}.")
 
-display = TrainingCurveDisplay.from_estimator(mlp)
-for ax in display.ax_:
-    ax.axvline(stopping.best_epoch_, color="black", linestyle=":")
-_ = display.figure_.suptitle(
-    "Loss and score of each epoch; the dotted line is the epoch that is kept"
-)
-
 # %%
 # The table on disk has a row for each epoch.
 
 table = pd.read_csv(directory / "log.csv")
 print(table[["epoch", "loss", "val_loss", "val_score", "gradient_norm"]].tail(3))
+
+figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+table.plot(x="epoch", y=["loss", "val_loss"], ax=ax)
+ax.axvline(stopping.best_epoch_, color="black", linestyle=":", label="the best epoch")
+ax.set(title="The losses in the table, and the epoch that is kept", xlabel="Epoch", ylabel="Loss")
+ax.legend()
 
 assert stopping.best_epoch_ < stopping.stopped_epoch_ == len(table) < 60
 assert saved.score(X_val, y_val) == mlp.score(X_val, y_val) > 0.9
