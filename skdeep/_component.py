@@ -37,6 +37,7 @@ from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 from sklearn.utils.validation import _num_samples as number_of_rows
 
+from skdeep._documentation import Documented, see_parameter
 from skdeep._words import MISSING, SYNONYMS
 
 __all__ = [
@@ -142,7 +143,7 @@ def check_number(value: Any, limit: Limit, what: str) -> None:
         )
 
 
-class Component(BaseEstimator):
+class Component(Documented, BaseEstimator):
     """A part with hyperparameters: get_params, set_params, clone and repr come with it.
 
     A subclass lists the limits of its numeric parameters in `_limits`, and in `_may_change` the
@@ -257,7 +258,10 @@ def resolve(
 
 def unknown_name(given: str, choices: Mapping[str, Any] | Sequence[str], what: str) -> str:
     """Return the message for a name that is not among the choices, with the one probably meant."""
-    return f"{what}={given!r} is unknown{_hint(given, choices)} Choose from {sorted(choices)}."
+    return (
+        f"{what}={given!r} is unknown{_hint(given, choices)} Choose from {sorted(choices)}."
+        f"{see_parameter(what)}"
+    )
 
 
 def _hint(given: str, choices: Iterable[str]) -> str:

@@ -98,7 +98,7 @@ class Optimizer(Component):
     def begin_step(self) -> None:
         """Compute the numbers of a step that do not depend on the learning rate.
 
-        n_steps_ already counts this step.
+        `n_steps_` already counts this step.
         """
 
     def use_rate(self, lr: float) -> None:

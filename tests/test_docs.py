@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import pkgutil
 import re
 import runpy
 import sys
@@ -12,11 +13,41 @@ import pytest
 import sklearn
 
 import skdeep
+from skdeep.activations import ACTIVATIONS
+from skdeep.averages import AVERAGES
+from skdeep.callbacks.stopping import TRIGGERS
+from skdeep.constraints import CONSTRAINTS
+from skdeep.initializers import INITIALIZERS
+from skdeep.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
+from skdeep.optimizers import OPTIMIZERS
+from skdeep.regularizers import REGULARIZERS
+from skdeep.schedules import SCHEDULES
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+GENERATED = {"_build", "api", "gallery"}  # the folders that a build of the site makes in docs/
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    *sorted(
+        page
+        for page in (ROOT / "docs").rglob("*.md")
+        if GENERATED.isdisjoint(page.relative_to(ROOT).parts)
+    ),
+]
+FAMILIES = {
+    "families/activations": ACTIVATIONS,
+    "families/averages": AVERAGES,
+    "families/constraints": CONSTRAINTS,
+    "families/initializers": INITIALIZERS,
+    "families/optimizers": OPTIMIZERS,
+    "families/penalties": REGULARIZERS,
+    "families/schedules": SCHEDULES,
+    "families/stopping": TRIGGERS,
+    "losses": {**CLASSIFICATION_LOSSES, **REGRESSION_LOSSES},
+}
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)]+)\)")
+REFERENCE = re.compile(r"\{(?:class|func|meth)\}`~?([\w.]+)`")
 
 # Documentation trains for seconds, not to the end.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -58,6 +89,19 @@ def test_links_lead_somewhere(page):
             path = page.parent / target if target else page
             assert path.exists(), link
             assert not anchor or anchor in anchors(path), link
+
+
+@pytest.mark.parametrize("page", FAMILIES)
+def test_every_part_is_on_the_page_of_its_family(page):
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    assert not [name for name in FAMILIES[page] if f'"{name}"' not in text]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_references_name_something(page):
+    for path in REFERENCE.findall(page.read_text(encoding="utf-8")):
+        assert not path.split(".")[-1].startswith("_")
+        pkgutil.resolve_name(path)
 
 
 def test_copied_files_are_up_to_date():

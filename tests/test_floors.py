@@ -11,7 +11,7 @@ import skdeep
 
 ROOT = Path(skdeep.__file__).parent
 FLOORS = [
-    {"_words", "_version", "datasets"},
+    {"_documentation", "_words", "_version", "datasets"},
     {"_component", "kernels"},
     {
         *{"activations", "initializers", "losses", "regularizers", "constraints", "schedules"},

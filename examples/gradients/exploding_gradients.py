@@ -39,7 +39,7 @@ print(f"targets from {y.min():.0f} to {y.max():.0f}, with a standard deviation o
 # -----------
 # The lecture has a learning rate of 0.01, ``clipnorm=1.0`` and ``clipvalue=0.5``. skdeep halves the
 # squared error, and so its gradient. Twice the learning rate and half of each limit give the same
-# steps: see :doc:`Coming from Keras </keras>`. ``clipnorm`` limits the gradient of each parameter,
+# steps: see :doc:`Coming from Keras </keras/index>`. ``clipnorm`` limits the gradient of each parameter,
 # as ``clip_parameter_norm`` does; ``clip_norm`` limits the norm of the whole gradient.
 
 

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import validate_data
 
 from skdeep._component import clone_once, warn_user, wrap_output
+from skdeep._documentation import Documented
 from skdeep.building import architecture
 from skdeep.building.by_name import WITH_PARTS, with_instances
 from skdeep.building.checks import uses_lbfgs
@@ -43,6 +44,7 @@ class BaseMLP(
     watching.CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
+    Documented,
     BaseEstimator,
     auto_wrap_output_keys=None,
 ):

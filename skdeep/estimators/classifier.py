@@ -249,7 +249,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     metrics : str, callable, list, dict or None, default=None
         Figures of the predictions, which `history_` has for every epoch. A figure of the training
         rows is computed from the batches of the epoch. A figure of validation data has a name that
-        begins with "val_". A metric is the name of a scorer, "score" for the estimator's own score,
+        begins with `val_`. A metric is the name of a scorer, "score" for the estimator's own score,
         a callable `(estimator, X, y)` or a function `(y_true, y_pred)`. Give one metric, a list, or
         a dict from names to metrics.
     warm_start : bool, "continue" or "transfer", default=False
@@ -294,7 +294,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         The class labels; in a multilabel problem, the positions of the columns.
     n_features_in_ : int
         Number of columns of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns of X, if all of them were strings.
     n_layers_ : int
         Number of layers, input and output included.

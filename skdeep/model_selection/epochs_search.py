@@ -25,6 +25,7 @@ from skdeep._component import (
     report_failures,
     warn_user,
 )
+from skdeep._documentation import Documented
 from skdeep.estimators.watching import with_callbacks
 from skdeep.model_selection.candidates import sample_candidates
 from skdeep.model_selection.folds import Given
@@ -34,7 +35,7 @@ from skdeep.model_selection.watching import Watched
 from skdeep.model_selection.workers import Workers
 
 
-class BaseEpochsSearchCV(BaseSearchCV):
+class BaseEpochsSearchCV(Documented, BaseSearchCV):
     """Base class: a subclass decides in `_run_trials` which candidates train on.
 
     It has an attribute for each parameter of BaseSearchCV, and `param_distributions`,

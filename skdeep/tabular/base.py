@@ -19,6 +19,7 @@ from skdeep._component import (
     check_number,
     is_named,
 )
+from skdeep._documentation import Documented
 from skdeep.building.checks import check_callbacks, check_verbose
 from skdeep.callbacks import Callback
 from skdeep.data.training_data import checked_weight
@@ -47,7 +48,7 @@ _CHOICES: dict[str, tuple] = {
 }
 
 
-class BaseTabular(BaseEstimator):
+class BaseTabular(Documented, BaseEstimator):
     """Base class: a subclass names its network, encodes the targets and combines the outputs."""
 
     _member_class: type

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skdeep._component import InvalidParameterError, warn_user
+from skdeep._documentation import see
 from skdeep.callbacks.base import Callback
 from skdeep.callbacks.figures import sign_of, watched
 from skdeep.clipping import gradient_norm
@@ -542,6 +543,7 @@ class Trainer:
         return DivergenceError(
             "Solver produced non-finite parameter weights. The input data may contain large "
             f"values and need to be preprocessed. In epoch {epoch} {what}. Remedies: {advice}."
+            f"{see('recipes/unscaled_data')}"
         )
 
     def _warn_not_converged(self, n_epochs: int) -> None:

@@ -21,6 +21,7 @@ from skdeep._component import (
     store_parameters,
     warn_user,
 )
+from skdeep._documentation import Documented
 from skdeep.data.training_data import checked_weight
 from skdeep.tabular.encoding.categories import CategoryColumn, Selection, as_array, fit_category
 from skdeep.tabular.encoding.few_rows import FEW, RowEncoder
@@ -47,7 +48,7 @@ _CHOICES: dict[str, tuple] = {
 _MANY_COLUMNS, _FEW_NONZERO = 1000, 0.1
 
 
-class TabularEncoder(TransformerMixin, BaseEstimator):
+class TabularEncoder(TransformerMixin, Documented, BaseEstimator):
     """Turn a table into a matrix of numbers that a network can learn from.
 
     Numbers are scaled by their quartiles, and far values are pulled in smoothly. A missing number
@@ -185,7 +186,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray or CSR matrix of shape (n_samples, n_features_out_)
+        ndarray or CSR matrix of shape (n_samples, `n_features_out_`)
             The encoded rows.
         """
         check_is_fitted(self)
@@ -216,12 +217,12 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features_out_)
+        X : array-like or sparse matrix of shape (n_samples, `n_features_out_`)
             Encoded rows.
 
         Returns
         -------
-        DataFrame, ndarray or CSR matrix of shape (n_samples, n_features_in_)
+        DataFrame, ndarray or CSR matrix of shape (n_samples, `n_features_in_`)
             A DataFrame if X was one in fit. Otherwise an array: of float64 without categories, of
             objects with them. A sparse X gives a CSR matrix if X was sparse in fit.
         """

@@ -1,0 +1,61 @@
+"""How the gallery runs the programs of examples/."""
+
+import os
+import warnings
+from pathlib import Path
+
+from sklearn.exceptions import ConvergenceWarning
+
+EXAMPLES = "../examples"  # as seen from docs/
+SECTIONS = (
+    "tables",
+    "evaluation",
+    "architectures",
+    "fashion_mnist",
+    "gradients",
+    "overfitting",
+    "optimization",
+)
+FIGURES = {"figure.dpi": 110, "savefig.dpi": 110, "axes.grid": True, "grid.alpha": 0.3}
+
+
+def before_example(gallery_conf, name):
+    """Give every example the same figures, and no warnings that its epochs ran out."""
+    import matplotlib
+
+    matplotlib.rcParams.update(matplotlib.rcParamsDefault | {"backend": "agg"} | FIGURES)
+    warnings.filterwarnings("ignore", category=ConvergenceWarning)
+
+
+def has_fashion_mnist() -> bool:
+    """Return whether the images are on this machine, so that no build downloads 30 MB."""
+    from sklearn.datasets import get_data_home
+
+    if os.environ.get("SKDEEP_FASHION_MNIST"):
+        return True
+    return any(Path(get_data_home(), "openml").rglob("*mnist_784*")) or any(
+        Path(get_data_home(), "openml").rglob("*40996*")
+    )
+
+
+SETTINGS = {
+    "examples_dirs": EXAMPLES,
+    "gallery_dirs": "gallery",
+    # Without the images, the programs that need them are shown, but not run.
+    "filename_pattern": "" if has_fashion_mnist() else r"^((?!fashion_mnist).)*$",
+    "parallel": int(os.environ.get("SKDEEP_DOCS_JOBS", os.cpu_count() or 1)),
+    "reset_modules": ("gallery_settings.before_example",),
+    "subsection_order": [f"{EXAMPLES}/{section}" for section in SECTIONS],
+    "within_subsection_order": "FileNameSortKey",
+    "backreferences_dir": "gallery/backreferences",
+    "doc_module": ("skdeep",),
+    "inspect_global_variables": False,
+    "remove_config_comments": True,
+    "show_memory": False,
+    "show_signature": False,
+    "download_all_examples": False,
+    "plot_gallery": "True",
+    "only_warn_on_example_error": False,
+    "abort_on_example_error": False,
+    "write_computation_times": False,
+}
