@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import pkgutil
 import re
 import runpy
 import sys
@@ -46,6 +47,7 @@ FAMILIES = {
 }
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)]+)\)")
+REFERENCE = re.compile(r"\{(?:class|func|meth)\}`~?([\w.]+)`")
 
 # Documentation trains for seconds, not to the end.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -93,6 +95,13 @@ def test_links_lead_somewhere(page):
 def test_every_part_is_on_the_page_of_its_family(page):
     text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
     assert not [name for name in FAMILIES[page] if f'"{name}"' not in text]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_references_name_something(page):
+    for path in REFERENCE.findall(page.read_text(encoding="utf-8")):
+        assert not path.split(".")[-1].startswith("_")
+        pkgutil.resolve_name(path)
 
 
 def test_copied_files_are_up_to_date():

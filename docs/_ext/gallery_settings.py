@@ -64,6 +64,5 @@ SETTINGS = {
     "plot_gallery": "True",
     "only_warn_on_example_error": False,
     "abort_on_example_error": False,
-    "min_reported_time": 0,
-    "write_computation_times": True,
+    "write_computation_times": False,
 }

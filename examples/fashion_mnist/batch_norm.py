@@ -27,9 +27,9 @@ from skdeep.plotting import TrainingCurveDisplay
 # %%
 # The network
 # -----------
-# ``batch_norm_input=True`` normalizes the inputs, and ``batch_norm="after"`` the outputs of the hidden
-# layers. The lecture uses Keras, whose normalizations have momentum 0.99 and epsilon 0.001. The first
-# 5,000 of the 60,000 training images are for validation.
+# ``batch_norm_input=True`` normalizes the inputs, and ``batch_norm="after"`` the outputs of the
+# hidden layers. The lecture uses Keras, whose normalizations have momentum 0.99 and epsilon 0.001.
+# The first 5,000 of the 60,000 training images are for validation.
 
 X, y, X_test, y_test = fetch_fashion_mnist()
 X_val, X_train, y_val, y_train = X[:5000], X[5000:], y[:5000], y[5000:]
@@ -95,7 +95,8 @@ for axis, values in zip(axes, [lecture_loss, lecture_accuracy], strict=True):
 
 # %%
 # The accuracy of skdeep is within one point of the lecture's, and of that of Keras on this split of
-# the data.
+# the data. In all epochs, it is higher than with leaky ReLU and no normalization, where it is
+# 0.8334 at the end.
 
 print(f"{'':20} lecture    Keras    skdeep")
 print(f"{'validation accuracy':20}  0.8664   0.8676    {accuracy[-1]:.4f}")

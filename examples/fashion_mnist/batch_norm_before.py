@@ -5,7 +5,8 @@ Batch normalization before the activation
 In :doc:`/gallery/fashion_mnist/batch_norm`, the normalizations follow the activations of the
 hidden layers. Here, they stand before the activations. A layer computes :math:`f(\text{BN}(x W))`.
 It needs no biases: a normalization subtracts the mean, and with it any bias, and then adds the mean
-:math:`\beta` that it learns. In the lecture's words, there is a debate about which order works better.
+:math:`\beta` that it learns. In the lecture's words, there is a debate about which order works
+better.
 """
 
 import matplotlib.pyplot as plt
@@ -17,8 +18,8 @@ from skdeep.plotting import TrainingCurveDisplay
 # %%
 # The network
 # -----------
-# ``batch_norm="before"`` leaves out the biases of the hidden layers. All other settings are those of
-# the lecture: 10 epochs of gradient descent without momentum, with batches of 32 rows. The first
+# ``batch_norm="before"`` leaves out the biases of the hidden layers. All other settings are those
+# of the lecture: 10 epochs of gradient descent without momentum, with batches of 32 rows. The first
 # 5,000 of the 60,000 training images are for validation.
 
 X, y, X_test, y_test = fetch_fashion_mnist()
@@ -60,8 +61,8 @@ for axis, value in zip(axes, [0.3861, 0.8634], strict=True):
 # %%
 # The result
 # ----------
-# The accuracy of skdeep is within one point of that of Keras. Normalization after the activation had
-# 0.8692 and 0.3679 in the other example, so the order makes little difference in this network.
+# The accuracy of skdeep is within one point of that of Keras. Normalization after the activation
+# had 0.8692 and 0.3679 in the other example, so the order makes little difference in this network.
 
 loss, accuracy = mlp.history_["val_loss"][-1], mlp.history_["val_accuracy"][-1]
 print(f"{'':20} lecture    Keras    skdeep")
