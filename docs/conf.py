@@ -52,6 +52,7 @@ numpydoc_validation_checks = set()
 plot_formats = [("png", 110)]
 plot_html_show_formats = False
 plot_html_show_source_link = False
+plot_pre_code = gallery_settings.BEFORE_FIGURE
 plot_rcparams = gallery_settings.FIGURES
 
 sphinx_gallery_conf = gallery_settings.SETTINGS

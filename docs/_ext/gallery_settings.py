@@ -18,6 +18,13 @@ SECTIONS = (
 )
 FIGURES = {"figure.dpi": 110, "savefig.dpi": 110, "axes.grid": True, "grid.alpha": 0.3}
 
+# The networks of figures train for seconds, not to the end.
+BEFORE_FIGURE = """
+import warnings
+from sklearn.exceptions import ConvergenceWarning
+warnings.filterwarnings("ignore", category=ConvergenceWarning)
+"""
+
 
 def before_example(gallery_conf, name):
     """Give every example the same figures, and no warnings that its epochs ran out."""

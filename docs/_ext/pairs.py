@@ -53,5 +53,4 @@ def setup(app):
     app.add_node(Columns, html=(open_columns, close))
     app.add_node(Column, html=(open_column, close))
     app.connect("doctree-read", join)
-    app.add_css_file("pairs.css")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

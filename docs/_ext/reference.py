@@ -88,7 +88,7 @@ def write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def generate(app) -> None:
+def generate(app, config) -> None:
     folder = Path(app.srcdir) / "api"
     folder.mkdir(exist_ok=True)
     write(folder / "index.rst", index())
@@ -110,5 +110,5 @@ def formula_as_code(app, what, name, thing, options, lines) -> None:
 
 def setup(app):
     app.connect("autodoc-process-docstring", formula_as_code)
-    app.connect("builder-inited", generate, priority=100)  # before autosummary looks for pages
+    app.connect("config-inited", generate)  # before Sphinx looks for pages
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -11,8 +11,8 @@ standard deviation, and learns a new scale :math:`\gamma` and a new mean :math:`
 
 The lecture normalizes the inputs and the outputs of both hidden layers of a network for
 Fashion-MNIST. Here, the same network is trained in the same way. For prediction, the normalizations
-are then folded into the weights. :doc:`/gallery/fashion_mnist/batch_norm_before` has them
-before the activations.
+are then folded into the weights. :doc:`/gallery/fashion_mnist/batch_norm_before` has them before
+the activations.
 """
 
 from time import perf_counter

@@ -2,9 +2,9 @@ r"""
 Batch normalization before the activation
 =========================================
 
-In :doc:`/gallery/fashion_mnist/batch_norm`, the normalizations follow the activations of the
-hidden layers. Here, they stand before the activations. A layer computes :math:`f(\text{BN}(x W))`.
-It needs no biases: a normalization subtracts the mean, and with it any bias, and then adds the mean
+In :doc:`/gallery/fashion_mnist/batch_norm`, the normalizations follow the activations of the hidden
+layers. Here, they stand before the activations. A layer computes :math:`f(\text{BN}(x W))`. It
+needs no biases: a normalization subtracts the mean, and with it any bias, and then adds the mean
 :math:`\beta` that it learns. In the lecture's words, there is a debate about which order works
 better.
 """

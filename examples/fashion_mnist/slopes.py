@@ -4,9 +4,11 @@ Slopes of rectifiers compared
 
 All these functions are :math:`z` for positive sums. They differ for negative ones:
 
-- ReLU is 0. - Leaky ReLU is :math:`\alpha z` with a small slope :math:`\alpha`. - PReLU is
-:math:`\alpha z`, where each unit learns its own :math:`\alpha`. - RReLU is :math:`\alpha z` with a
-random :math:`\alpha` in training, and with its mean afterwards. - ELU is :math:`e^z - 1`.
+- ReLU is 0.
+- Leaky ReLU is :math:`\alpha z` with a small slope :math:`\alpha`.
+- PReLU is :math:`\alpha z`, where each unit learns its own :math:`\alpha`.
+- RReLU is :math:`\alpha z` with a random :math:`\alpha` in training, and with its mean afterwards.
+- ELU is :math:`e^z - 1`.
 
 The lecture reports claims from the literature: leaky ReLU always beats ReLU, and a slope of about
 0.2 is better than 0.01; RReLU does fairly well and acts like a regularizer; PReLU beats ReLU on
@@ -116,23 +118,38 @@ axis.set(
 # %%
 # The claims
 # ----------
+# A network overfits if its accuracy is higher on training images than on test images. The rows
+# about overfitting compare this gap with that of ReLU.
 
 difference = dict(zip(ACTIVATIONS, differences.mean(axis=2).T, strict=True))
+gaps = 100 * (means[..., 0] - means[..., 1])
+wider_gap = dict(zip(ACTIVATIONS, (gaps - gaps[:, :1]).T, strict=True))
 claims = {
     "leaky ReLU 0.01 beats ReLU": difference["leaky ReLU 0.01"],
     "leaky ReLU 0.2 beats ReLU": difference["leaky ReLU 0.2"],
     "leaky ReLU 0.2 beats 0.01": difference["leaky ReLU 0.2"] - difference["leaky ReLU 0.01"],
     "RReLU does fairly well": difference["RReLU"],
+    "RReLU narrows the gap": -wider_gap["RReLU"],
     "PReLU beats ReLU on large sets": difference["PReLU from 0.25"],
+    "PReLU widens the gap on small sets": wider_gap["PReLU from 0.25"],
     "ELU beats ReLU": difference["ELU"],
 }
 sizes = "".join(f"{f'{n_images:,} images':>15}" for n_images in N_EPOCHS)
-print(f"{'lecture':32} skdeep, points:{sizes}")
+print(f"{'lecture':35}skdeep, points{sizes}")
 for claim, points in claims.items():
-    print(f"{claim:47}{points[0]:+15.2f}{points[1]:+15.2f}")
+    print(f"{claim:49}{points[0]:+15.2f}{points[1]:+15.2f}")
 
 # %%
-# TEXT
+# Most of these claims do not show on these data. With 500 images, no function beats ReLU. With
+# 2,500 images, all of them do, but by less than 0.7 points and mostly by no more than two standard
+# errors. A slope of 0.2 is not better than 0.01. All functions overfit the 500 images to nearly the
+# same degree, PReLU and RReLU among them. With 2,500 images, the gaps of RReLU and PReLU are 0.4
+# and 0.3 points narrower than that of ReLU.
+#
+# In the long setting, with 5 seeds and 10,000 images, leaky ReLU with a slope of 0.01 beats ReLU by
+# 0.3 points. The other functions are below ReLU, by 0.0 to 0.6 points, both PReLUs among them. The
+# claims come from deep convolutional networks on larger sets of images. In a dense network with two
+# layers, the choice among these functions matters little.
 
 assert np.abs(differences.mean(axis=2)).max() < 2.5
 assert (means[0, :, 0] - means[0, :, 1] > 0.05).all()

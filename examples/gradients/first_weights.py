@@ -117,7 +117,7 @@ figure.suptitle("Outputs and gradients of 20 layers by first weights and activat
 # - **The logistic function** does not keep its gradients with the rule that the lecture advises,
 #   Glorot's. Its slope is at most 1/4, so the gradient of the lowest of 20 layers is 6e-13 times
 #   that of the top one.
-# - **N(0, 1)** multiplies the standard deviation of ReLU and SELU layers by more than seven in every
+# - **N(0, 1)** multiplies the standard deviation of ReLU and SELU outputs by more than seven a
 #   layer. **U(-1/√m, 1/√m)** has a variance of :math:`1 / (3 m)`, which is too small for all four.
 
 for factor, product in products.items():
