@@ -40,9 +40,7 @@ def has_fashion_mnist() -> bool:
 
     if os.environ.get("SKDEEP_FASHION_MNIST"):
         return True
-    return any(Path(get_data_home(), "openml").rglob("*mnist_784*")) or any(
-        Path(get_data_home(), "openml").rglob("*40996*")
-    )
+    return any(Path(get_data_home(), "openml").rglob("*Fashion-MNIST*"))
 
 
 SETTINGS = {
