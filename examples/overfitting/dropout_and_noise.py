@@ -140,9 +140,8 @@ for name, row in table.items():
 #   about the class without the other.
 # - The noise on the inputs adds nothing to the noise before the activation.
 #
-# The 70 test rows alone would not show all this: one of them is 1.4 points. And these are figures of
-# one draw of 30 training rows. On other draws, dropout and noise improve the loss, but seldom the
-# accuracy: see :doc:`/gallery/overfitting/thirty_repetitions`.
+# The 70 test rows alone would not show all this: one of them is 1.4 points. And these are figures
+# of one draw of 30 training rows. :doc:`/gallery/overfitting/thirty_repetitions` has other draws.
 
 neither = table["neither"]
 for name in ("dropout 0.4 (the lecture's)", "noise 0.1 before the activation (the lecture's)"):
