@@ -77,8 +77,8 @@ _ = display.figure_.suptitle("The candidates as lines")
 # The result
 # ----------
 # Halving finds the same test scores with less than a third of the epochs. With 18 candidates and
-# three folds, both searches reach 0.967 on the digits, halving with 252 epochs and the random search
-# with 972. On breast cancer, the scores are 0.944 with 378 epochs and 0.951 with 1,458.
+# three folds, both searches reach 0.967 on the digits, halving with 252 epochs and the random
+# search with 972. On breast cancer, the scores are 0.944 with 378 epochs and 0.951 with 1,458.
 
 for name in sets:
     (_, random_score, random_epochs), (_, score, epochs) = (
