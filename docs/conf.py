@@ -29,8 +29,11 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "matplotlib.sphinxext.plot_directive",
+    "figures",
     "links",
     "mathml",
+    "pairs",
+    "pictures",
     "reference",
 ]
 exclude_patterns = ["_build", "gallery/**/GALLERY_HEADER.rst"]
@@ -49,6 +52,7 @@ numpydoc_validation_checks = set()
 plot_formats = [("png", 110)]
 plot_html_show_formats = False
 plot_html_show_source_link = False
+plot_pre_code = gallery_settings.BEFORE_FIGURE
 plot_rcparams = gallery_settings.FIGURES
 
 sphinx_gallery_conf = gallery_settings.SETTINGS
@@ -56,7 +60,7 @@ sphinx_gallery_conf = gallery_settings.SETTINGS
 html_theme = "pydata_sphinx_theme"
 html_title = f"skdeep {version}"
 html_static_path = ["_static"]
-html_css_files = ["site.css"]
+html_css_files = ["site.css", "pairs.css"]
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {

@@ -368,7 +368,7 @@ class WarmupCosine(Schedule):
 
 
 class FlatCosine(Schedule):
-    """rate = initial for the first part, then initial * (1 + cos(pi * u)) / 2, u = 0 ... 1.
+    """rate = initial for the first part, then initial * (1 + cos(pi * u)) / 2, u from 0 to 1.
 
     Parameters
     ----------
@@ -389,7 +389,7 @@ class FlatCosine(Schedule):
 
 
 class CosineLog(Schedule):
-    """rate = initial * (1 - cos(2 * pi * log2(1 + (2^cycles - 1) * t))) / 2, t = 0 ... 1.
+    """rate = initial * (1 - cos(2 * pi * log2(1 + (2^cycles - 1) * t))) / 2, t from 0 to 1.
 
     The rate goes up and down `cycles` times, each time for twice as long.
 

@@ -10,6 +10,8 @@ from sklearn.pipeline import make_pipeline
 import skdeep
 from skdeep import MLPClassifier, MLPRegressor, _documentation
 from skdeep.activations import LeakyReLU
+from skdeep.inspection import Finding, diagnose
+from skdeep.inspection.findings.case import PAGES
 from skdeep.layers import Dense
 from skdeep.model_selection import HalvingEpochsSearchCV
 from skdeep.training.trainer import DivergenceError
@@ -79,6 +81,23 @@ def test_messages_without_an_address_name_none(no_base):
         MLPRegressor(solver="adamm").fit(np.ones((4, 1)), np.arange(4.0))
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_doctor_names_pages(base):
+    X, y = np.random.default_rng(0).normal(size=(80, 3)), np.arange(80.0)
+    mlp = MLPRegressor(max_iter=5, random_state=0)
+    report = diagnose(mlp.fit(X * 1e4, y), X * 1e4, y)
+    assert f"    see: {BASE}/recipes/unscaled_data.html" in str(report)
+    assert f'<a href="{BASE}/recipes/unscaled_data.html">More</a>' in report._repr_html_()
+
+
+def test_the_doctor_without_an_address(no_base):
+    assert Finding("overfitting", "a figure", "advice").url == ""
+
+
+def test_a_finding_of_another_kind_has_no_page(base):
+    assert Finding("mine", "a figure", "advice").url == ""
+
+
 def test_the_address_in_the_metadata(monkeypatch):
     monkeypatch.delenv("SKDEEP_DOCS", raising=False)
     urls = {"Project-URL": ["Source, https://git.example.org", f"Documentation, {BASE}"]}
@@ -92,6 +111,6 @@ def test_a_folder_is_an_address_too(monkeypatch, tmp_path):
     assert _documentation.link("losses") == f"{tmp_path.as_uri()}/losses.html"
 
 
-@pytest.mark.parametrize("page", sorted({*_documentation.PAGES.values(), "recipes/unscaled_data"}))
+@pytest.mark.parametrize("page", sorted({*_documentation.PAGES.values(), *PAGES.values()}))
 def test_the_pages_exist(page):
     assert (DOCS / f"{page}.md").exists()

@@ -1,7 +1,7 @@
-"""The programs of docs/keras.md: Keras and skdeep give equal weights and predictions.
+"""The programs of docs/keras/: Keras or PyTorch and skdeep give equal weights and predictions.
 
-Where Keras is not installed, the programs of skdeep are run alone. skdeep draws the first weights,
-and the noise of training; Keras is given the same numbers.
+Where the other library is not installed, the programs of skdeep are run alone. skdeep draws the
+first weights, and the noise of training; the other library is given the same numbers.
 """
 
 import os
@@ -21,20 +21,25 @@ from skdeep.initializers import INITIALIZERS, Initializer
 from skdeep.layers import Dropout, GaussianNoise
 from skdeep.training.trainer import Trainer
 
-PAGE = Path(__file__).parents[1] / "docs" / "keras.md"
+PAGES = sorted((Path(__file__).parents[1] / "docs" / "keras").glob("*.md"))
 HAS_KERAS = find_spec("keras") is not None
-SHARED = "Lines that all programs share"
+SHARED = {
+    "keras": "Lines that all programs share",
+    "torch": "Lines that the programs in PyTorch share",
+}
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
 def sections():
-    """Return the code blocks of each section of the page: {heading: {language: code}}."""
+    """Return the code blocks of each section of the pages: {heading: {language: code}}."""
     found = {}
-    for section in re.split(r"^###? ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE):
-        heading, _, text = section.partition("\n")
-        blocks = re.findall(r"^```python ?(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-        found[heading] = {language or "data": code for language, code in blocks}
-        found[heading]["rows"] = re.findall(r"^\| `(.+?)` \| `(.+?)` \|$", text, re.MULTILINE)
+    for page in PAGES:
+        for section in re.split(r"^###? ", page.read_text(encoding="utf-8"), flags=re.MULTILINE):
+            heading, _, text = section.partition("\n")
+            assert heading not in found, f"{heading} twice: the second in {page.name}"
+            blocks = re.findall(r"^```python ?(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+            found[heading] = {language or "data": code for language, code in blocks}
+            found[heading]["rows"] = re.findall(r"^\| `(.+?)` \| `(.+?)` \|$", text, re.MULTILINE)
     return found
 
 
@@ -42,12 +47,13 @@ def programs(found):
     """Return {name: {language: code}}: one program for each pair of blocks, and each row below."""
     both = {}
     for heading, blocks in found.items():
-        if not {"keras", "skdeep"} <= set(blocks) or heading == SHARED:
+        theirs = "torch" if "torch" in blocks else "keras"
+        if not {theirs, "skdeep"} <= set(blocks) or heading in SHARED.values():
             continue
         first, *others = blocks["rows"] or [("", "")]
-        both[heading] = {language: blocks[language] for language in ("keras", "skdeep")}
+        both[heading] = {language: blocks[language] for language in (theirs, "skdeep")}
         for row in others:
-            changes = list(zip(("keras", "skdeep"), first, row, strict=True))
+            changes = list(zip((theirs, "skdeep"), first, row, strict=True))
             assert all(one in blocks[language] for language, one, _ in changes), heading
             both[f"{heading}: {row[0]}"] = {
                 language: blocks[language].replace(one, other) for language, one, other in changes
@@ -138,6 +144,8 @@ class Tape:
     def begin(self, keras, model, x):
         """Give a new model its first weights; compare those of a model that continues."""
         is_new = not any(model is other for other in self.begun)
+        if not is_new and not self.starts:
+            return  # one fit of skdeep stands for several
         model.run_eagerly = True  # a compiled step would draw the noise of the first batch for ever
         if not model.built:
             model(keras.tree.map_structure(lambda array: array[:1], x))
@@ -175,8 +183,9 @@ def run(language, name, monkeypatch):
     """Run a program of the page; return its names."""
     module = types.ModuleType("program")
     monkeypatch.setitem(sys.modules, "program", module)
-    shared = SECTIONS[SHARED]
-    for code in (shared["data"], shared[language], PROGRAMS[name][language]):
+    data = SECTIONS[SHARED["keras"]]["data"]
+    shared = SECTIONS[SHARED["torch" if "torch" in PROGRAMS[name] else "keras"]]
+    for code in (data, shared[language], PROGRAMS[name][language]):
         exec(compile(code, f"{name} ({language})", "exec"), vars(module))
     return vars(module)
 
@@ -195,7 +204,7 @@ def assert_equal(actual, desired, what):
     )
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", [n for n in PROGRAMS if "keras" in PROGRAMS[n]])
 def test_programs_agree(name, keras, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SKDEEP_KERNELS", os.environ.get("SKDEEP_KERNELS", "numpy"))
@@ -224,6 +233,35 @@ def test_programs_agree(name, keras, monkeypatch, tmp_path):
             assert_equal(ours_, theirs_, "weights")
 
 
+@pytest.mark.parametrize("name", [n for n in PROGRAMS if "torch" in PROGRAMS[n]])
+def test_programs_in_pytorch_agree(name, monkeypatch):
+    monkeypatch.setenv("SKDEEP_KERNELS", os.environ.get("SKDEEP_KERNELS", "numpy"))
+    tape = Tape()
+    tape.record(monkeypatch)
+    ours = run("skdeep", name, monkeypatch)
+    if not find_spec("torch"):
+        return
+    import torch
+
+    create = torch.optim.Optimizer.__init__
+
+    def begin(optimizer, parameters, *args, **kwargs):
+        """Give the network the first weights; a kernel of PyTorch may be transposed."""
+        parameters = list(parameters)
+        for parameter, value in zip(parameters, tape.starts[0], strict=True):
+            same = value if value.shape == tuple(parameter.shape) else value.T
+            parameter.data.copy_(torch.from_numpy(same.copy()))
+        create(optimizer, parameters, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.Optimizer, "__init__", begin)
+    dtype = torch.get_default_dtype()
+    try:
+        theirs = run("torch", name, monkeypatch)
+    finally:
+        torch.set_default_dtype(dtype)
+    assert_equal(ours["result"], theirs["result"].detach().numpy(), "result")
+
+
 def predictions(ours):
     """Return what Keras's predict returns."""
     mlp, X = ours["mlp"], ours["X"]
@@ -231,6 +269,16 @@ def predictions(ours):
         return mlp.predict(X)
     P = mlp.predict_proba(X)
     return P[:, 1:] if len(mlp.classes_) == 2 and mlp.n_outputs_ == 1 else P
+
+
+def test_the_table_of_programs_has_every_section():
+    index = PAGES[0].with_name("index.md").read_text(encoding="utf-8")
+    for page in PAGES:
+        if page.name != "index.md":
+            headings = re.findall("^## (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+            for heading in set(headings) - set(SHARED.values()):
+                anchor = re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-")
+                assert f"]({page.name}#{anchor})" in index
 
 
 @pytest.mark.parametrize("row", SECTIONS["Initializers"]["rows"], ids="".join)

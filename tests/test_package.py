@@ -16,7 +16,11 @@ import skdeep
 ROOT = Path(__file__).parents[1]
 TEXTS = [
     path
-    for pattern in ("*.md", "docs/*.md", "skdeep/**/*.py", "examples/**/*.py", "benchmarks/**/*.py")
+    for pattern in (
+        "*.md",
+        "docs/**/*.md",
+        *(f"{p}/**/*.py" for p in ("skdeep", "examples", "benchmarks")),
+    )
     for path in ROOT.glob(pattern)
 ]
 

@@ -6,14 +6,18 @@ The pages are read on Git hosts too, so their links are paths of files: `../exam
 import re
 
 EXAMPLE = re.compile(r"\]\((?:\.\./)+examples/([\w/]+)\.py\)")
-PAGES = {"README.md": "index", "CHANGELOG.md": "changelog", "benchmarks/RESULTS.md": "results"}
+README = re.compile(r"\]\((?:\.\./)*README\.md(?:#[^)]*)?\)")  # its sections are pages of the site
+PAGES = {"CHANGELOG.md": "changelog", "benchmarks/RESULTS.md": "results"}
 PAGE = re.compile(r"\]\((?:\.\./)*(" + "|".join(map(re.escape, PAGES)) + r")(#[^)]*)?\)")
+MODULE = re.compile(r"\]\((?:\.\./)+(skdeep/[\w/]+?)(?:/__init__)?\.py\)")  # in the reference
 # Sections of scikit-learn's user guide that docstrings inherited from it refer to.
 USER_GUIDE = "https://scikit-learn.org/stable/"
 
 
 def rewrite(app, docname, source):
     text = EXAMPLE.sub(r"](/gallery/\1.rst)", source[0])
+    text = README.sub("](/index.md)", text)
+    text = MODULE.sub(lambda match: f"](/api/{match[1].replace('/', '.')}.rst)", text)
     source[0] = PAGE.sub(lambda match: f"](/{PAGES[match[1]]}.md{match[2] or ''})", text)
 
 

@@ -88,7 +88,7 @@ def write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def generate(app) -> None:
+def generate(app, config) -> None:
     folder = Path(app.srcdir) / "api"
     folder.mkdir(exist_ok=True)
     write(folder / "index.rst", index())
@@ -100,15 +100,15 @@ FORMULA = re.compile(r"<-|^[\w()\[\], ]+ = ")
 
 
 def formula_as_code(app, what, name, thing, options, lines) -> None:
-    """Show the first line of a docstring as code if it is a formula, such as w <- w - lr * g."""
-    first = next((i for i, line in enumerate(lines) if line.strip()), None)
-    if what == "class" and first is not None:
-        line = lines[first]
-        if FORMULA.search(line) and "`" not in line:
-            lines[first] = f"``{line.rstrip('.')}``"
+    """Show the first paragraph of a docstring as code if it is a formula, as w <- w - lr * g."""
+    start = next((i for i, line in enumerate(lines) if line.strip()), len(lines))
+    end = next((i for i in range(start, len(lines)) if not lines[i].strip()), len(lines))
+    text = " ".join(line.strip() for line in lines[start:end])
+    if what == "class" and FORMULA.search(text) and "`" not in text:
+        lines[start:end] = [f"``{text.rstrip('., ')}``"]
 
 
 def setup(app):
     app.connect("autodoc-process-docstring", formula_as_code)
-    app.connect("builder-inited", generate, priority=100)  # before autosummary looks for pages
+    app.connect("config-inited", generate)  # before Sphinx looks for pages
     return {"parallel_read_safe": True, "parallel_write_safe": True}

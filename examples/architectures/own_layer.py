@@ -1,5 +1,13 @@
-"""A layer of one's own: a gate for every column, which a penalty closes where it is no use."""
+"""
+A layer of your own
+===================
 
+The layer multiplies every column by a gate, :math:`y_j = g_j x_j`. An L1 penalty closes the gates
+of columns that are of no use. A layer declares its parameters in ``build``. It computes a forward
+pass, a backward pass and a prediction.
+"""
+
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import make_friedman1
 from sklearn.preprocessing import scale
@@ -27,8 +35,24 @@ class Gate(Layer):
         return X * self.gate_.value
 
 
-X, y = make_friedman1(n_samples=500, n_features=8, random_state=0)  # columns 5 to 7 are noise
+# %%
+# The gates
+# ---------
+# In these data, columns 5 to 7 are noise.
+
+X, y = make_friedman1(n_samples=500, n_features=8, random_state=0)
 mlp = MLPRegressor(layers=[Gate(), Dense(64, "relu")], alpha=1.0, batch_size=32, random_state=0)
 mlp.set_params(learning_rate_init=0.01).fit(scale(X), y)
+gates = np.abs(mlp.network_.layers[0].gate_.value)
 print("R2:", round(mlp.score(scale(X), y), 3))
-print("gates:", np.abs(mlp.network_.layers[0].gate_.value).round(2))
+print("gates:", gates.round(2))
+
+figure, ax = plt.subplots(figsize=(6, 3), layout="constrained")
+ax.bar(range(8), gates)
+ax.set(title="The gates of the columns after training", xlabel="Column", ylabel="Gate")
+
+# %%
+# The gates of the three columns of noise are closed.
+
+assert mlp.score(scale(X), y) > 0.95
+assert gates[5:].max() < 0.1 < gates[:5].min()

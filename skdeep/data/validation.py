@@ -212,6 +212,8 @@ def split_rows(
 
 # The largest number of rows that medians and quartiles are computed from.
 _SAMPLE = 1000
+# The number of rows that are converted to float64 at a time.
+_BLOCK = 1024
 
 
 def lie_apart(A: np.ndarray, B: np.ndarray) -> bool:
@@ -224,7 +226,7 @@ def lie_apart(A: np.ndarray, B: np.ndarray) -> bool:
     """
     A = A.reshape(len(A), -1)
     B = B.reshape(len(B), -1)[:: max(1, len(B) // _SAMPLE)].astype(np.float64)
-    std = A.std(axis=0, dtype=np.float64)
+    std = _standard_deviations(A)
     varies = std > 0
     if not varies.any():
         return False
@@ -241,6 +243,15 @@ def lie_apart(A: np.ndarray, B: np.ndarray) -> bool:
     comparable = (of_A > 0) & (of_B > 0)
     ratio = of_B[comparable] / of_A[comparable]
     return bool(ratio.size and ((ratio > 3) | (ratio < 1 / 3)).mean() > 0.5)
+
+
+def _standard_deviations(A: np.ndarray) -> np.ndarray:
+    """Return the standard deviations of the columns, without a float64 copy of all rows."""
+    mean = A.mean(axis=0, dtype=np.float64)
+    squares = np.zeros_like(mean)
+    for start in range(0, len(A), _BLOCK):
+        squares += np.square(A[start : start + _BLOCK] - mean).sum(axis=0)
+    return np.sqrt(squares / len(A))
 
 
 def warn_if_untransformed(X: Any, X_val: Any) -> None:

@@ -43,7 +43,10 @@ class Report:
     def __str__(self) -> str:
         if not self.findings:
             return "Nothing was found to be wrong.\n\n" + str(self.layers)
-        entries = [f"{f.kind}: {f.evidence}\n    try: {f.advice}" for f in self.findings]
+        entries = [
+            f"{f.kind}: {f.evidence}\n    try: {f.advice}" + (f.url and f"\n    see: {f.url}")
+            for f in self.findings
+        ]
         return "\n".join([*entries, "", str(self.layers)])
 
     __repr__ = __str__
@@ -51,7 +54,9 @@ class Report:
     def _repr_html_(self) -> str:
         entries = "".join(
             f"<li><b>{html.escape(f.kind)}</b>: {html.escape(f.evidence)}<br>"
-            f"<i>try:</i> {html.escape(f.advice)}</li>"
+            f"<i>try:</i> {html.escape(f.advice)}"
+            + (f.url and f' <a href="{html.escape(f.url)}">More</a>')
+            + "</li>"
             for f in self.findings
         )
         found = f"<ul>{entries}</ul>" if entries else "<p>Nothing was found to be wrong.</p>"

@@ -1,5 +1,6 @@
 """Validation data: X_val and y_val, or rows split off; scoring; early stopping."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -215,6 +216,15 @@ def test_odd_data_raise_few_false_alarms(make, n_val):
             rng.shuffle(X)
         alarms += seen_as_apart(X[:-n_val], X[-n_val:])
     assert alarms <= (1 if n_val >= 5 else 5)
+
+
+def test_the_comparison_needs_no_copy_of_the_rows():
+    X = np.random.default_rng(0).standard_normal((100_000, 20), dtype=np.float32)
+    tracemalloc.start()
+    assert not seen_as_apart(X, X[:1000])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < X.nbytes / 4
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -43,7 +43,7 @@ NETWORK = (
         name="activation",
         text="The activation of the hidden layers: a name or an instance from "
         f"`skdeep.activations`. Names: {listed(ACTIVATIONS)}.",
-        page="See [activations](networks.md#activations).",
+        page="See [activations](families/activations.md).",
         type="str, Activation or sequence",
         by_layer=ByLayer.HIDDEN,
         warm_start=WarmStart.STRUCTURE,
@@ -79,7 +79,7 @@ NETWORK = (
         "for the ReLU family, and Glorot's for other activations. With SELU it is LeCun's normal "
         'distribution in all hidden layers. "data" fits the weights to a sample of the rows: the '
         "weighted sum of each unit begins with variance 1.",
-        page="See [the rule](networks.md#initializers).",
+        page="See [the rule](families/initializers.md#the-rule-of-auto).",
         type="str, Initializer or sequence",
         by_layer=ByLayer.AND_OUTPUT,
         of_output="auto",
@@ -93,7 +93,7 @@ NETWORK = (
         'for the means of the columns. In the output layer, "auto" is the best constant '
         'prediction. "data" sets the biases so that the weighted sum of each unit is 0 at a random '
         "mixture of 5 rows, in the output layer too.",
-        page="See [the rule](networks.md#initializers).",
+        page="See [the rule](families/initializers.md#the-rule-of-auto).",
         type="str, Initializer or sequence",
         by_layer=ByLayer.EVERY,
         of_output="auto",

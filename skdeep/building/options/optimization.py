@@ -32,7 +32,7 @@ OPTIMIZATION = (
         text='The schedule of the learning rate, for every solver but "lbfgs": a name, or an '
         f'instance from `skdeep.schedules`. Names: {listed(SCHEDULES)}. The name "invscaling" has '
         'no effect with the solver "adam", as in scikit-learn.',
-        page="See [schedules](training.md#the-learning-rate).",
+        page="See [schedules](families/schedules.md).",
         type="str or Schedule",
         not_for_lbfgs=True,
     ),

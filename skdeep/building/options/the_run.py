@@ -36,7 +36,7 @@ STOPPING = (
         name="early_stopping",
         text="Whether to stop by the validation score and the validation loss, and to restore the "
         "weights of the best epoch.",
-        page="See [early stopping](training.md#validation-data-and-early-stopping).",
+        page="See [early stopping](families/stopping.md).",
         switch=True,
     ),
     Option(
@@ -133,7 +133,7 @@ THE_RUN = (
         f"final model use in place of the weights themselves. Names: {listed(AVERAGES)}; or "
         "an instance from `skdeep.averages`. Training continues with the weights themselves, in "
         "a warm start too.",
-        page="See [averages of weights](training.md#averages-of-weights).",
+        page="See [averages of weights](families/averages.md).",
         type="str, WeightAverage or None",
         not_for_lbfgs=True,
     ),

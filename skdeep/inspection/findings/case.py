@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from skdeep._documentation import link
 from skdeep.building.checks import uses_lbfgs
 from skdeep.inspection.findings.errors import relative_error
 from skdeep.inspection.probing import Probe
@@ -20,6 +21,27 @@ UNDERFITTING = {"classes": 0.3, "numbers": 0.7}
 # The share of the outputs of tanh, sigmoid and the like that may be near an end before training.
 # Layers with Glorot, He or orthogonal weights have a third or less; networks that fail have 0.7.
 NEAR_ENDS_AT_START = 0.6
+
+
+# The page of the documentation about each kind of finding.
+PAGES = {
+    "class imbalance": "recipes/imbalanced_classes",
+    "dead units": "families/activations",
+    "exploding gradients": "families/clipping",
+    "learning rate too high": "families/schedules",
+    "learning rate too low": "families/schedules",
+    "overfitting": "recipes/tiny_data",
+    "saturated units": "families/initializers",
+    "selu without self-normalization": "families/activations",
+    "symmetric units": "families/initializers",
+    "targets out of reach": "losses",
+    "tiny batches": "families/batch_normalization",
+    "too much regularization": "families/penalties",
+    "underfitting": "splits",
+    "unscaled inputs": "recipes/unscaled_data",
+    "unscaled targets": "recipes/unscaled_data",
+    "vanishing gradients": "recipes/deep_narrow_networks",
+}
 
 
 @dataclass
@@ -42,6 +64,11 @@ class Finding:
     kind: str
     evidence: str
     advice: str
+
+    @property
+    def url(self) -> str:
+        """The page of the documentation about this kind, or an empty text without an address."""
+        return link(PAGES[self.kind]) if self.kind in PAGES else ""
 
 
 class Case:
