@@ -80,7 +80,7 @@ figure.suptitle("Mean and standard deviation; a grey line is one draw of 30 rows
 # %%
 # No rate of dropout and no size of noise brings more than chance here. Noise after the activation
 # does no harm up to 0.2. Strong dropout makes the accuracy worse by 5 points. Input noise of 0.3
-# makes it worse by 16, because it blurs circles that are 0.2 apart. The long setting of the example,
+# makes it worse by 16, because it blurs circles that are 0.2 apart. The long setting,
 # ``SKDEEP_LONG_EXAMPLES=1``, has 20 draws and says the same: the best gain is 0.2 +- 0.6, for
 # activation noise of 0.1, and dropout of 0.4 brings -0.5 +- 0.7.
 #
