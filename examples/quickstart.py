@@ -96,9 +96,10 @@ upper.legend()
 lower.step(history.index, history["learning_rate"], where="mid", color="tab:green")
 lower.set(xlabel="Epoch", ylabel="Learning rate", yscale="log")
 
-picture = Path(__file__).resolve().with_name("learning_curve.png")
-figure.savefig(picture, dpi=120)
-print(f"Its learning curve: {picture}")
+if "__file__" in globals():  # as a script; a page or a notebook shows the figure
+    picture = Path(__file__).resolve().with_name("learning_curve.png")
+    figure.savefig(picture, dpi=120)
+    print(f"Its learning curve: {picture}")
 
 assert accuracy > 0.95
 assert table["accuracy"].max() > 0.95
