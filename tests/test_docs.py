@@ -104,21 +104,6 @@ def test_references_name_something(page):
         pkgutil.resolve_name(path)
 
 
-def test_copied_files_are_up_to_date():
-    copies = [
-        match
-        for page in PAGES
-        for match in re.findall(
-            r"<!-- file: (\S+) -->\n```python\n(.*?)^```$",
-            page.read_text(encoding="utf-8"),
-            re.DOTALL | re.MULTILINE,
-        )
-    ]
-    assert copies
-    for path, code in copies:
-        assert code == (ROOT / path).read_text(encoding="utf-8")
-
-
 def test_own_layer_is_short():
     """Only lines of code count."""
     code = (ROOT / "examples" / "architectures" / "own_layer.py").read_text(encoding="utf-8")

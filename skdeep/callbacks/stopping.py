@@ -136,6 +136,7 @@ class EarlyStopping(Callback):
         if self.best_weights_ is not None:
             keeps_state = trainer.settings.keeps_state
             trainer.run.restore_copies(self.best_weights_, keeps_state)
+            trainer.restored_epoch = self.best_epoch_
             if not keeps_state:
                 self.best_weights_ = None
 

@@ -409,6 +409,8 @@ continue |
             self.best_loss_ = None if best is None else losses[best]
             scores = [score for score in self.validation_scores_ or [] if np.isfinite(score)]
             self.best_validation_score_ = max(scores, default=None)
+        if trainer.restored_epoch is not None:
+            self.best_iter_ = len(losses) - trainer.epoch_of_run + trainer.restored_epoch
 
     def as_if_ended(self, trainer: Trainer) -> Any:
         """Return a copy without callbacks, with fitted attributes as if training ended now."""

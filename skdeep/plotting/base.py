@@ -38,7 +38,8 @@ class Display:
     def _many_axes(self, ax: Any, n_rows: int, n_columns: int, size: tuple[float, float]) -> Any:
         """Return an array of axes: the given axes, or new ones."""
         plt = pyplot(type(self).__name__)
-        if ax is None:
+        are_given = ax is not None
+        if not are_given:
             _, ax = plt.subplots(
                 n_rows, n_columns, figsize=size, layout="constrained", squeeze=False
             )
@@ -47,8 +48,9 @@ class Display:
             raise ValueError(
                 f"{type(self).__name__}: ax has {axes.size} axes; {n_rows * n_columns} are needed."
             )
-        self.ax_, self.figure_ = ax, axes.flat[0].figure
-        return axes.ravel()
+        axes = axes.ravel()
+        self.ax_, self.figure_ = ax if are_given else axes, axes[0].figure
+        return axes
 
     def _axes_in_rows(
         self,

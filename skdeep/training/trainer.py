@@ -82,6 +82,8 @@ class Trainer:
     has_ended : bool
         Whether training ended before its last epoch, by a rule or a callback, or because it
         diverged.
+    restored_epoch : int or None
+        The epoch whose weights a callback restored when training ended, as `epoch_of_run` counts.
     horizon : int
         The number of epochs that schedules are designed for.
     learning_rate_init : float
@@ -123,6 +125,7 @@ class Trainer:
         self._batches: BatchSource | None = None
         self._averages_steps = False
         self.save: Callable[[str], None] | None = None
+        self.restored_epoch: int | None = None
         self.between_epochs = True
         self.figures: dict[str, float] = {}
         self._own_figures: frozenset[str] = frozenset()

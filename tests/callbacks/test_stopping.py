@@ -79,6 +79,19 @@ def test_the_best_weights(restore_best):
     np.testing.assert_array_equal(model.network_.parameters.values, expected)
 
 
+def test_the_best_iteration_is_the_epoch_of_the_restored_weights():
+    stopping = EarlyStopping("val_loss", patience=3)
+    model = MLPRegressor((8,), learning_rate_init=0.1, max_iter=40, random_state=0)
+    model.set_params(callbacks=stopping, warm_start=True)
+    for _ in range(2):  # the epochs of the second call count on
+        model.fit(X, y, X_val=X[::3], y_val=-y[::3])
+        best = int(np.argmin(model.history_["val_loss"][-model.n_iter_ :])) + 1
+        assert model.best_iter_ == len(model.loss_curve_) - model.n_iter_ + best
+        assert best < model.n_iter_
+    kept = MLPRegressor((8,), max_iter=5, callbacks=EarlyStopping("loss", restore_best=False))
+    assert kept.fit(X, y).best_iter_ == int(np.argmin(kept.loss_curve_)) + 1
+
+
 def test_the_figure_of_a_loss_is_the_loss():
     _, stopping, _ = run([0.5, 0.2, 0.3], key="val_loss", patience=1)
     assert stopping.best_ == 0.2
