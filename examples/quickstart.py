@@ -6,7 +6,6 @@ Images of handwritten digits are 8 x 8 pixels. A Pipeline scales them, and a net
 layers classifies them. A random search of scikit-learn chooses the hyperparameters of the network.
 """
 
-import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -97,9 +96,10 @@ upper.legend()
 lower.step(history.index, history["learning_rate"], where="mid", color="tab:green")
 lower.set(xlabel="Epoch", ylabel="Learning rate", yscale="log")
 
-picture = Path(sys.argv[0]).resolve().with_name("learning_curve.png")  # beside this program
-figure.savefig(picture, dpi=120)
-print(f"Its learning curve: {picture}")
+if "__file__" in globals():  # as a script; a page or a notebook shows the figure
+    picture = Path(__file__).resolve().with_name("learning_curve.png")
+    figure.savefig(picture, dpi=120)
+    print(f"Its learning curve: {picture}")
 
 assert accuracy > 0.95
 assert table["accuracy"].max() > 0.95

@@ -81,27 +81,24 @@ print(message)
 # ``standardize_y=True`` scales the targets, and scales the predictions back. A scaler in
 # scikit-learn's TransformedTargetRegressor does so too, also to a range.
 
-scalers = {
-    "StandardScaler": StandardScaler(),
-    "MinMaxScaler, [0, 1]": MinMaxScaler(),
-    "MinMaxScaler, [-1, 1]": MinMaxScaler((-1, 1)),
-    "MinMaxScaler, [0, 0.5]": MinMaxScaler((0, 0.5)),
-}
-options = {
+remedies = {
+    "standardize_y": {"standardize_y": True},
+    "StandardScaler": {"scaler": StandardScaler()},
+    "MinMaxScaler, [0, 1]": {"scaler": MinMaxScaler()},
+    "MinMaxScaler, [-1, 1]": {"scaler": MinMaxScaler((-1, 1))},
+    "MinMaxScaler, [0, 0.5]": {"scaler": MinMaxScaler((0, 0.5))},
     "clipnorm=1.0": {"clip_parameter_norm": 0.5},
     "norm of the whole gradient, 1.0": {"clip_norm": 0.5},
     "clipvalue=0.5": {"clip_value": 0.25},
     "clipvalue=0.5 and clipnorm=1.0": {"clip_value": 0.25, "clip_parameter_norm": 0.5},
     "Huber's loss": {"loss": "huber"},
 }
-remedies = {"standardize_y": lambda seed: network(seed, standardize_y=True)}
-for name, scaler in scalers.items():
-    remedies[name] = lambda seed, scaler=scaler: TransformedTargetRegressor(
-        network(seed), transformer=scaler
-    )
-for name, option in options.items():
-    remedies[name] = lambda seed, option=option: network(seed, **option)
 learns = {"StandardScaler", "clipnorm=1.0", "clipvalue=0.5"}  # those that the lecture shows
+
+
+def remedied(seed, scaler=None, **options):
+    mlp = network(seed, **options)
+    return mlp if scaler is None else TransformedTargetRegressor(mlp, transformer=scaler)
 
 
 def errors(model):
@@ -113,7 +110,7 @@ def errors(model):
 
 
 results = {
-    name: np.array([errors(remedy(seed)) for seed in range(n_seeds)])
+    name: np.array([errors(remedied(seed, **remedy)) for seed in range(n_seeds)])
     for name, remedy in remedies.items()
 }
 print(f"{'mean squared error':32} {'lecture':>8} {'training':>9} {'test':>7} {'R2, test':>9}")

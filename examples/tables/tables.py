@@ -152,6 +152,10 @@ ax.legend()
 # %%
 # The result
 # ----------
+# With five seeds, the mean log-loss is 0.109 with ``TabularClassifier``, 0.161 with boosted trees
+# and 0.168 with scikit-learn's MLP. The mean R2 is 0.34 with ``TabularRegressor``, 0.21 with
+# boosted trees and 0.31 with scikit-learn's MLP, which is better in one of the five splits. 90.6 %
+# of the test rows lie within their interval.
 
 assert min(losses, key=lambda name: np.mean(losses[name])) == "TabularClassifier"
 assert max(scores, key=lambda name: np.mean(scores[name])) == "TabularRegressor"
