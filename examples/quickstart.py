@@ -4,6 +4,7 @@ A search, and the learning curve of the best network
 
 Images of handwritten digits are 8 x 8 pixels. A Pipeline scales them, and a network with two hidden
 layers classifies them. A random search of scikit-learn chooses the hyperparameters of the network.
+:doc:`/start` explains the parts of such a program.
 """
 
 from pathlib import Path
@@ -23,7 +24,7 @@ from skdeep.schedules import Adaptive
 # The model
 # ---------
 # Training stops early. It watches the loss on held-out rows, and keeps the weights of the epoch
-# with the lowest loss. At a plateau the schedule divides the learning rate by 5.
+# with the lowest loss. At a plateau, the schedule divides the learning rate by 5.
 
 mlp = MLPClassifier(
     hidden_layer_sizes=(128, 64),

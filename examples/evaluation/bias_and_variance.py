@@ -6,6 +6,7 @@ Two errors show what to do next. The *bias* is the training error minus the Baye
 error that is possible on new rows. The *variance* is the development error minus the training
 error. :func:`~skdeep.inspection.bias_variance_report` names the one that is high, and its remedies.
 First it judges the tables of two lectures, then a network for digits on its way to a small error.
+:doc:`/splits` explains the errors of the parts of the data.
 """
 
 import matplotlib.pyplot as plt

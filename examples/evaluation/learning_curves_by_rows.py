@@ -4,9 +4,10 @@ Learning curves by the number of rows
 
 Do more rows help? A learning curve shows the score on training and validation rows for a growing
 number of training rows. If both curves are low and close, the network has a high bias, and more
-rows are no use. If there is a gap between them that still shrinks, the variance is high, and more
-rows help. The networks of skdeep are estimators of scikit-learn, so its
-:class:`~sklearn.model_selection.LearningCurveDisplay` draws the curves.
+rows are of no use. If there is a gap between them that still shrinks, the variance is high, and
+more rows help. The networks of skdeep are estimators of scikit-learn, so its
+:class:`~sklearn.model_selection.LearningCurveDisplay` draws the curves. :doc:`/splits` explains
+bias and variance.
 """
 
 import matplotlib.pyplot as plt
@@ -21,7 +22,8 @@ from skdeep.inspection import bias_variance_report
 # Three networks
 # --------------
 # The images of digits get some noise, so that they are not too easy. The third network is the
-# second one with noise on its inputs, another sample in every epoch, which regularizes it.
+# second one with noise on its inputs. The noise is drawn again for every batch, and regularizes the
+# network.
 
 X, y = load_digits(return_X_y=True)
 X = X / 16 + np.random.default_rng(0).normal(0, 0.2, X.shape)
@@ -67,8 +69,8 @@ for ax, (name, network) in zip(axes, networks.items(), strict=True):
 # falls, and both approach an error near 30 %. More rows can't lower it further. The bias is the
 # larger part of the error.
 #
-# With 100 units, no training row is wrong, and the validation error falls with every step. It is 10
-# % with all rows: high variance. Noise on the inputs hardly changes it with few rows, and lowers it
+# With 100 units, no training row is wrong, and the validation error falls with every step. With all
+# rows it is 10 %: high variance. Noise on the inputs hardly changes it with few rows, and lowers it
 # to 6 % with all of them.
 
 assert "high bias" in verdicts["3 units"]

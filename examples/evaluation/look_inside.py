@@ -4,7 +4,8 @@ A look inside networks
 
 Two networks learn to classify digits. One is sound. The other one has ten layers of sigmoid units,
 and its inputs are pixels that are not scaled. :func:`~skdeep.inspection.diagnose` names what is
-wrong with it, and the displays of ``skdeep.plotting`` show it.
+wrong with it, and the displays of ``skdeep.plotting`` show it. :doc:`/inspection` lists all
+findings and displays.
 """
 
 from sklearn.datasets import load_digits
@@ -67,8 +68,8 @@ _ = display.figure_.suptitle("Training curves of both networks")
 # %%
 # Gradients
 # ---------
-# The gradients of a layer over the epochs. In the ill network, those of the lower layers are
-# smaller than those of the upper ones by several orders of magnitude.
+# The pictures show the gradients of each layer over the epochs. In the ill network, those of the
+# lower layers are smaller by several orders of magnitude.
 
 display = GradientFlowDisplay.from_estimator(sound)
 _ = display.figure_.suptitle("Gradients of the sound network")
@@ -95,7 +96,8 @@ _ = display.figure_.suptitle("Outputs of the layers of the ill network")
 # %%
 # Weights
 # -------
-# The weights of each layer, and those of the units of the first layer as images.
+# The first picture shows the weights of each layer. The second one shows the weights of the first
+# units as images.
 
 display = WeightDisplay.from_estimator(sound)
 _ = display.figure_.suptitle("Weights of the sound network")

@@ -5,7 +5,8 @@ Training rows from another distribution
 There are many training rows of one kind, and few of the kind that the model is for. The development
 and test rows have to be of the second kind, as they decide what the model gets good at. A high
 development error then has two possible causes: variance, and the mismatch of the two distributions.
-*Train-dev* rows separate them. They have the distribution of the training rows, but do not train.
+*Train-dev* rows separate them: they have the distribution of the training rows, but are not trained
+on. :doc:`/splits` explains such splits.
 """
 
 import matplotlib.pyplot as plt
@@ -21,8 +22,8 @@ from skdeep.model_selection import train_dev_test_split
 # How many development and test rows?
 # -----------------------------------
 # The lectures split small data sets 60/20/20, and large ones 98/1/1 or 99.5/0.25/0.25. These are
-# the shares that :func:`~skdeep.model_selection.train_dev_test_split` chooses by itself. Others are
-# asked for.
+# the shares that :func:`~skdeep.model_selection.train_dev_test_split` chooses by itself. The other
+# shares are given as sizes.
 
 cases = [  # rows, the lecture's split, sizes that are asked for
     (1_000, "60 / 20 / 20", {}),
@@ -58,8 +59,8 @@ for name, target in (("from all rows", None), ("from target rows", from_phone)):
 # The mismatch, measured
 # ----------------------
 # Digits stand for the images here. Three in ten of them look as if they came from a phone: rotated,
-# with less contrast, and with noise. An error on 200 rows has a standard error of up to 3 %, so an
-# increase is taken for high above 10 % only.
+# with less contrast, and with noise. An error on 200 rows has a standard error of up to 3 %, so
+# only an increase above 10 % counts as high.
 
 rng = np.random.default_rng(0)
 
@@ -87,8 +88,8 @@ print(report)
 
 # %%
 # The report names the mismatch. Its remedy is training rows that are more like the development
-# rows. Larger weights make more of the few photographs among the training rows. Or one creates
-# rows: a second and a third copy of the other images, photographed.
+# rows. One way is to give larger weights to the few photographs among the training rows. Another
+# way is to create rows: a second and a third copy of the other images, changed into photographs.
 
 weights = np.where(is_photo, 10.0, 1.0)
 weighted = MLPClassifier((100,), **options).fit(X_train, y_train, sample_weight=weights)

@@ -5,7 +5,7 @@ Ten networks and their test errors
 Two networks that differ in their first weights only have different test errors. So one network of
 each kind does not tell which kind is better. This example trains ten networks of each kind on the
 same rows of three data sets, draws all test errors, and computes how many seeds it takes to tell
-two kinds apart.
+two kinds apart. :doc:`/searching` explains searches over many kinds of networks.
 """
 
 import matplotlib.pyplot as plt

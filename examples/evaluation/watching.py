@@ -4,7 +4,7 @@ Watching training
 
 Callbacks are called after every epoch. Those of skdeep stop training, save the best model, and
 write a table; others show progress or log to TensorBoard and MLflow. A callback of your own is a
-class with one method or several.
+class with one method or several: see :doc:`/callbacks`.
 """
 
 import tempfile

@@ -8,7 +8,8 @@ mean :math:`1/2` its input grows like :math:`m / 2`. ReLU layers with He's first
 variance is :math:`2 / m`, have neither problem.
 
 The number of layers runs from 1 to 10, with 5 and with 25 units in each. The lecture poses these
-experiments as exercises, and gives no figures.
+experiments as exercises, and gives no figures. The recipe :doc:`/recipes/deep_narrow_networks` has
+the remedies.
 """
 
 import os

@@ -8,7 +8,8 @@ larger still, and the loss overflows.
 
 The remedies are a scaled target and clipped gradients. Clipping by value limits each component,
 :math:`g_i \\leftarrow \\max(-c, \\min(c, g_i))`. Clipping by norm shortens the gradient and keeps
-its direction, :math:`g \\leftarrow g \\, \\min(1, c / \\lVert g \\rVert)`.
+its direction, :math:`g \\leftarrow g \\, \\min(1, c / \\lVert g \\rVert)`. See
+:doc:`/families/clipping`.
 """
 
 import os

@@ -3,12 +3,13 @@ First weights that keep the variance
 ====================================
 
 The outputs of a layer with :math:`m` inputs and :math:`n` outputs have about the variance of its
-inputs if the weights have a variance near :math:`1 / m`. The gradients keep theirs, on the way
-back, if the variance is near :math:`1 / n`. Glorot's rule is between both,
-:math:`2 / (m + n)`. ReLU sets half of the outputs to zero, so He's rule doubles the variance,
+inputs if the weights have a variance near :math:`1 / m`. The gradients, on their way back,
+keep their variance if the weights have a variance near :math:`1 / n`. Glorot's rule is between the
+two, :math:`2 / (m + n)`. ReLU sets half of the outputs to zero, so He's rule doubles the variance,
 :math:`2 / m`. SELU needs LeCun's rule, :math:`1 / m`.
 
-Six rules meet four activations in a stack of 20 layers, before training.
+Here, six rules meet four activations in a stack of 20 layers, before training.
+:doc:`/families/initializers` has all rules, and the default of skdeep.
 """
 
 import matplotlib.pyplot as plt
@@ -117,8 +118,9 @@ figure.suptitle("Outputs and gradients of 20 layers by first weights and activat
 # - **The logistic function** does not keep its gradients with the rule that the lecture advises,
 #   Glorot's. Its slope is at most 1/4, so the gradient of the lowest of 20 layers is 6e-13 times
 #   that of the top one.
-# - **N(0, 1)** multiplies the standard deviation of ReLU and SELU outputs by more than seven a
-#   layer. **U(-1/√m, 1/√m)** has a variance of :math:`1 / (3 m)`, which is too small for all four.
+# - **N(0, 1)** multiplies the standard deviation of ReLU and SELU outputs by more than seven in
+#   each layer. **U(-1/√m, 1/√m)** has a variance of :math:`1 / (3 m)`, which is too small for all
+#   four.
 
 for factor, product in products.items():
     np.testing.assert_allclose(product, factor**20)

@@ -12,7 +12,7 @@ SELU is an exponential unit with two constants, :math:`\lambda \approx 1.0507` a
 In a stack of dense layers, the constants pull the outputs of each layer towards a mean of 0 and a
 standard deviation of 1: the network normalizes itself. The lecture names three conditions:
 standardized inputs, LeCun's normal distribution of the first weights, and layers in sequence. Each
-is broken here in turn.
+is broken here in turn. :doc:`/families/activations` compares SELU with other activations.
 """
 
 import os
@@ -65,7 +65,8 @@ networks = {
 # %%
 # Mean and standard deviation by layer
 # ------------------------------------
-# A layer of skdeep is a function, too: it draws its first weights, and returns its outputs.
+# A layer of skdeep can be called like a function: it draws its first weights, and returns its
+# outputs.
 
 means, spreads = {}, {}
 for name, (layers, rows, _) in networks.items():
@@ -98,8 +99,8 @@ figure.suptitle("Outputs of 50 SELU layers before training")
 # %%
 # Training
 # --------
-# Each network trains for 15 epochs. A nan stands for an error that ``fit`` raised, because the loss
-# was not finite.
+# Each network trains for 15 epochs. If ``fit`` raises an error because the loss is not finite, the
+# table has nan.
 
 scores = {name: [] for name in networks}
 findings = {}
@@ -138,7 +139,7 @@ for name, texts in findings.items():
     print(f"{name}:", *(texts or ["no fault"]), sep="\n    ")
 
 # %%
-# With all conditions kept, the mean stays within 0.2 of 0 and the standard deviation near 1 through
+# With all conditions met, the mean stays within 0.2 of 0 and the standard deviation near 1 through
 # 50 layers, and the network learns.
 #
 # - **Raw inputs**: the layers pull the outputs back, to a standard deviation of 1.1 after ten

@@ -9,7 +9,8 @@ layer and the slope of its activation. Units of tanh whose weights are all posit
 
 A network with one such hidden layer learns to separate two circles, and a network with five does
 not. Three remedies are compared: ReLU with He's first weights, tanh with Glorot's (Xavier's) first
-weights, and tanh with Adam. Batch normalization is tried too.
+weights, and tanh with Adam. Batch normalization is tried too. See also
+:doc:`/recipes/deep_narrow_networks`.
 """
 
 import os

@@ -8,7 +8,7 @@ as much as one row, and its noise is smaller by the factor :math:`1 / \sqrt{n_b}
 
 The lectures say that a step with all rows takes long, that a single row is too noisy and gains
 nothing from matrix computations, that mini-batches of 16 to 128 rows are in use, and that their
-cost does not fall smoothly.
+cost does not fall smoothly. See :doc:`/training` for the steps of a run.
 """
 
 import matplotlib.pyplot as plt
@@ -61,7 +61,7 @@ for size in SIZES[:-1]:
     print(f"{size:>5}{noise[size]:>18.2f}{noise[size] * np.sqrt(size):>20.2f}")
 
 # %%
-# The last column is constant: to halve the noise takes four times as many rows.
+# The last column is constant: halving the noise takes four times as many rows.
 #
 # Loss by epoch, by step and by time
 # ----------------------------------

@@ -12,6 +12,7 @@ cross-entropy and that of half the squared error are
 
 If the neuron saturates at the wrong end, :math:`\sigma'(z)` is nearly 0. The squared error then has
 hardly any gradient, although the error is at its largest. The same holds for the softmax.
+:doc:`/losses` has the formulas of all losses.
 """
 
 import matplotlib.pyplot as plt
@@ -97,8 +98,8 @@ for kind, found in zip(formulas, (one_neuron, first_of_three), strict=True):
 # %%
 # Training from a saturated start
 # -------------------------------
-# Linear models learn to tell the digit 1 from the others, from a bias of 10, and to tell all digits
-# apart, from weights of N(0, 1).
+# Two linear models start saturated. One learns to tell the digit 1 from the others, and starts from
+# a bias of 10. The other one learns to tell all digits apart, and starts from weights of N(0, 1).
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
@@ -146,9 +147,9 @@ for (start, name), score in scores.items():
 # --------------------------
 # The logarithm of a softmax is :math:`\log p_i = z_i - \log \sum_j e^{z_j}`. Step by step, from the
 # exponential to the logarithm, large logits overflow. skdeep computes the loss from the logits,
-# which ``decision_function`` returns. ``predict_log_proba`` is finite too. It ends at -744.4, the
-# logarithm of the smallest number of float64. Here, the weights of the last model are multiplied by
-# 1,000.
+# which ``decision_function`` returns. ``predict_log_proba`` is finite too. Its lowest possible
+# value is -744.4, the logarithm of the smallest positive number of float64. Here, the weights of
+# the last model are multiplied by 1,000.
 
 mlp.coefs_[0][:] *= 1000
 Z = mlp.decision_function(X_test)

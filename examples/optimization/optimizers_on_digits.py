@@ -7,7 +7,7 @@ epochs. A learning rate that suits one solver is wrong for another, so each solv
 rates, and the best of them are compared.
 
 The lectures say that momentum and the adaptive methods are faster than gradient descent, and that
-Adam needs less tuning of its learning rate.
+Adam needs less tuning of its learning rate. :doc:`/families/optimizers` has their formulas.
 """
 
 import matplotlib.pyplot as plt
@@ -110,8 +110,8 @@ axes.set_yticks(range(len(SOLVERS)), SOLVERS)
 # The claims
 # ----------
 # Momentum, Nesterov and Adam are faster than gradient descent. The claim about the tuning of Adam
-# does not hold in this experiment: Adam has as many good rates as momentum. What holds is that with
-# a rate of 0.001, Adam is 10 points above momentum.
+# does not hold in this experiment: Adam has as many good rates as momentum. But with a rate of
+# 0.001, Adam is 10 points above momentum.
 
 print(f"{'lecture':<44}skdeep")
 for name in ("momentum", "Nesterov", "Adam"):

@@ -25,7 +25,8 @@ Rosenbrock's valley. With :math:`\mathbf{g}` for the gradient
 Nadam is Adam with Nesterov's step.
 
 The lectures say that momentum averages out steps in wrong directions, that optimizers can leave
-saddle points, and that AdaGrad may stop before it arrives.
+saddle points, and that AdaGrad may stop before it arrives. :doc:`/families/optimizers` has the
+formulas of skdeep.
 """
 
 import matplotlib.pyplot as plt
@@ -99,7 +100,7 @@ RATES = 10 ** np.arange(-3.5, -0.1, 0.5)
 # ---------
 # The table counts the steps until the function stays below 0.01. The minimum of each function is 0.
 # In the ravine and in Rosenbrock's valley, each optimizer has the rate that needs the fewest steps,
-# or the rate with the lowest end if none arrives within 500 steps. At the saddle all of them have
+# or the rate that ends lowest if none arrives within 500 steps. At the saddle all of them have
 # the same rate, because the question is which of them finds its way off the line.
 
 paths, steps = {}, {}

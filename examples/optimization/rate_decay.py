@@ -11,6 +11,7 @@ let the weights get to the minimum from anywhere, if
 The lecture lists four ways to lower the rate: in steps, exponentially
 (:math:`\alpha_0 e^{-kt}`), by time (:math:`\alpha_0 / (1 + kt)`) and linearly. The reason that it
 gives is "to prevent bouncing around minimums". A cosine and a warm-up are more recent.
+:doc:`/families/schedules` has all schedules.
 """
 
 import math
@@ -57,13 +58,13 @@ axes.legend()
 
 # %%
 # The constant rate arrives and bounces: its spread does not fall. The exponential decay stops
-# before it arrives, because its rates only sum to 2. The rate :math:`1 / (1 + t)` meets both
+# before it arrives, because its rates sum to only 2. The rate :math:`1 / (1 + t)` meets both
 # conditions. With it, :math:`\theta` is exactly the mean of the numbers so far.
 #
 # The schedules on digits
 # -----------------------
 # The classifier changes 10 % of the labels of each batch (``target_noise``), so that the gradient
-# does not lose its noise when the network knows all rows.
+# does not lose its noise when the network has learned all rows.
 
 X, y = load_digits(return_X_y=True)
 X_train, X_val, y_train, y_val = train_test_split(X / 16, y, stratify=y, random_state=0)

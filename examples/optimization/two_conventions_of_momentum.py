@@ -12,6 +12,7 @@ In the second one, it is an exponentially weighted average of gradients:
 
 With :math:`m = \beta` and :math:`\eta = (1 - \beta) \alpha` the weights are the same. So a rate
 from one book has to be converted for the other: with :math:`\beta = 0.9`, by a factor of 10.
+:doc:`/families/optimizers` has the variants of other optimizers.
 """
 
 import matplotlib.pyplot as plt
