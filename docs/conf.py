@@ -44,6 +44,7 @@ myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 4  # the anchors that hosts of Git repositories make, too
 
 default_role = "code"
+smartquotes = False  # names in quotes are copied into programs
 autosummary_generate = True
 autodoc_typehints = "none"  # the docstrings say the types
 numpydoc_show_class_members = False  # the template of a class lists them

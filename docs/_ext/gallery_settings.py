@@ -56,6 +56,7 @@ SETTINGS = {
     "doc_module": ("skdeep",),
     "inspect_global_variables": False,
     "remove_config_comments": True,
+    "capture_repr": ("_repr_html_",),  # reports; no texts of the objects that matplotlib returns
     "show_memory": False,
     "show_signature": False,
     "download_all_examples": False,

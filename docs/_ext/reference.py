@@ -96,6 +96,11 @@ def generate(app, config) -> None:
         write(folder / f"{name}.rst", page(name))
 
 
+# Methods that other modules of the package call, and users do not.
+INTERNAL = {
+    *("as_if_ended", "before_training", "check_targets", "compiled_constants", "models"),
+    *("prediction_of", "whole_state", "with_weights"),
+}
 FORMULA = re.compile(r"<-|^[\w()\[\], ]+ = ")
 
 
@@ -108,7 +113,13 @@ def formula_as_code(app, what, name, thing, options, lines) -> None:
         lines[start:end] = [f"``{text.rstrip('., ')}``"]
 
 
+def leave_out(app, what, name, thing, skip, options) -> bool | None:
+    """Leave internal methods out of the pages of classes."""
+    return True if name in INTERNAL else None
+
+
 def setup(app):
+    app.connect("autodoc-skip-member", leave_out)
     app.connect("autodoc-process-docstring", formula_as_code)
     app.connect("config-inited", generate)  # before Sphinx looks for pages
     return {"parallel_read_safe": True, "parallel_write_safe": True}
