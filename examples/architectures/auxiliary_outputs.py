@@ -6,6 +6,8 @@ A network with several outputs minimizes a weighted sum of their losses, :math:`
 L_k`. An auxiliary output on a middle layer makes the lower layers learn something useful, as its
 gradient reaches them on a shorter path. If two outputs compete for the same hidden units, the
 weights decide which of them gets the smaller error.
+
+The user guide explains :doc:`networks with several tasks </tasks>`.
 """
 
 import os

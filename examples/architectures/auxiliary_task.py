@@ -1,11 +1,13 @@
 """
-Computed labels before real ones
+Pretraining on an auxiliary task
 ================================
 
 Only 40 of 1,797 images of digits have a label. All images can be placed on a map on which similar
 images are close to each other, and a regressor learns the position of an image on the map. To do so
 it has to learn which images are similar. Learning positions is an *auxiliary task*: a classifier
 starts with the hidden layers that the regressor has learned.
+
+The user guide explains :doc:`the reuse of layers </reuse>`.
 """
 
 import matplotlib.pyplot as plt

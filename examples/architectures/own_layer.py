@@ -5,6 +5,8 @@ A layer of your own
 The layer multiplies every column by a gate, :math:`y_j = g_j x_j`. An L1 penalty closes the gates
 of columns that are of no use. A layer declares its parameters in ``build``. It computes a forward
 pass, a backward pass and a prediction.
+
+The user guide explains :doc:`layers of your own </networks>`.
 """
 
 import matplotlib.pyplot as plt

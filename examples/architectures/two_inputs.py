@@ -5,6 +5,8 @@ Two kinds of inputs from one data frame
 Some columns of a table are the pixels of an image, others are a few numbers. A branch of the
 network takes the image, and another one the numbers. Both meet in a layer above them. ``Columns``
 selects the columns of a branch by name.
+
+The user guide explains :doc:`branches and columns </networks>`.
 """
 
 import matplotlib.pyplot as plt

@@ -5,6 +5,8 @@ A class and a number from one image
 Which digit does an image show, and by which angle is it rotated? One network with two heads learns
 both. It minimizes the weighted sum of two losses. Beside it, two networks learn one task each. The
 network with two heads shares its hidden layers, so it needs half of the weights.
+
+The user guide explains :doc:`networks with several tasks </tasks>`.
 """
 
 import matplotlib.pyplot as plt

@@ -6,6 +6,8 @@ In Friedman's data the target is :math:`10 \sin(\pi x_0 x_1) + 20 (x_2 - 0.5)^2 
 with noise, and columns 5 to 9 are irrelevant. The wide branch passes :math:`x_3` and :math:`x_4`
 directly to the output layer, so that it learns the linear part of the target. The deep branch only
 has to learn the rest.
+
+The user guide explains :doc:`branches </networks>`.
 """
 
 import matplotlib.pyplot as plt

@@ -21,7 +21,7 @@ from skdeep.inspection import bias_variance_report
 # The tables of the lectures
 # --------------------------
 # All errors are in percent. In the first lecture people make no errors: its Bayes error is 0. In
-# the second one, people err in 0.5 % of the pictures of cats and dogs.
+# the second one, people err in 0.5% of the pictures of cats and dogs.
 
 both, neither = "high bias and high variance", "neither"
 cases = [  # the errors of training and development rows, the Bayes error, the lecture's verdict
@@ -90,7 +90,7 @@ ax.legend()
 # ----------
 # Two hidden units have a high bias. The large network knows its 300 rows by heart, so its bias is 0
 # and its variance is high. Noise on the inputs, a regularizer, lowers the development error from
-# 15.5 to 12.9 %. Four times as many rows lower it to 6.5 %. The variance is then just above 3 %,
+# 15.5 to 12.9%. Four times as many rows lower it to 6.5%. The variance is then just above 3%,
 # the tolerance of the report.
 
 assert all(verdicts[name] == lecture for name, *_, lecture in cases[:-1])

@@ -66,12 +66,12 @@ for ax, (name, network) in zip(axes, networks.items(), strict=True):
 # The result
 # ----------
 # Three units are too few. The training error rises with the number of rows, the validation error
-# falls, and both approach an error near 30 %. More rows can't lower it further. The bias is the
+# falls, and both approach an error near 30%. More rows can't lower it further. The bias is the
 # larger part of the error.
 #
 # With 100 units, no training row is wrong, and the validation error falls with every step. With all
-# rows it is 10 %: high variance. Noise on the inputs hardly changes it with few rows, and lowers it
-# to 6 % with all of them.
+# rows it is 10%: high variance. Noise on the inputs hardly changes it with few rows, and lowers it
+# to 6% with all of them.
 
 assert "high bias" in verdicts["3 units"]
 assert verdicts["100 units"] == "high variance"

@@ -59,8 +59,8 @@ for name, target in (("from all rows", None), ("from target rows", from_phone)):
 # The mismatch, measured
 # ----------------------
 # Digits stand for the images here. Three in ten of them look as if they came from a phone: rotated,
-# with less contrast, and with noise. An error on 200 rows has a standard error of up to 3 %, so
-# only an increase above 10 % counts as high.
+# with less contrast, and with noise. An error on 200 rows has a standard error of up to 3%, so
+# only an increase above 10% counts as high.
 
 rng = np.random.default_rng(0)
 

@@ -80,7 +80,7 @@ for ax, name in zip(axes, sets, strict=True):
 # How many seeds?
 # ---------------
 # Two kinds with means :math:`m_1, m_2` and standard deviations :math:`s_1, s_2` of the errors are
-# told apart in four of five experiments, at a level of 5 %, with :math:`n = 2.8^2 (s_1^2 + s_2^2) /
+# told apart in four of five experiments, at a level of 5%, with :math:`n = 2.8^2 (s_1^2 + s_2^2) /
 # (m_1 - m_2)^2` seeds each. The last column is this number for a comparison with the plain network
 # of skdeep.
 
@@ -99,7 +99,7 @@ for (name, kind), values in errors.items():
 # %%
 # The result
 # ----------
-# On the digits, single networks of one kind have errors from 3.6 to 5.3 % (batch norm). Five seeds
+# On the digits, single networks of one kind have errors from 3.6 to 5.3% (batch norm). Five seeds
 # tell most kinds from the plain network. On breast cancer the kinds overlap: a lucky network of the
 # worst kind beats an unlucky one of the best kind. Small differences, such as that between input
 # noise and no noise on the diabetes set, need more seeds than are worth their time. Which kind is

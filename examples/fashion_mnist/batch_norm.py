@@ -112,7 +112,7 @@ assert abs(accuracy[-1] - 0.8676) < 0.01
 # After training, a normalization multiplies each column by a constant and adds another one. A dense
 # layer can do that as well: :func:`~skdeep.fold_batch_norm` returns a network with the same
 # predictions, and without batch normalization. On the machine where this text was written, it takes
-# 15 % less processor time.
+# 15% less processor time.
 
 folded = fold_batch_norm(mlp)
 models = {"trained": mlp, "folded": folded}

@@ -7,6 +7,8 @@ are left are divided by :math:`1 - p`, so that their mean stays the same, and pr
 them. The lecture puts dropout of 0.2 before each dense layer of a network for Fashion-MNIST, and
 advises more dropout for a network that overfits. Here, the same network is trained with dropout and
 without.
+
+The user guide explains :doc:`dropout and noise </families/dropout_and_noise>`.
 """
 
 import os

@@ -9,6 +9,8 @@ sums: :math:`\max(\alpha z, z)` with :math:`0 < \alpha < 1`. He's normal distrib
 
 The lecture trains a network with two such hidden layers on Fashion-MNIST. Here, the same network is
 trained in the same way, and compared with the lecture in each epoch.
+
+The user guide explains :doc:`activations </families/activations>`.
 """
 
 import matplotlib.pyplot as plt

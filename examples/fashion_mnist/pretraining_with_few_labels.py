@@ -2,14 +2,16 @@ r"""
 Pretraining on images without labels
 ====================================
 
-Labels are often dear, and images without labels are cheap. An autoencoder learns from images alone:
-it has to reproduce them by way of a narrow code. A denoising autoencoder sees each image with some
-pixels set to 0, and has to fill them in. The lecture advises unsupervised pretraining for tasks
-with few labels and no similar trained model: the lower layers of an autoencoder become the hidden
-layers of a classifier.
+Labels are often expensive, and images without labels are cheap. An autoencoder learns from images
+alone: it has to reproduce them by way of a narrow code. A denoising autoencoder sees each image
+with some pixels set to 0, and has to fill them in. The lecture advises unsupervised pretraining for
+tasks with few labels and no similar trained model: the lower layers of an autoencoder become the
+hidden layers of a classifier.
 
 Here, an autoencoder learns from images of clothes without labels. Then classifiers learn from 100
 or 300 labelled images. They start from the layers of the autoencoder, or from random weights.
+
+The user guide explains :doc:`pretraining </reuse>`.
 """
 
 import os
@@ -27,7 +29,7 @@ LONG = os.environ.get("SKDEEP_LONG_EXAMPLES") == "1"
 # The autoencoder
 # ---------------
 # The encoder leads from 784 pixels to 200 and then 50 units, and the decoder mirrors it. In
-# training, 30 % of the pixels are set to 0. Pixels are in [0, 1], so the loss is the log loss. To
+# training, 30% of the pixels are set to 0. Pixels are in [0, 1], so the loss is the log loss. To
 # save time, training takes 6 epochs with 10,000 images. ``SKDEEP_LONG_EXAMPLES=1`` switches to
 # 60,000 images and 10 seeds.
 

@@ -14,6 +14,8 @@ The lecture reports claims from the literature: leaky ReLU always beats ReLU, an
 0.2 is better than 0.01; RReLU does fairly well and acts like a regularizer; PReLU beats ReLU on
 large sets of images, and risks overfitting on small ones; ELU beats ReLU. Here, each claim is
 compared with what is found on few images of clothes, and on more.
+
+The user guide explains :doc:`activations </families/activations>`.
 """
 
 import os

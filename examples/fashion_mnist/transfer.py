@@ -10,6 +10,8 @@ are trained.
 The lecture's task A is to classify eight of the ten kinds of clothes in Fashion-MNIST. Task B is to
 tell sandals from shirts after training on 200 images. Here, networks for B that start from the
 network for A are compared with networks that start from random weights.
+
+The user guide explains :doc:`transfer </reuse>`.
 """
 
 import os

@@ -63,7 +63,7 @@ axes.legend()
 #
 # The schedules on digits
 # -----------------------
-# The classifier changes 10 % of the labels of each batch (``target_noise``), so that the gradient
+# The classifier changes 10% of the labels of each batch (``target_noise``), so that the gradient
 # does not lose its noise when the network has learned all rows.
 
 X, y = load_digits(return_X_y=True)

@@ -51,8 +51,8 @@ for panel, (name, values) in zip(panels.flat, draws.items(), strict=True):
     print(f"{name:<21}shares of the decades from 1e{low} to 1e{high}: {shares}")
 
 # %%
-# Of the uniform rates, 90 % lie above 1, and 1 % below 0.1. The lecture says that most of them are
-# close to 1; in fact their mean is 5. Of the uniform values of beta, 90 % lie below 0.99, and 1 %
+# Of the uniform rates, 90% lie above 1, and 1% below 0.1. The lecture says that most of them are
+# close to 1; in fact their mean is 5. Of the uniform values of beta, 90% lie below 0.99, and 1%
 # above 0.999.
 #
 # A range test
@@ -107,8 +107,8 @@ axes.set(xlabel="Learning rate", ylabel="Accuracy in cross-validation")
 axes.legend()
 
 # %%
-# Only rates between 0.002 and 0.1 train this network well. Of the uniform draws, 2 % have an
-# accuracy above 0.8, and of the draws on the log scale 38 %. So most uniform searches find no good
+# Only rates between 0.002 and 0.1 train this network well. Of the uniform draws, 2% have an
+# accuracy above 0.8, and of the draws on the log scale 38%. So most uniform searches find no good
 # rate, and every search on the log scale finds one. In 20 pairs of searches, the means are 0.362
 # and 0.896, and the lowest accuracies are 0.099 and 0.843. The range test, which takes 150 steps,
 # suggests a rate in the middle of the good ones.

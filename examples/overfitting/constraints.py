@@ -8,6 +8,8 @@ A penalty pulls large weights down a little. A constraint does not allow them. T
 unit norm on the hidden layer of a network with 500 units that learns 30 rows of two moons. It
 suggests extensions: the norms of the weights, the output layer, the biases, and L2 beside the
 constraint.
+
+The user guide explains :doc:`constraints </families/constraints>`.
 """
 
 import math
@@ -138,7 +140,7 @@ figure.suptitle("Each hidden unit after 4,000 epochs")
 
 # %%
 # The lecture has this case as pictures, without figures. The unit norm helps, as it says: the test
-# loss ends at 0.33 in place of 0.50, and 94.2 % of the new rows are right in place of 92.9 %.
+# loss ends at 0.33 in place of 0.50, and 94.2% of the new rows are right in place of 92.9%.
 #
 # One expectation does not hold here. The lecture supposes that the constraint makes the norm of the
 # weights smaller. It makes them equal: each unit has the norm 1, so the 500 units together have
@@ -146,9 +148,9 @@ figure.suptitle("Each hidden unit after 4,000 epochs")
 # small. Only the few large ones become smaller, and so does the output layer, from 11.4 to 7.9.
 #
 # More is not better. The unit norm on the output layer too leaves one training row wrong. Small
-# biases take the share of right new rows down to 87.3 %. Max norm 0.1 makes the hidden norm small,
+# biases take the share of right new rows down to 87.3%. Max norm 0.1 makes the hidden norm small,
 # but the output layer makes up for it. L2 on the output layer changes little alone, and does not
-# add to the unit norm: 93.5 % of the new rows are right with both.
+# add to the unit norm: 93.5% of the new rows are right with both.
 
 none, unit_norm = table["none"], table["unit norm (the lecture's)"]
 np.testing.assert_allclose(unit_norm[3:6], [1, 1, np.sqrt(500)], rtol=1e-6)

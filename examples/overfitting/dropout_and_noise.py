@@ -130,8 +130,8 @@ for name, row in table.items():
 # %%
 # The lecture has these cases as pictures, without figures. We find:
 #
-# - Dropout of the hidden layer and noise in it, before or after the activation, help: 79 to 80 % of
-#   the new rows are right in place of 78 %. The loss falls by more than half, because the network
+# - Dropout of the hidden layer and noise in it, before or after the activation, help: 79 to 80% of
+#   the new rows are right in place of 78%. The loss falls by more than half, because the network
 #   is no longer so sure of its errors.
 # - Noise of 0.01 on the inputs, the lecture's size, makes almost no difference to the accuracy.
 #   Noise of 0.1 makes it worse by several points, since the two circles are only 0.2 apart. The

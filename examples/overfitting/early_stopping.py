@@ -4,8 +4,10 @@ Early stopping, simple and patient
 
 A network that can learn 30 rows by heart is best somewhere in the middle of its training. Early
 stopping ends training there. The simple rule stops as soon as the test loss does not fall. The
-patient rule waits for 200 epochs without a better loss. The lecture keeps the model with the best
-accuracy beside it, because the last model comes 200 epochs after the one with the best loss.
+patient rule waits for 200 epochs without a better loss. The lecture also keeps the model with the
+best accuracy, because the last model comes 200 epochs after the one with the best loss.
+
+The user guide explains :doc:`early stopping </families/stopping>`.
 """
 
 import math
@@ -106,9 +108,9 @@ figure.suptitle("Loss and accuracy by epoch, and the epochs of the rules")
 
 # %%
 # The lecture has this case as pictures, without figures. Its claims hold. The simple rule stops far
-# too early, after 233 epochs: the loss rises for one epoch on a plateau, and 87.5 % of the new rows
-# are right. The patient rule crosses the plateau and stops after 1,002 epochs, with 93.3 %. All
-# 4,000 epochs end with 92.6 %, and with almost twice the loss of the patient rule: the network
+# too early, after 233 epochs: the loss rises for one epoch on a plateau, and 87.5% of the new rows
+# are right. The patient rule crosses the plateau and stops after 1,002 epochs, with 93.3%. All
+# 4,000 epochs end with 92.6%, and with almost twice the loss of the patient rule: the network
 # becomes too sure of its errors. Keeping the best model takes the loss down a little more, from
 # 0.195 to 0.186. It does not change the accuracy on new rows by more than chance.
 

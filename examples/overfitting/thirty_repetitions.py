@@ -2,11 +2,11 @@
 Thirty networks for each technique
 ==================================
 
-One training run says little: other first weights give other test errors, and other rows even more.
-So the lecture suggests to repeat an evaluation, and to report the mean and the standard deviation.
-Here each repetition draws 30 rows of circles. A network with 500 hidden units learns these rows
-with each technique against overfitting. The techniques see the same rows and the same seeds, so
-that their differences to the plain network are paired.
+One training run says little: other first weights give other test errors, and other rows change them
+even more. So the lecture suggests repeating an evaluation, and reporting the mean and the standard
+deviation. Here, each repetition draws 30 rows of circles. A network with 500 hidden units learns
+these rows with each technique against overfitting. The techniques see the same rows and the same
+seeds, so that their differences from the plain network are paired.
 """
 
 import math
@@ -76,9 +76,9 @@ results = {
 # %%
 # The table
 # ---------
-# Beside the mean and the standard deviation of the error, the table has the mean difference to the
-# network with nothing, on the same rows and with the same seed. A technique helps beyond the noise
-# if this difference is below 0 by more than about two of its standard errors.
+# Besides the mean and the standard deviation of the error, the table has the mean difference from
+# the plain network, on the same rows and with the same seed. A technique helps beyond the noise if
+# this difference is below 0 by more than about two of its standard errors.
 
 print(
     f"{n_repetitions:2d} repetitions       test error in %   difference     test loss   difference"

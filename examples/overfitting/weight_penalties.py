@@ -9,6 +9,8 @@ A network with 500 hidden units learns 30 rows by heart. A penalty on its weight
 to the loss, so that the network prefers small weights and a smoother boundary. The lecture
 penalizes the hidden layer with :math:`\\lambda_2 = 0.001`, and suggests extensions: L1, both
 penalties, the output layer, the biases, and the norms of the weights.
+
+The user guide explains :doc:`penalties </families/penalties>`.
 """
 
 import math
@@ -109,12 +111,12 @@ for name, row in table.items():
 # %%
 # The lecture has this case as pictures, without figures. Its claims hold. Without a penalty, the
 # test loss rises from 0.23 to 0.50. With L2 0.001 it ends at 0.27. The hidden weights have a third
-# of their norm. On new rows, 93.6 % are right in place of 92.9 %, and with L1 even 94.5 %.
+# of their norm. On new rows, 93.6% are right in place of 92.9%, and with L1 even 94.5%.
 #
 # But a penalty on the hidden layer alone moves the norm elsewhere: that of the output layer, which
 # has no penalty, rises from 11.4 to 19.1. A ReLU network computes the same if its hidden weights
 # and biases are divided by a factor and its output weights multiplied by it. With the penalty on
-# both layers, both norms fall by half, and 93.4 % are right. The penalty on the biases halves their
+# both layers, both norms fall by half, and 93.4% are right. The penalty on the biases halves their
 # norm, and makes no difference to the accuracy.
 
 # %%

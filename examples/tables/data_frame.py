@@ -6,6 +6,8 @@ A ``ColumnTransformer`` of scikit-learn turns a data frame into numbers, and a n
 a Pipeline. The table is generated. Customers with a monthly contract who cancel it do so in the
 first months; customers with a yearly contract cancel it after years. A high price makes both more
 likely.
+
+The user guide explains :doc:`tables </tables>`.
 """
 
 import matplotlib.pyplot as plt

@@ -6,6 +6,8 @@ Both searches draw the same candidates from the default space. The random search
 trains all of them to the end. :class:`~skdeep.model_selection.HalvingEpochsSearchCV` drops two
 thirds of them at each rung, and the others continue where they were. The test rows are rows that no
 search has seen.
+
+The user guide explains :doc:`searches </searching>`.
 """
 
 import os
@@ -58,7 +60,7 @@ for name, (load, max_epochs) in sets.items():
 # %%
 # The candidates
 # --------------
-# The scores of the candidates for the digits, against each hyperparameter.
+# The first picture has the scores of the candidates for the digits, by each hyperparameter.
 
 search = found["digits", "halving"][0]
 print("The best parameters for the digits:")

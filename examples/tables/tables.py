@@ -3,10 +3,12 @@ A table, from the data frame to an interval
 ===========================================
 
 :class:`~skdeep.TabularClassifier` and :class:`~skdeep.TabularRegressor` take a data frame with
-categories and missing values as it is. On the same rows train ``HistGradientBoosting`` of
-scikit-learn, which takes such a frame too, and scikit-learn's MLP, which needs a pipeline before
+categories and missing values as it is. ``HistGradientBoosting`` of scikit-learn, which takes such a
+frame too, trains on the same rows, and so does scikit-learn's MLP, which needs a pipeline before
 it. Each model has its default parameters, except that the MLP for numbers stops early, as it is
 better if it does.
+
+The user guide explains :doc:`tables </tables>`.
 """
 
 import os
@@ -38,7 +40,7 @@ seeds = range(5 if LONG else 1)
 # The tables
 # ----------
 # The two tables are part of scikit-learn, and complete. To look like tables of practice, they get
-# holes and a category here: a column of each is cut into four named categories, and 5 % of all
+# holes and a category here: a column of each is cut into four named categories, and 5% of all
 # values are removed.
 
 
@@ -111,7 +113,7 @@ for name, values in losses.items():
 # %%
 # Numbers, with intervals
 # -----------------------
-# ``TabularRegressor`` also predicts intervals. Nine of ten test rows should lie within their 90 %
+# ``TabularRegressor`` also predicts intervals. Nine of ten test rows should lie within their 90%
 # interval.
 
 scores, coverages = {}, []
@@ -154,7 +156,7 @@ ax.legend()
 # ----------
 # With five seeds, the mean log-loss is 0.109 with ``TabularClassifier``, 0.161 with boosted trees
 # and 0.168 with scikit-learn's MLP. The mean R2 is 0.34 with ``TabularRegressor``, 0.21 with
-# boosted trees and 0.31 with scikit-learn's MLP, which is better in one of the five splits. 90.6 %
+# boosted trees and 0.31 with scikit-learn's MLP, which is better in one of the five splits. 90.6%
 # of the test rows lie within their interval.
 
 assert min(losses, key=lambda name: np.mean(losses[name])) == "TabularClassifier"
