@@ -44,6 +44,12 @@ def test_from_openml(images, monkeypatch):
     assert y_test.tolist() == [4, 5]
 
 
+def test_a_file_that_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setenv("SKDEEP_FASHION_MNIST", str(tmp_path / "images.npz"))
+    with pytest.raises(FileNotFoundError, match=r"images\.npz', which the environment variable SK"):
+        fetch_fashion_mnist()
+
+
 def test_a_file_without_the_arrays(images, tmp_path, monkeypatch):
     del images["y_test"]
     np.savez(tmp_path / "images.npz", **images)
