@@ -51,8 +51,8 @@ def fetch_fashion_mnist(*, data_home=None):
 def _read(path: str) -> list[np.ndarray]:
     if not os.path.isfile(path):
         raise FileNotFoundError(
-            f"There is no file {path!r}, which the environment variable {VARIABLE} names. Set it to "
-            "the path of an npz file, or unset it to load the images from OpenML."
+            f"There is no file {path!r}, which the environment variable {VARIABLE} names. Set it "
+            "to the path of an npz file, or unset it to load the images from OpenML."
         )
     with np.load(path) as file:
         missing = [name for name in ARRAYS if name not in file]
