@@ -41,6 +41,12 @@ def test_the_reference_has_the_names_of_the_package(listed):
     assert {f"skdeep.{name}" for name in skdeep.__all__ if name != "__version__"} <= listed
 
 
+def test_a_module_that_needs_an_extra_has_its_docstring(reference):
+    page = reference["page"]("skdeep.onnx")
+    assert ".. module:: skdeep.onnx\n\nModels in ONNX, by way of skl2onnx" in page
+    assert "automodule" not in page  # it would import the extra
+
+
 def test_the_table_of_speed_is_that_of_the_results():
     assert readme.main(["--check"]) == 0
 

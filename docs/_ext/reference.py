@@ -1,6 +1,7 @@
 """Write a page of the API reference for each public module, and list its public names."""
 
-import importlib
+import ast
+import importlib.util
 import inspect
 import re
 from pathlib import Path
@@ -53,21 +54,21 @@ def public_names(module) -> list[str]:
     return sorted((name for name in named if not name.startswith("_")), key=str.lower)
 
 
+def docstring(name: str) -> str:
+    """Return the docstring of a module from its file, as the module may need an extra."""
+    path = Path(importlib.util.find_spec(name).origin)
+    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+
+
 def page(name: str) -> str:
     """Return the page of a module, in reStructuredText."""
-    lines = [name, "=" * len(name), "", f".. automodule:: {name}", "   :no-members:", ""]
+    lines = [name, "=" * len(name), "", f".. module:: {name}", "", docstring(name), ""]
     try:
         names = public_names(importlib.import_module(name))
     except ImportError:  # an extra that is not installed: its page is the docstring alone
         names = []
     if names:
-        lines += [
-            f".. currentmodule:: {name}",
-            "",
-            ".. autosummary::",
-            "   :toctree: generated",
-            "",
-        ]
+        lines += [".. autosummary::", "   :toctree: generated", ""]
         lines += [f"   {entry}" for entry in names]
     return "\n".join(lines) + "\n"
 
