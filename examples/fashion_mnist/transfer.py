@@ -128,7 +128,7 @@ for axis in axes:
 # With 20 epochs for task A (accuracy 0.9121), the means are 0.0843 and 0.9875 after task A. So the
 # longer training for A lowers the loss, and leaves the accuracy where it is.
 
-assert accuracy_A > 0.87
+assert accuracy_A > (0.9 if LONG else 0.87)
 assert mean_loss[1] < mean_loss[0]
-assert mean_accuracy[1] > 0.975
-assert mean_accuracy[1] > mean_accuracy[0] - 0.005
+assert mean_accuracy[1] >= 0.985
+assert mean_accuracy[1] > mean_accuracy[0]
