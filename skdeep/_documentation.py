@@ -85,5 +85,5 @@ def _public_name(cls: type) -> str:
     if parts[0] != __name__.split(".")[0] or cls.__name__.startswith("_"):
         return ""
     packages = [".".join(parts[:i]) for i in range(1, len(parts) + 1)]
-    home = next(p for p in packages if getattr(sys.modules.get(p), cls.__name__, None) is cls)
-    return f"{home}.{cls.__name__}"
+    homes = [p for p in packages if getattr(sys.modules.get(p), cls.__name__, None) is cls]
+    return f"{homes[0]}.{cls.__name__}" if homes else ""

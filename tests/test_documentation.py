@@ -68,6 +68,11 @@ def test_classes_of_users_have_no_page(base):
     assert Mine()._get_doc_link() == ""
 
 
+def test_a_class_that_no_module_offers_has_no_page(base):
+    hidden = type("Hidden", (LeakyReLU,), {"__module__": "skdeep.activations"})
+    assert hidden()._get_doc_link() == ""
+
+
 def test_messages_name_pages(base):
     X, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40.0)
     with pytest.raises(ValueError, match=rf"See {BASE}/families/optimizers.html$"):
