@@ -26,7 +26,6 @@ extensions = [
     "sphinx.ext.autosummary",
     "numpydoc",
     "sphinx_copybutton",
-    "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "matplotlib.sphinxext.plot_directive",
     "figures",
@@ -40,7 +39,7 @@ exclude_patterns = ["_build", "gallery/**/GALLERY_HEADER.rst"]
 templates_path = ["_templates"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 
-myst_enable_extensions = ["dollarmath", "colon_fence"]
+myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4  # the anchors that hosts of Git repositories make, too
 
 default_role = "code"
@@ -48,7 +47,6 @@ smartquotes = False  # names in quotes are copied into programs
 autosummary_generate = True
 autodoc_typehints = "none"  # the docstrings say the types
 numpydoc_show_class_members = False  # the template of a class lists them
-numpydoc_validation_checks = set()
 
 plot_formats = [("png", 110)]
 plot_html_show_formats = False

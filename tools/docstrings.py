@@ -6,7 +6,6 @@ not up to date.
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import re
 import textwrap
@@ -16,8 +15,8 @@ from typing import Any
 
 from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor, MultiTaskMLP
 from skdeep.building.options import GROUPS, OPTIONS, ByLayer, Option
+from tools.writing import ROOT, parse, read, update
 
-ROOT = Path(__file__).parents[1]
 MODULES = {
     "skdeep/estimators/classifier.py": MLPClassifier,
     "skdeep/estimators/regressor.py": MLPRegressor,
@@ -31,20 +30,8 @@ WIDTH = 100
 
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Run the command line; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tools.docstrings", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing")
-    only_checks = parser.parse_args(arguments).check
-    stale = {path: text for path, text in rendered(root).items() if read(path) != text}
-    for path, text in stale.items():
-        if not only_checks:
-            path.write_text(text, encoding="utf-8")
-        print(f"{path.relative_to(root)}: {'is not up to date' if only_checks else 'written'}")
-    return int(only_checks and bool(stale))
-
-
-def read(path: Path) -> str:
-    """Return the text of a file."""
-    return path.read_text(encoding="utf-8")
+    only_checks = parse("python -m tools.docstrings", __doc__, arguments)
+    return update(rendered, root, only_checks)
 
 
 def rendered(root: Path) -> dict[Path, str]:

@@ -6,12 +6,12 @@ nothing, and exits with 1 if the table is not that of benchmarks/RESULTS.md.
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tools.writing import ROOT, parse, read, update
+
 RESULTS, TABLES = "benchmarks/RESULTS.md", "docs/tables.md"
 PICTURE = "docs/_static/measured.png"
 # The cases, by their headings in RESULTS.md.
@@ -39,9 +39,9 @@ def medians(results: str, case: str) -> Seconds:
     return {name: float(median) for name, median in rows}
 
 
-def ratios(times: Seconds, ours: str) -> list[float]:
-    """Return how many times as fast as each peer skdeep is."""
-    return [min(times[name] for name in names) / times[ours] for names in PEERS.values()]
+def of_peers(times: Seconds) -> Seconds:
+    """Return the time of each peer."""
+    return {peer: min(times[name] for name in names) for peer, names in PEERS.items()}
 
 
 def speed_table(results: str) -> str:
@@ -52,7 +52,9 @@ def speed_table(results: str) -> str:
     ]
     for case in CASES:
         times = medians(results, case)
-        figures = [*ratios(times, "skdeep numba"), ratios(times, "skdeep numpy")[0]]
+        peers = of_peers(times)
+        figures = [seconds / times["skdeep numba"] for seconds in peers.values()]
+        figures.append(peers["scikit-learn"] / times["skdeep numpy"])
         lines.append(f"| {case} | {' | '.join(f'{figure:.1f}' for figure in figures)} |")
     return "\n".join(lines) + "\n"
 
@@ -76,8 +78,7 @@ def draw(results: str, tables: str, path: Path) -> None:
     import matplotlib.pyplot as plt
 
     times = medians(results, CASES[3])
-    speed = {"skdeep": times["skdeep numba"]}
-    speed |= {peer: min(times[name] for name in names) for peer, names in PEERS.items()}
+    speed = {"skdeep": times["skdeep numba"]} | of_peers(times)
     figure, axes = plt.subplots(1, 2, figsize=(9, 2.6), layout="constrained")
     parts = (
         (speed, "Milliseconds an epoch, 20,000 rows x 20 columns", "{:.0f}"),
@@ -96,20 +97,19 @@ def draw(results: str, tables: str, path: Path) -> None:
     plt.close(figure)
 
 
+def rendered(root: Path) -> dict[Path, str]:
+    """Return the text that the README should have."""
+    table = speed_table(read(root / RESULTS))
+    readme = root / "README.md"
+    return {readme: BLOCK.sub(lambda match: match[1] + table + match[2], read(readme))}
+
+
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Run the command line; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tools.readme", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing")
-    check = parser.parse_args(arguments).check
-    results = (root / RESULTS).read_text(encoding="utf-8")
-    readme = root / "README.md"
-    old = readme.read_text(encoding="utf-8")
-    new = BLOCK.sub(lambda match: match[1] + speed_table(results) + match[2], old)
-    if check:
-        return int(new != old)
-    readme.write_text(new, encoding="utf-8")
-    draw(results, (root / TABLES).read_text(encoding="utf-8"), root / PICTURE)
-    return 0
+    only_checks = parse("python -m tools.readme", __doc__, arguments)
+    if not only_checks:
+        draw(read(root / RESULTS), read(root / TABLES), root / PICTURE)
+    return update(rendered, root, only_checks)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ not up to date.
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,8 +27,8 @@ from skdeep.model_selection.ranges import (
     TABLES,
     Range,
 )
+from tools.writing import ROOT, parse, read, update
 
-ROOT = Path(__file__).parents[1]
 PAGE = "docs/spaces.md"
 BLOCKS = {"networks": NETWORKS, "tables": TABLES}
 _FOR_ALL = {NETWORKS, PREDICTORS, TABLES}
@@ -37,17 +36,13 @@ _FOR_ALL = {NETWORKS, PREDICTORS, TABLES}
 
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Run the command line; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tools.spaces", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing")
-    only_checks = parser.parse_args(arguments).check
-    page = root / PAGE
-    old = page.read_text(encoding="utf-8")
-    new = with_tables(old)
-    if new != old:
-        if not only_checks:
-            page.write_text(new, encoding="utf-8")
-        print(f"{PAGE}: {'is not up to date' if only_checks else 'written'}")
-    return int(only_checks and new != old)
+    only_checks = parse("python -m tools.spaces", __doc__, arguments)
+    return update(rendered, root, only_checks)
+
+
+def rendered(root: Path) -> dict[Path, str]:
+    """Return the text that the page should have."""
+    return {root / PAGE: with_tables(read(root / PAGE))}
 
 
 def with_tables(page: str) -> str:

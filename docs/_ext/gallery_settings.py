@@ -4,7 +4,10 @@ import os
 import warnings
 from pathlib import Path
 
+from sklearn.datasets import get_data_home
 from sklearn.exceptions import ConvergenceWarning
+
+from skdeep.datasets import VARIABLE
 
 EXAMPLES = "../examples"  # as seen from docs/
 SECTIONS = (
@@ -36,9 +39,7 @@ def before_example(gallery_conf, name):
 
 def has_fashion_mnist() -> bool:
     """Return whether the images are on this machine, so that no build downloads 30 MB."""
-    from sklearn.datasets import get_data_home
-
-    if os.environ.get("SKDEEP_FASHION_MNIST"):
+    if os.environ.get(VARIABLE):
         return True
     return any(Path(get_data_home(), "openml").rglob("*Fashion-MNIST*"))
 
@@ -48,20 +49,16 @@ SETTINGS = {
     "gallery_dirs": "gallery",
     # Without the images, the programs that need them are shown, but not run.
     "filename_pattern": "" if has_fashion_mnist() else r"^((?!fashion_mnist).)*$",
-    "parallel": int(os.environ.get("SKDEEP_DOCS_JOBS", os.cpu_count() or 1)),
+    "parallel": os.cpu_count() or 1,
     "reset_modules": ("gallery_settings.before_example",),
     "subsection_order": [f"{EXAMPLES}/{section}" for section in SECTIONS],
     "within_subsection_order": "FileNameSortKey",
     "backreferences_dir": "gallery/backreferences",
     "doc_module": ("skdeep",),
     "inspect_global_variables": False,
-    "remove_config_comments": True,
     "capture_repr": ("_repr_html_",),  # reports; no texts of the objects that matplotlib returns
     "show_memory": False,
     "show_signature": False,
     "download_all_examples": False,
-    "plot_gallery": "True",
-    "only_warn_on_example_error": False,
-    "abort_on_example_error": False,
     "write_computation_times": False,
 }

@@ -5,6 +5,8 @@ The pages are read on Git hosts too, so their links are paths of files: `../exam
 
 import re
 
+from docutils import nodes
+
 EXAMPLE = re.compile(r"\]\((?:\.\./)+examples/([\w/]+)\.py\)")
 README = re.compile(r"\]\((?:\.\./)*README\.md(?:#[^)]*)?\)")  # its sections are pages of the site
 PAGES = {"CHANGELOG.md": "changelog", "benchmarks/RESULTS.md": "results"}
@@ -23,8 +25,6 @@ def rewrite(app, docname, source):
 
 def of_scikit_learn(app, env, node, contnode):
     """Resolve a reference in a docstring that is inherited from scikit-learn."""
-    from docutils import nodes
-
     kind, target = node.get("reftype"), node.get("reftarget")
     if not node.get("refdoc", "").startswith("api/") or kind not in ("ref", "term"):
         return None

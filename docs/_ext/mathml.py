@@ -2,12 +2,13 @@
 
 from html import escape
 
+from docutils import nodes
 from latex2mathml.converter import convert
 
 
 def visit_math(self, node):
     self.body.append(convert(node.astext()))
-    raise_skip()
+    raise nodes.SkipNode
 
 
 def visit_block(self, node):
@@ -16,12 +17,6 @@ def visit_block(self, node):
         number = f'<span class="eqno">({escape(str(node["number"]))})</span>'
     formula = convert(node.astext(), display="block")
     self.body.append(f'<div class="math">{number}{formula}</div>')
-    raise_skip()
-
-
-def raise_skip():
-    from docutils import nodes
-
     raise nodes.SkipNode
 
 

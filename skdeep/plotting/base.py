@@ -38,18 +38,17 @@ class Display:
     def _many_axes(self, ax: Any, n_rows: int, n_columns: int, size: tuple[float, float]) -> Any:
         """Return an array of axes: the given axes, or new ones."""
         plt = pyplot(type(self).__name__)
-        are_given = ax is not None
-        if not are_given:
-            _, ax = plt.subplots(
+        if ax is None:
+            _, grid = plt.subplots(
                 n_rows, n_columns, figsize=size, layout="constrained", squeeze=False
             )
-        axes = np.atleast_1d(np.asarray(ax, dtype=object))
+            ax = grid.ravel()
+        axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
         if axes.size < n_rows * n_columns:
             raise ValueError(
                 f"{type(self).__name__}: ax has {axes.size} axes; {n_rows * n_columns} are needed."
             )
-        axes = axes.ravel()
-        self.ax_, self.figure_ = ax if are_given else axes, axes[0].figure
+        self.ax_, self.figure_ = ax, axes[0].figure
         return axes
 
     def _axes_in_rows(
