@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from skdeep import MLPClassifier
+from skdeep.data import Memmap
 
 N_ROWS, N_VAL, N_COLUMNS, CHUNK, N_EPOCHS = 1_000_000, 10_000, 100, 50_000, 3
-WAYS = ("float64", "float32", "memmap", "chunks")
+WAYS = ("float64", "float32", "memmap", "source", "chunks")
 RUNS = [(way, 1024, 0.004) for way in WAYS]
 RUNS += [("memmap", 200, 0.001), ("memmap", 1024, 0.001)]
 RUNS += [("memmap", 8192, 0.001), ("memmap", 8192, 0.01)]
@@ -68,6 +69,8 @@ def run(folder: Path, way: str, batch_size: int, rate: float) -> str:
                 rows = slice(start, start + CHUNK)
                 mlp.partial_fit(X[rows], y[rows], classes=[0, 1])
     else:
+        if way == "source":
+            X = Memmap(X, memory_limit="200MB")
         mlp.fit(X, y, X_val=X_val, y_val=y_val)
     seconds = (time.process_time() - begin) / N_EPOCHS
     done.set()

@@ -46,6 +46,7 @@ __all__ = [
     "InvalidParameterError",
     "Limit",
     "MultimetricScorer",
+    "Parametrized",
     "PassthroughScorer",
     "Scorer",
     "blas_controller",
@@ -64,6 +65,7 @@ __all__ = [
     "needs",
     "number_of_rows",
     "one_copy_of_each",
+    "parameters_of",
     "per_layer",
     "per_layer_and_output",
     "report_failures",
@@ -143,7 +145,22 @@ def check_number(value: Any, limit: Limit, what: str) -> None:
         )
 
 
-class Component(Documented, BaseEstimator):
+@functools.cache
+def parameters_of(function: Callable) -> Mapping[str, inspect.Parameter]:
+    """Return the parameters of a function, or of a constructor, which is inspected only once."""
+    return inspect.signature(function).parameters
+
+
+class Parametrized(BaseEstimator):
+    """A base class with get_params and set_params, which inspects its constructor only once."""
+
+    @classmethod
+    @functools.cache
+    def _get_param_names(cls):
+        return super()._get_param_names()
+
+
+class Component(Documented, Parametrized):
     """A part with hyperparameters: get_params, set_params, clone and repr come with it.
 
     A subclass lists the limits of its numeric parameters in `_limits`, and in `_may_change` the
@@ -239,7 +256,7 @@ def resolve(
         if spec not in choices:
             raise InvalidParameterError(unknown_name(spec, choices, what))
         factory = choices[spec]
-        accepted = inspect.signature(factory).parameters
+        accepted = parameters_of(factory)
         part = factory(**{k: v for k, v in (defaults or {}).items() if k in accepted})
     elif isinstance(spec, base):
         part = clone(spec)
@@ -437,7 +454,7 @@ def described(value: Any, layers: dict[int, int] | None = None) -> Any:
     if isinstance(value, Component):
         kind, module = type(value).__qualname__, type(value).__module__
         kind = kind if module.partition(".")[0] == "skdeep" else f"{module}.{kind}"
-        defaults = inspect.signature(type(value)).parameters
+        defaults = parameters_of(type(value))
         given = {name: described(v, layers) for name, v in value.get_params(deep=False).items()}
         return (
             kind,

@@ -62,6 +62,9 @@ class Activation(Component):
     def allocate(self, n_rows: int, n_units: int, dtype: np.dtype, rng) -> None:
         """Make training buffers, if the activation needs some of its own."""
 
+    def take_share(self, share) -> None:
+        """Compute with the own rows of batches; a random activation overrides it: see Layer."""
+
     def release(self) -> None:
         """Drop the buffers that `allocate` made."""
         for name in self._buffers:
@@ -249,7 +252,7 @@ class RReLU(Activation):
     compiled_as = "rrelu"
     initializer = "he_uniform"
     is_random = True
-    _buffers = ("_rng", "_slopes")
+    _buffers = ("_rng", "_slopes", "_share")
     _limits = {"lower": Limit(0, closed="(]"), "upper": Limit(0, 1, closed="(]")}
 
     def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3):
@@ -266,6 +269,10 @@ class RReLU(Activation):
     def allocate(self, n_rows, n_units, dtype, rng):
         self._rng = rng
         self._slopes = np.empty((n_rows, n_units), dtype=dtype)
+        self._share = None
+
+    def take_share(self, share):
+        self._share = share
 
     def draw(self, n_rows: int, fill_uniform) -> np.ndarray:
         """Draw slopes for n_rows rows with this kernel, and return them."""
@@ -273,7 +280,9 @@ class RReLU(Activation):
         if self._rng is None:
             slopes.fill((self.lower + self.upper) / 2)
         else:
-            fill_uniform(draw_seed(self._rng), float(self.lower), float(self.upper), slopes)
+            limits = float(self.lower), float(self.upper)
+            place = None if self._share is None else self._share.place
+            fill_uniform(draw_seed(self._rng), *limits, slopes, place)
         return slopes
 
     def drawn(self, n_rows: int) -> np.ndarray:

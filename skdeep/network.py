@@ -169,6 +169,12 @@ class Network:
         self._finishing = self._layers_with(Layer.finish_backward)[::-1]
         self._following = [layer for layer in self.walk(every_use=True) if layer.take_progress()]
 
+    def take_share(self, share: Any) -> None:
+        """Compute with the own rows of batches, until `release`: see Layer.take_share."""
+        for layer in self.walk(every_use=True):
+            _check_sharing(layer)
+            layer.take_share(share)
+
     def _layers_with(self, method: Callable) -> list[Layer]:
         """Return the layers whose class overrides this method of Layer."""
         every = self.walk(every_use=True)
@@ -230,10 +236,13 @@ class Network:
         """Return the batch norm layers, those inside others too, in every place."""
         return [layer for layer in self.walk(every_use=True) if isinstance(layer, BatchNorm)]
 
-    def measure_statistics(self, batches: Iterable, batch_size: int, kernels: ModuleType) -> None:
+    def measure_statistics(
+        self, batches: Iterable, batch_size: int, kernels: ModuleType, share: Any = None
+    ) -> None:
         """Set batch norm's running statistics to those of all rows of some batches.
 
-        It takes one pass, without dropout and noise.
+        It takes one pass, without dropout and noise. If other processes have further rows of the
+        batches, `share` is as in `take_share`.
         """
         if not any(layer.gamma_.trainable for layer in self.batch_norms()):  # none, or all frozen
             return
@@ -241,13 +250,15 @@ class Network:
         pairs = zip(self.batch_norms(), twin.batch_norms(), strict=True)
         pairs = [(own, other) for own, other in pairs if own.gamma_.trainable]
         twin.allocate(batch_size, None, kernels)
+        if share is not None:
+            twin.take_share(share)
         for _, layer in pairs:
             layer.measure(0.0)
         # A batch norm that is shared has the statistics of all its places.
         sums = {id(own.mean_.root): np.zeros((2, own.n_inputs_)) for own, _ in pairs}
         n_seen = dict.fromkeys(sums, 0)
         for X in batches:
-            n_rows = X.shape[0]
+            n_rows = X.shape[0] if share is None else share.n_rows
             if n_rows < 2:  # which has no variance
                 continue
             twin.forward(X)
@@ -342,6 +353,22 @@ class Network:
 
     def __getstate__(self) -> dict:
         return {k: v for k, v in self.__dict__.items() if k not in TRAINING_ATTRIBUTES}
+
+
+def _check_sharing(layer: Layer) -> None:
+    """Raise if a part of the user's own does not know how to compute with some rows of a batch."""
+    has_penalty = type(layer).penalty is not Layer.penalty
+    needs = layer.is_random or layer.uses_batch_statistics or has_penalty
+    f = layer.activation_function
+    for part, is_needed in ((layer, needs), (f, f is not None and f.is_random)):
+        is_own = type(part).__module__.partition(".")[0] == "skdeep"
+        names = {name: kind for kind in type(part).__mro__[::-1] for name in vars(kind)}
+        if is_needed and not is_own and not issubclass(names["take_share"], names["forward"]):
+            raise InvalidParameterError(
+                f"{part!r} draws random numbers, takes statistics from rows or has a penalty of "
+                f"its own, so {type(part).__name__} needs a method take_share to train in several "
+                "processes: see skdeep.layers.Layer.take_share."
+            )
 
 
 def hidden_groups(layers: Sequence[Layer], stops: Sequence[int]) -> list[list[Layer]]:

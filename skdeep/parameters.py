@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from skdeep.regularizers import Regularizer
 
 
+#: The number of further numbers in the array of the gradient.
+ROOM = 2
 _RATE = Limit(0)
 
 
@@ -178,9 +180,16 @@ class ParameterVector:
     values : ndarray of shape (n_values,)
     grads : ndarray of shape (n_trainable,) or None
         The gradient, during training only.
+    grads_with_room : ndarray of shape (n_trainable + ROOM,) or None
+        The array that the gradient is the start of. A stage that sums gradients of several
+        processes puts further numbers behind the gradient.
+    make_zeros : callable or None
+        Makes that array, given a size and a dtype, in place of numpy.zeros.
     n_kernels, n_trainable : int
         The positions where the trainable kernels end, and where all trainable parameters end.
     """
+
+    make_zeros: Callable[[int, np.dtype], np.ndarray] | None = None
 
     def __init__(
         self,
@@ -196,6 +205,7 @@ class ParameterVector:
             raise ValueError(f"{size} values of {dtype} are needed, not {values.shape}")
         self.values = np.empty(size, dtype=dtype) if values is None else values
         self.grads: np.ndarray | None = None
+        self.grads_with_room: np.ndarray | None = None
         self._bind()
         if values is None:
             for parameter in parameters:
@@ -259,12 +269,14 @@ class ParameterVector:
 
     def allocate(self) -> None:
         """Allocate the gradient."""
-        self.grads = np.zeros(self.n_trainable, dtype=self.values.dtype)
+        make = self.make_zeros or np.zeros
+        self.grads_with_room = make(self.n_trainable + ROOM, self.values.dtype)
+        self.grads = self.grads_with_room[: self.n_trainable]
         self._bind()
 
     def release(self) -> None:
         """Release the gradient."""
-        self.grads = None
+        self.grads = self.grads_with_room = None
         self._bind()
 
     def _bind(self) -> None:
@@ -279,7 +291,7 @@ class ParameterVector:
             start = stop
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, "grads": None}
+        return {**self.__dict__, "grads": None, "grads_with_room": None, "make_zeros": None}
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__.update(state)

@@ -1,5 +1,6 @@
 """The benchmarks: their statistics, their processes, and the command line end to end."""
 
+import math
 import re
 import subprocess
 import sys
@@ -13,12 +14,14 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
+import skdeep
 from benchmarks import defaults, report, searching, table, tabular
 from benchmarks.__main__ import ALL_CONTENDERS, NAMES, main
 from benchmarks.cases import CASES, Case, Task
 from benchmarks.contenders import CONTENDERS
 from benchmarks.models import MODELS, Model, Setting
 from benchmarks.runner import Result
+from benchmarks.scale import chunks, experiments, nets, simulation
 from benchmarks.worker import Worker, WorkerError
 
 ROOT = Path(__file__).parents[1]
@@ -484,3 +487,110 @@ def test_tables_of_scikit_learn():
     assert {own.task for own in tables.values()} == {"binary", "multiclass", "regression"}
     assert tables["diabetes"].X["sex"].dtype == "category"
     assert all(len(own.X) == len(own.y) for own in tables.values())
+
+
+# Scale --------------------------------------------------------------------------------------------
+
+COST = nets.Cost(of_step=1e-4, of_row=1e-5, of_update=1e-4, of_byte=0.0)
+NO_LINK = simulation.Link("", math.inf, 0.0)
+
+
+def test_a_line_through_seconds_of_steps():
+    sizes = (8, 32, 512)
+    cost = nets.fitted(sizes, [3e-4 + 2e-5 * n for n in sizes], 1e-3, 1e-10)
+    assert (cost.of_step, cost.of_row) == pytest.approx((3e-4, 2e-5))
+    assert (cost.of_update, cost.of_byte, cost.error) == pytest.approx((1e-3, 1e-10, 0.0))
+
+
+def test_weights_of_a_net():
+    layers = skdeep.MLPClassifier((7, 5), max_iter=1).partial_fit(
+        np.zeros((6, 4)), np.arange(6) % 3, classes=range(3)
+    )
+    n_weights = sum(array.size for array in [*layers.coefs_, *layers.intercepts_])
+    assert nets.Net(4, (7, 5), 3, 10).n_weights == n_weights
+
+
+def test_a_ring_of_workers():
+    link = simulation.Link("", 1000.0, 0.5)
+    assert link.all_reduce(1, 800.0) == 0.0
+    assert link.all_reduce(2, 800.0) == pytest.approx(2 * 0.5 + 0.8)
+    assert link.all_reduce(4, 800.0) == pytest.approx(6 * (0.5 + 0.2))
+
+
+@pytest.mark.parametrize("n_workers", [2, 8, 64, 512])
+def test_the_largest_share_of_a_batch(n_workers):
+    share = simulation.largest_share(512, n_workers)
+    assert 512 / n_workers < share < 512 / n_workers + 4 * (512 / n_workers) ** 0.5 + 3
+
+
+def test_speed_ups_of_a_net():
+    net = nets.Net(20, (64, 64), 10, 512)
+    for weak in (False, True):
+        for k in (None, 10):
+            ups = simulation.speed_ups(net, COST, simulation.LINKS[1], weak=weak, k=k)
+            assert ups[0] == pytest.approx(1.0)
+            bounds = zip(ups, simulation.WORKERS, strict=True)
+            assert all(0 < up < n * (1 + 1e-9) for up, n in bounds)
+    local = simulation.speed_ups(net, COST, NO_LINK, k=10)
+    assert local[2] == pytest.approx((2e-4 + 512e-5) / (2e-4 + 64e-5))
+    assert simulation.speed_ups(net, COST, NO_LINK, weak=True, k=10) == pytest.approx(
+        simulation.WORKERS
+    )
+    assert math.isnan(simulation.speed_ups(nets.NETS[0], COST, NO_LINK, k=10)[-1])
+
+
+def test_the_useful_number_of_workers():
+    net = nets.Net(20, (64, 64), 10, 512)
+    slow = simulation.Link("", 1e3, 1.0)
+    assert simulation.limits(net, COST, slow) == (1, 1, 1.0)
+    half, fastest, up = simulation.limits(net, COST, NO_LINK)
+    assert 8 <= half < fastest == 512
+    assert up * 2e-4 < 2e-4 + 512e-5
+
+
+def test_workers_average_their_states():
+    images = experiments.Images(np.eye(12, 4, dtype=np.float32), *[np.arange(12) % 3] * 3)
+    shares = experiments.shares_of(images, 2, 0, by_class=True)
+    assert [sorted(set(images.y[rows])) for rows in shares] == [[0, 1], [1, 2]]
+    workers = experiments.Workers(nets.Net(4, (3,), 3, 4), images, shares, 2, 0)
+    first, second = (trainer.network.parameters.values for trainer in workers.trainers)
+    np.testing.assert_array_equal(first, second)
+    second += 1
+    for trainer in workers.trainers:
+        trainer.optimizer.start(trainer.network.parameters.n_trainable, nets.FLOAT32)
+    mean = (first + second) / 2
+    workers._average()
+    np.testing.assert_array_equal([first, second], [mean, mean])
+
+
+@pytest.mark.parametrize(
+    ("ratios", "n_batches"),
+    [([3.0, 1.3, 1.1, 1.0], "5"), ([1.2, 1.1], "1"), ([1.1, 1.3], "> 2"), ([2.0, 1.1, 1.3], "> 5")],
+)
+def test_the_smallest_chunk_that_is_worth_a_call(ratios, n_batches):
+    assert chunks.enough(ratios) == n_batches
+
+
+@pytest.mark.slow
+def test_quick_parts_of_scale(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.scale", "workers", "candidates", "--quick"]
+    path = tmp_path / "results.md"
+    done = subprocess.run(
+        [*command, "--write", str(path)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert not done.returncode, done.stderr
+    for title in ("A simulation of data-parallel training", "A search over 8 candidates"):
+        assert f"## {title}" in done.stdout
+        assert f"## {title}" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="it reads /proc")
+def test_a_run_from_a_file_that_is_killed(tmp_path):
+    options = ["--rows", "30000", "--columns", "8", "--epochs", "1", "--threads", "1", "--folder"]
+    command = [sys.executable, "-m", "benchmarks.bigger_than_memory", *options, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert not done.returncode, done.stderr
+    assert "was killed by SIGKILL" in done.stdout
+    assert "bit for bit" in done.stdout
+    assert not list(tmp_path.iterdir())

@@ -5,6 +5,7 @@ import inspect
 import os
 import pkgutil
 import re
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -46,6 +47,7 @@ FAMILIES = {
     "losses": {**CLASSIFICATION_LOSSES, **REGRESSION_LOSSES},
 }
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FOR_CLUSTERS = re.compile(r"^```python dask\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)]+)\)")
 REFERENCE = re.compile(r"\{(?:class|func|meth)\}`~?([\w.]+)`")
 
@@ -73,6 +75,22 @@ def test_blocks_run(page, monkeypatch, tmp_path):
     with sklearn.config_context():
         for line, code in blocks(page):
             exec(compile("\n" * line + code, str(page), "exec"), vars(module))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["scale"])
+def test_programs_for_clusters_run(page, tmp_path):
+    """Each of these blocks is a program of its own, whose workers are processes."""
+    pytest.importorskip("dask.distributed")
+    programs = FOR_CLUSTERS.findall((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"))
+    assert programs
+    for program in programs:
+        path = tmp_path / "program.py"
+        path.write_text(program, encoding="utf-8")
+        command = [sys.executable, "-W", "ignore", str(path)]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        assert not done.returncode, done.stderr
+        assert done.stdout
 
 
 def anchors(page):

@@ -12,7 +12,12 @@ from skdeep import MLPAutoencoder, MLPClassifier, MLPRegressor, MultiTaskMLP
 from skdeep._component import Component
 
 # What modules of extras can't be imported without.
-NEEDS = {"numba_kernels": "numba", "onnx": "skl2onnx"}
+NEEDS = {
+    "numba_kernels": "numba",
+    "onnx": "skl2onnx",
+    "dask_calls": "dask",
+    "packing": "dask",
+}
 
 
 def public_classes():

@@ -25,6 +25,7 @@ FLOORS = [
     {"files"},
     {"estimators"},
     {"tabular"},
+    {"distributed"},
     {"inspection", "model_selection", "persistence", "conversion", "onnx"},
     {"plotting"},
 ]

@@ -8,7 +8,7 @@ import pytest
 
 from skdeep import _documentation
 from skdeep.files import names
-from tools import readme, site
+from tools import readme, scale, site
 
 ROOT = Path(__file__).parents[1]
 
@@ -57,6 +57,27 @@ def test_an_outdated_table_of_speed_is_found(tmp_path):
         text = (ROOT / path).read_text(encoding="utf-8")
         (tmp_path / path).write_text(text.replace("7.7 |", "9.9 |"), encoding="utf-8")
     assert readme.main(["--check"], tmp_path) == 1
+
+
+def test_the_tables_of_scale_are_those_of_the_results():
+    assert scale.main(["--check"]) == 0
+
+
+def test_an_outdated_table_of_scale_is_found(tmp_path):
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "docs").mkdir()
+    results, page = tmp_path / scale.RESULTS, tmp_path / scale.PAGE
+    results.write_text(
+        "# R\n\n## A search over 8\n\ntext\n\n| a |\n| - |\n| 1 |\n", encoding="utf-8"
+    )
+    empty = "above\n\n<!-- table {} -->\n<!-- end table -->\n\nbelow\n"
+    page.write_text(empty.format("candidates") + empty.format("file"), encoding="utf-8")
+    assert scale.main(["--check"], tmp_path) == 1
+    assert scale.main([], tmp_path) == 0
+    full = empty.replace(" -->\n<", " -->\n\n| a |\n| - |\n| 1 |\n\n<")
+    text = page.read_text(encoding="utf-8")
+    assert text == full.format("candidates") + empty.format("file")
+    assert scale.main(["--check"], tmp_path) == 0
 
 
 def test_the_texts_of_the_readme_are_those_of_the_tables():

@@ -153,6 +153,7 @@ def models() -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "pretrained", _pretrained
     yield "checkpoint", _checkpoint
     yield "continue", _to_be_continued
+    yield "checkpoint-within", _checkpoint_within_an_epoch
 
 
 def _layers() -> list[layers.Layer]:
@@ -281,6 +282,15 @@ def _checkpoint() -> Any:
         MLPClassifier((2,), callbacks=watchers, **OPTIONS).fit(X, CLASSES)
         (found,) = Path().glob("*-2.skdeep")
         return load(found)
+
+
+def _checkpoint_within_an_epoch() -> Any:
+    """Return a model in the middle of an epoch, with the raw outputs of its first batches."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        checkpoint = callbacks.ModelCheckpoint("{run}.skdeep", every=3, every_n_batches=2)
+        options = {**OPTIONS, "max_iter": 2, "batch_size": 10, "metrics": "accuracy"}
+        MLPClassifier((2,), callbacks=[checkpoint], **options).fit(X, CLASSES)
+        return load(checkpoint.path_)
 
 
 def said_by(model: Any) -> list[list[float]]:

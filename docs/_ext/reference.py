@@ -25,9 +25,11 @@ SECTIONS = {
         "skdeep.augmentation",
         "skdeep.callbacks",
         "skdeep.training.stages",
+        "skdeep.data",
     ],
     "Around a network": [
         "skdeep.model_selection",
+        "skdeep.distributed",
         "skdeep.inspection",
         "skdeep.plotting",
         "skdeep.datasets",
@@ -100,7 +102,9 @@ def generate(app, config) -> None:
 # Methods that other modules of the package call, and users do not.
 INTERNAL = {
     *("as_if_ended", "before_training", "check_targets", "compiled_constants", "models"),
-    *("prediction_of", "whole_state", "with_weights"),
+    *("forget_rows", "gives_sparse", "merge", "of_chunk", "prediction_of", "whole_state"),
+    *("with_weights", "fitted"),
+    *("batches", "block_rows", "fingerprint", "outputs", "read_into", "row_bytes", "split_rows"),
 }
 FORMULA = re.compile(r"<-|^[\w()\[\], ]+ = ")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from typing import Any
 
@@ -14,6 +13,7 @@ from skdeep._component import (
     check_number,
     is_named,
     is_per_layer,
+    parameters_of,
     unknown_name,
 )
 from skdeep.augmentation import steps_of
@@ -47,7 +47,7 @@ def default_of(cls: type, name: str) -> Any:
     """Return the default of a parameter of an estimator."""
     # A subclass of the user's own may leave parameters out.
     for owner in cls.__mro__:
-        parameters = inspect.signature(owner.__init__).parameters
+        parameters = parameters_of(owner.__init__)
         if name in parameters:
             return parameters[name].default
     raise KeyError(name)
@@ -86,15 +86,14 @@ def _check_option(option: Option, value: Any) -> None:
 
 
 def _check_limit(option: Option, limit: Limit, value: Any) -> None:
-    allowed = str(limit)
-    entries = [value]
-    if option.goes_by_layer:
-        allowed += ", or a sequence with one such entry for each hidden layer"
-        entries = value if is_per_layer(value) else entries
-    for entry in entries:
+    is_sequence = option.goes_by_layer and is_per_layer(value)
+    for entry in value if is_sequence else [value]:
         if option.scheduled and isinstance(entry, Scheduled):
             check_number(entry, limit, option.name)
         elif not limit.allows(entry):
+            allowed = str(limit)
+            if option.goes_by_layer:
+                allowed += ", or a sequence with one such entry for each hidden layer"
             raise InvalidParameterError(f"{option.name}={value!r} is not allowed; give {allowed}.")
 
 

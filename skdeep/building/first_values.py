@@ -107,7 +107,7 @@ def adapt_to_rows(network: Network, data: TrainingData, n_kept: int, rng) -> Non
     if not any(layer.adapts for layer in network.walk()):
         return
     first = network.hidden_stops[n_kept - 1] if n_kept else 0
-    X = data.X[_some_rows(data, data.row_weights() > 0)]
+    X = data.some(_some_rows(data, data.row_weights() > 0))
     if not isinstance(X, np.ndarray) and not network.accepts_sparse:
         X = X.toarray()
     with np.errstate(over="ignore", invalid="ignore"):
@@ -205,15 +205,16 @@ def _mean_and_std(data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
     """Return the means and the standard deviations of the columns; the latter are never 0."""
     rows = _some_rows(data)
     weight = data.row_weights()[rows]
+    X, places = (data.X, rows) if data.has_rows else (data.some(rows), np.arange(len(rows)))
     n_at_a_time = len(rows)
-    if isinstance(data.X, np.ndarray):  # the scaler copies dense rows
-        n_at_a_time = max(1, _NUMBERS_AT_A_TIME // data.X.shape[1])
+    if isinstance(X, np.ndarray):  # the scaler copies dense rows
+        n_at_a_time = max(1, _NUMBERS_AT_A_TIME // X.shape[1])
     scaler = StandardScaler(with_mean=False)  # it computes the means nevertheless
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, len(rows), n_at_a_time):
             some = slice(start, start + n_at_a_time)
             if weight[some].any():
-                scaler.partial_fit(data.X[rows[some]], sample_weight=weight[some])
+                scaler.partial_fit(X[places[some]], sample_weight=weight[some])
     variance = scaler.var_
     variance = np.maximum(variance, _LEAST_SHARE_OF_VARIANCE * variance.max())
     return scaler.mean_, np.sqrt(np.where(variance > 0, variance, 1.0))

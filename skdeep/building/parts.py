@@ -31,6 +31,8 @@ from skdeep.training.trainer import Trainer
 # Options that L-BFGS can't honour. The options of the learning rate are checked on their own, as
 # their values without an effect are neither None nor 0.
 _NOT_FOR_LBFGS = [n for n in names(not_for_lbfgs=True) if not n.startswith("learning_rate")]
+# Options that may be numbers that change over time.
+_SCHEDULED = names(scheduled=True)
 
 
 def take_parts(
@@ -97,7 +99,7 @@ def numbers_over_time(e: Any, network: Network | None) -> dict[str, Scheduled]:
     The numbers of layers=[...] are known as soon as there is a network.
     """
     numbers = {}
-    for name in names(scheduled=True):
+    for name in _SCHEDULED:
         value = getattr(e, name, None)
         entries = {f"{name}_{i}": v for i, v in enumerate(value)} if is_per_layer(value) else {}
         numbers |= entries or {name: value}

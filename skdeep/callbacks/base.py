@@ -53,7 +53,10 @@ class Callback(Component):
         """Before the first epoch."""
 
     def on_epoch_begin(self, trainer: Trainer) -> None:
-        """Before an epoch."""
+        """Before an epoch, or before the rest of one that a resumed run continues.
+
+        In the second case, `trainer.batches_done` is not 0.
+        """
 
     def on_batch_end(self, trainer: Trainer) -> None:
         """After a step: its batch of `trainer.batch_rows` rows had the loss `trainer.batch_loss`.

@@ -13,7 +13,7 @@ from skdeep.callbacks.figures import check_mode
 
 
 class ModelCheckpoint(Callback):
-    """Writes the model to a file after epochs; an interrupted run can continue from the file.
+    """Writes the model to a file after epochs, and within them; a run can continue from the file.
 
     `skdeep.load` reads the files. To continue an interrupted run, set `resume=True` and run the
     program again. A fit that finds its file continues from it, and ends with exactly the weights
@@ -30,6 +30,11 @@ class ModelCheckpoint(Callback):
         of `history_`: "{run}-{epoch:03d}-{val_loss:.3f}.skdeep". Missing directories are created.
     every : int, default=1
         The number of epochs from one file to the next.
+    every_n_batches : int or None, default=None
+        The number of batches from one file to the next within an epoch, for long epochs. These
+        files are written in addition to those after epochs. The last batch of an epoch has no file
+        of its own: the file after the epoch takes its place. It needs a `path` without `{epoch}`
+        and keys of `history_`. None writes no files within epochs.
     best_only : bool, default=False
         Whether to write a file only if `monitor` is better than ever before in this run.
     monitor : str or None, default=None
@@ -52,13 +57,17 @@ class ModelCheckpoint(Callback):
     runs_last = True  # the file has the changes of all other callbacks
     needs_run_id = True
     writes_files = True
-    _limits = {"every": Limit(1, integer=True)}
+    _limits = {
+        "every": Limit(1, integer=True),
+        "every_n_batches": Limit(1, integer=True, special=(None,)),
+    }
 
     def __init__(
         self,
         path: str | os.PathLike = "checkpoint-{run}.skdeep",
         *,
         every: int = 1,
+        every_n_batches: int | None = None,
         best_only: bool = False,
         monitor: str | None = None,
         mode: str | None = None,
@@ -66,6 +75,7 @@ class ModelCheckpoint(Callback):
     ):
         self.path = path
         self.every = every
+        self.every_n_batches = every_n_batches
         self.best_only = best_only
         self.monitor = monitor
         self.mode = mode
@@ -84,21 +94,59 @@ class ModelCheckpoint(Callback):
             raise InvalidParameterError(
                 f"ModelCheckpoint monitor={self.monitor!r} is not allowed; give a key of history_."
             )
+        if self.every_n_batches is not None:
+            self._check_within_epochs()
         self._fields()
+
+    def _check_within_epochs(self) -> None:
+        """Raise if other parameters do not suit files within epochs, which have no figures."""
+        given = f"every_n_batches={self.every_n_batches!r}"
+        if self.best_only:
+            raise InvalidParameterError(
+                f"ModelCheckpoint({given}, best_only=True) is not allowed: there is no figure "
+                "within an epoch. Use two callbacks with two paths."
+            )
+        self._check_one_file(given)
 
     def on_train_begin(self, trainer):
         self.check()
-        if self.resume and trainer.optimizer is None:
+        if trainer.optimizer is None and (self.resume or self.every_n_batches is not None):
+            given = "resume=True" if self.resume else f"every_n_batches={self.every_n_batches!r}"
             raise InvalidParameterError(
-                "ModelCheckpoint(resume=True) is for solvers that train step by step: the "
-                "state of solver='lbfgs' can't be saved. resume=False writes files with it, too."
+                f"ModelCheckpoint({given}) is for solvers that train step by step: the "
+                "state of solver='lbfgs' can't be saved. Without it, files are written with "
+                "lbfgs, too."
             )
+        self._n_seen = trainer.batches_done
         if trainer.first_of_fit or not hasattr(self, "best_"):
             self.best_ = None
 
+    @property
+    def on_batch_end(self):
+        """After a step; None without files within epochs, so that steps cost nothing."""
+        return None if self.every_n_batches is None else self._after_batches
+
+    def _after_batches(self, trainer) -> None:
+        n_done, n_seen = trainer.batches_done, self._n_seen
+        if n_done < n_seen:  # in the epoch before
+            n_seen = 0
+        self._n_seen = n_done
+        is_due = n_done // self.every_n_batches > n_seen // self.every_n_batches
+        if is_due and n_done < trainer.n_batches:
+            self._write(trainer)
+
     def on_epoch_end(self, trainer):
-        if trainer.epoch % self.every or (self.best_only and not self._is_best(trainer)):
+        if not self._is_due_after(trainer) or (self.best_only and not self._is_best(trainer)):
             return
+        self._write(trainer)
+
+    def _is_due_after(self, trainer) -> bool:
+        """Whether there is to be a file after an epoch."""
+        if trainer.epoch % self.every == 0:
+            return True
+        return self.every_n_batches is not None and trainer.n_batches % self.every_n_batches == 0
+
+    def _write(self, trainer) -> None:
         path = self._path_after_epoch(trainer)
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -117,12 +165,15 @@ class ModelCheckpoint(Callback):
         self.check()
         if not self.resume:
             return None
+        self._check_one_file("resume=True")
+        return Path(self._template().format(run=run_id))
+
+    def _check_one_file(self, given: str) -> None:
         if self._fields() != {"run"}:
             raise InvalidParameterError(
-                f"ModelCheckpoint(resume=True) needs one file, which is overwritten; path="
+                f"ModelCheckpoint({given}) needs one file, which is overwritten; path="
                 f"{self._given()!r} names many. Leave {sorted(self._fields() - {'run'})} out."
             )
-        return Path(self._template().format(run=run_id))
 
     def _path_after_epoch(self, trainer) -> str:
         fields = {"epoch": trainer.epochs_before + trainer.epoch, **trainer.figures}

@@ -59,7 +59,7 @@ class ProgressBar(Callback):
         self._bar = None
         if self._lines is None:
             self._bar = _make_bar(trainer.horizon)
-        self._n_steps, self._next = 0, 0.0
+        self._n_steps, self._next = trainer.batches_done, 0.0
 
     def on_batch_end(self, trainer):
         self._n_steps += 1

@@ -52,7 +52,7 @@ class GradualUnfreezing(Callback):
 
     def on_epoch_begin(self, trainer):
         plan, done = self._plan(), trainer.epochs_before + trainer.epoch
-        if done not in plan:
+        if done not in plan or trainer.batches_done:  # the file of a running epoch has it already
             return
         frozen = self._frozen_layers(trainer.network)
         n_layers = len(frozen) if plan[done] == "all" else plan[done]

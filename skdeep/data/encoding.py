@@ -89,7 +89,23 @@ class ClassEncoder:
 
     def unseen(self, y: Any) -> np.ndarray:
         """Return the classes of y that the encoder does not know."""
+        if self._knows(y):
+            return self.classes[:0]
         return np.setdiff1d(self.labels(y), self.classes)
+
+    def _knows(self, y: Any) -> bool:
+        """Whether y is a plain array of known classes.
+
+        Most calls of partial_fit are seen to be in order without sorting all labels, as
+        scikit-learn's checks do.
+        """
+        is_array = isinstance(y, np.ndarray) and y.ndim == 1
+        if self.kind == "multilabel" or not is_array or not len(y):
+            return False
+        if not any(y.dtype.kind in k and self.classes.dtype.kind in k for k in ("biuf", "U")):
+            return False
+        places = np.searchsorted(self.classes[:-1], y)
+        return bool((self.classes[places] == y).all())
 
     def encode(self, y: Any) -> np.ndarray:
         """Return codes, in 1-D, if multiclass; else 0 and 1 of shape (n_rows, n_outputs)."""

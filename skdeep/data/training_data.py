@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.validation import column_or_1d
 
 from skdeep._component import check_sample_weight, side_by_side
+from skdeep.data.sources.base import Source
 
 # Sums and squares of weights are to be finite, and greater than 0.
 _SMALLEST, _LARGEST = 1e-100, 1e100
@@ -19,7 +20,7 @@ class TrainingData:
 
     Attributes
     ----------
-    X : ndarray or CSR matrix
+    X : ndarray, CSR matrix or Source
     y : array
         The targets as the user gave them.
     encoded : ndarray
@@ -62,6 +63,15 @@ class TrainingData:
             return full
 
         return cls(X, y, spread(encoded), spread(weight), spread(sample_weight), rows)
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether the rows of X are in memory, or mapped into it."""
+        return not isinstance(self.X, Source)
+
+    def some(self, rows: np.ndarray) -> Any:
+        """Return some rows of X in memory."""
+        return self.X[rows] if self.has_rows else self.X.take(rows)
 
     def of_given(self, values: np.ndarray) -> np.ndarray:
         """Return the entries of the rows that were given, of an array that has all rows."""

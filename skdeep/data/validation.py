@@ -22,6 +22,8 @@ from skdeep._component import (
 )
 from skdeep.data.calibration import calibrated_loss
 from skdeep.data.metrics import Rows
+from skdeep.data.sources.base import Source
+from skdeep.data.sources.checks import with_own_targets
 from skdeep.data.training_data import (
     TrainingData,
     checked_weight,
@@ -57,7 +59,7 @@ class ValidationSet:
 
     Parameters
     ----------
-    X : ndarray or CSR matrix
+    X : ndarray, CSR matrix or Source
     y : array
         The targets as the user gave them, for scorers.
     Y : ndarray of shape (n_rows, n_outputs)
@@ -89,7 +91,8 @@ class ValidationSet:
         Each of `others` is called with this set and the raw outputs. The score is NaN if an output
         is not finite.
         """
-        Z = network.infer(self.X)
+        X = self.X
+        Z = X.outputs(network) if isinstance(X, Source) else network.infer(X)
         finite = bool(np.isfinite(Z).all())
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             value = loss.value_and_grad(self.Y, Z.copy(), self.weight, np.empty_like(Z))
@@ -293,13 +296,14 @@ def hold_out(
     be few, or of one kind.
     Sets: data.rows, if rows were split off.
     """
-    X_val, y_val, weight_val = given
+    given = X_val, y_val, weight_val = with_own_targets(*given)
     check_belong_together(X_val, y_val, weight_val)
     if X_val is not None:
         return _given_validation(estimator, data, given, compares)
     if not estimator.early_stopping:
         return None
-    train, val = split_rows(
+    split = data.X.split_rows if isinstance(data.X, Source) else split_rows
+    train, val = split(
         data.n_rows,
         estimator.validation_fraction,
         estimator._run.streams.split_seed,
@@ -327,7 +331,8 @@ def _given_validation(estimator, data: TrainingData, given, compares: bool) -> V
 
 def given_rows(estimator: Any, X: Any, y: Any, weight: Any) -> tuple[ValidationSet, np.ndarray]:
     """Return rows of the user's to evaluate a network on, and their encoded targets."""
-    X, y = estimator._check_data(X, y, estimator.network_.dtype, reset=False)
+    X, y, weight = with_own_targets(X, y, weight)
+    X, y = estimator._checked(X, y, estimator.network_.dtype, reset=False)
     encoded = estimator._encode(y)
     weight = combine_weights(checked_weight(weight, X), estimator._class_weights(y, False))
     return _validation_set(estimator, X, y, encoded, weight), encoded

@@ -20,6 +20,7 @@ from skdeep._component import (
 from skdeep.building.checks import check_hidden_layer_sizes
 from skdeep.building.losses import n_quantiles
 from skdeep.building.options import OPTIONS
+from skdeep.data.sources.checks import refuse_source
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.watching import with_callbacks
@@ -503,6 +504,7 @@ class MLPAutoencoder(BaseMLP):
         -------
         float
         """
+        refuse_source(X, "score", "give a part of the rows, source.take(rows)")
         X = self._check_X(X)
         return self._score_outputs(X, self.network_.infer(X), sample_weight)
 

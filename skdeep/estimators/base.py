@@ -7,15 +7,23 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import validate_data
 
-from skdeep._component import clone_once, warn_user, wrap_output
+from skdeep._component import (
+    InvalidParameterError,
+    Parametrized,
+    clone_once,
+    warn_user,
+    wrap_output,
+)
 from skdeep._documentation import Documented
 from skdeep.building import architecture
 from skdeep.building.by_name import WITH_PARTS, with_instances
 from skdeep.building.checks import uses_lbfgs
 from skdeep.building.transfer import with_structure_of_pretrained
+from skdeep.data.sources.base import Source
+from skdeep.data.sources.checks import checked_columns, refuse_source
 from skdeep.data.training_data import ravel_single_column, refuse_several
 from skdeep.data.validation import ValidationSet
 from skdeep.estimators import watching
@@ -45,7 +53,7 @@ class BaseMLP(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     Documented,
-    BaseEstimator,
+    Parametrized,
     auto_wrap_output_keys=None,
 ):
     """Base class of the estimators: a subclass defines the targets, the loss and the score."""
@@ -97,6 +105,8 @@ class BaseMLP(
 
     def _check_data(self, X: Any, y: Any, dtype: Any, *, reset: bool) -> tuple[Any, Any]:
         """Return X and y, validated; with reset=True, the model takes over the columns of X."""
+        if not reset and self._takes_as_they_are(X, y, dtype):
+            return X, y
         X, y = validate_data(
             self,
             X,
@@ -108,6 +118,44 @@ class BaseMLP(
             reset=reset,
         )
         return X, ravel_single_column(y)
+
+    def _takes_as_they_are(self, X: Any, y: Any, dtype: Any) -> bool:
+        """Whether X and y are plain arrays, of which scikit-learn's checks would change nothing.
+
+        In partial_fit on few rows, those checks would take longer than the training.
+        """
+        if type(X) is not np.ndarray or type(y) is not np.ndarray or y.dtype.kind not in "biuf":
+            return False
+        if X.dtype != dtype or X.shape[1:] != (self.n_features_in_,) or y.shape != X.shape[:1]:
+            return False
+        if not len(X) or "feature_names_in_" in vars(self):
+            return False
+        with np.errstate(over="ignore", invalid="ignore"):
+            return bool(np.isfinite(X.sum()) and np.isfinite(y.sum()))
+
+    def _checked(self, X: Any, y: Any, dtype: Any, *, reset: bool) -> tuple[Any, Any]:
+        """Return X and y, validated; X may be a source."""
+        check = self._check_source if isinstance(X, Source) else self._check_data
+        return check(X, y, dtype, reset=reset)
+
+    def _check_source(self, X: Source, y: Any, dtype: Any, *, reset: bool) -> tuple[Source, Any]:
+        """Return a source of numbers, and y, validated as arrays are."""
+        if self._targets_are_inputs:
+            raise InvalidParameterError(
+                f"{type(self).__name__} takes X in memory, and was given {type(X).__name__}: its "
+                "targets are X itself. Train it on parts, with partial_fit."
+            )
+        numbers = checked_columns(self, X, dtype, reset=reset)
+        numbers.check()
+        # The check of y wants an X with as many rows, here of one column.
+        stand_in = np.broadcast_to(np.zeros((1, 1), numbers.dtype), (X.shape[0], 1))
+        twin = self._without_feature_names()
+        twin.n_features_in_ = 1
+        _, y = twin._check_data(stand_in, y, numbers.dtype, reset=reset)
+        of_columns = {"n_features_in_", "feature_names_in_"}
+        learned = {name: value for name, value in vars(twin).items() if name not in of_columns}
+        vars(self).update(learned)
+        return numbers, y
 
     def _options(self) -> Any:
         """Return an object with the hyperparameters that the network is built from."""
@@ -188,6 +236,8 @@ class BaseMLP(
         self._check_is_fitted()
         refuse_several(X)
         dtype = self.network_.dtype
+        if isinstance(X, Source):
+            return checked_columns(self, X, dtype, reset=False)
         with np.errstate(over="ignore"):  # numbers too large for float32 are then an error
             return validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False)
 
@@ -197,7 +247,7 @@ class BaseMLP(
     def _outputs_of(self, X) -> np.ndarray:
         """Return the raw outputs for X, which was checked."""
         with np.errstate(over="ignore", invalid="ignore"):
-            Z = self.network_.infer(X)
+            Z = X.outputs(self.network_) if isinstance(X, Source) else self.network_.infer(X)
         is_nan = np.isnan(Z)
         if is_nan.any():
             warn_user(
@@ -244,6 +294,9 @@ class BaseMLP(
         -------
         ndarray of shape (n_samples, n_units)
         """
+        refuse_source(
+            X, "transform", "source.transform(model) transforms the rows as it reads them"
+        )
         X_checked = self._check_X(X)
         layer = hidden_position(layer, self.network_.hidden_names(), "layer")
         # The names of the columns depend on the layer, so a copy of the model knows it.

@@ -9,6 +9,7 @@ import joblib
 from skdeep._component import InvalidParameterError
 from skdeep.building.checks import check_callbacks
 from skdeep.callbacks import Callback, ModelCheckpoint
+from skdeep.data.sources.base import Source
 from skdeep.files.container import InvalidFileError, read_file, write_file
 from skdeep.files.plain import InvalidStateError, NotPlainError, to_plain
 from skdeep.training.run import Run
@@ -39,8 +40,15 @@ def run_id(estimator: Any, *data: Any, mode: str) -> str | None:
     except NotPlainError as error:
         raise _has_no_files(error) from error
     is_partial = mode == "partial"
-    plain = _without_histories(plain)
+    plain, data = _without_histories(plain), _fingerprints(data)
     return joblib.hash((type(e).__name__, plain, weights, losses, data, is_partial))[:12]
+
+
+def _fingerprints(data: Any) -> Any:
+    """Return data of a run with plain data in the place of each source."""
+    if isinstance(data, tuple):
+        return tuple(map(_fingerprints, data))
+    return data.fingerprint() if isinstance(data, Source) else data
 
 
 def _without_histories(plain: Any) -> Any:
@@ -82,7 +90,8 @@ def find(estimator: Any, name: str | None, until: int | None = None) -> Run | No
                 "ModelCheckpoint another path."
             )
         run = saved._run
-        return run if until is None or run.epochs_before + run.epoch <= until else None
+        n_epochs = run.epochs_before + run.epoch + (run.within is not None)
+        return run if until is None or n_epochs <= until else None
     return None
 
 
@@ -112,9 +121,12 @@ def _save(estimator: Any, trainer: Trainer, path: str) -> None:
     run = trainer.run
     run.name = trainer.run_id
     run.memories = [[repr(c), _memory_of(c)] for c in _own(trainer.callbacks)]
-    model = estimator.as_if_ended(trainer)
+    if run.within is not None:
+        run.within.seconds = trainer.epoch_seconds
     try:
-        write_file(model, type(model).models(), path)
+        with run.evaluated():
+            model = estimator.as_if_ended(trainer)
+            write_file(model, type(model).models(), path)
     except NotPlainError as error:
         raise _has_no_files(error) from error
     except InvalidStateError as error:  # as with a full disk, the earlier file is kept

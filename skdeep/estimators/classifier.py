@@ -21,6 +21,7 @@ from skdeep.building.losses import classification_loss
 from skdeep.building.options.option import SHARE
 from skdeep.data.encoding import ClassEncoder, refuse_named_weights, weights_of_classes
 from skdeep.data.soft_targets import probabilities, warn_if_one_hot
+from skdeep.data.sources.checks import with_own_targets
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.watching import with_callbacks
@@ -429,12 +430,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @autologged
     @with_callbacks
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    def fit(self, X, y=None, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Train the network.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, Source} of shape (n_samples, n_features)
+            A source of `skdeep.data` has rows that are not in memory. If it has targets and
+            weights, they take the place of y=None and sample_weight=None.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels of any type; or a 0/1 indicator matrix for multilabel targets; or with
             `soft_targets=True` a matrix of probabilities, with a column for each class.
@@ -456,7 +459,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def partial_fit(
         self,
         X,
-        y,
+        y=None,
         *,
         classes=None,
         sample_weight=None,
@@ -468,7 +471,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, Source} of shape (n_samples, n_features)
+            A source of `skdeep.data` has rows that are not in memory. If it has targets and
+            weights, they take the place of y=None and sample_weight=None.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels.
         classes : array-like or None, default=None
@@ -565,7 +570,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _log_probabilities(self, Z: np.ndarray) -> np.ndarray:
         return self._encoder.log_probabilities(Z, self._loss)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X, y=None, sample_weight=None):
         """Return the accuracy.
 
         Parameters
@@ -580,6 +585,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         float
         """
         self._check_is_fitted()
+        X, y, sample_weight = with_own_targets(X, y, sample_weight)
         return super().score(X, self._scored_targets(y), sample_weight)
 
     # Methods for the base class -------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from skdeep.building.transfer import (
     pretrained_layers,
     set_rates,
 )
+from skdeep.data.sources.checks import with_own_targets
 from skdeep.data.training_data import TrainingData, checked_weight, combine_weights, frame_of
 from skdeep.data.validation import hold_out
 from skdeep.estimators import checkpoints, watching
@@ -118,6 +120,7 @@ continue |
     def _fit_with(self, X, y, sample_weight, validation, *, classes=None, mode=None, part=None):
         """Fit, or train one part of a fit; return the trainer, or None if nothing was learned."""
         mode = mode or self._mode_of_fit()
+        X, y, sample_weight = with_own_targets(X, y, sample_weight)
         # partial_fit is a step of a loop that is not ours: the tasks to watch belong to that loop.
         task = X, y, {"sample_weight": sample_weight}
         check_options(self)
@@ -154,7 +157,7 @@ continue |
         frame = frame_of(X)
         if is_partial and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
-        X, y = self._check_data(X, y, self._wanted_dtype(continues), reset=not continues)
+        X, y = self._checked(X, y, self._wanted_dtype(continues), reset=not continues)
         sample_weight = checked_weight(sample_weight, X)
         whole_y = y
         if rows is not None:
@@ -316,7 +319,7 @@ continue |
         start.alpha = 0.0  # so that gradients are those of the loss
         dtype, frame = self.network_.dtype, frame_of(X)
         try:
-            X, y = start._check_data(X, y, dtype, reset=False)
+            X, y = start._checked(X, y, dtype, reset=False)
             run = Run(Streams(start.random_state))
             n_kept = start._prepare_network(run, self._loss, X.shape[1], dtype, "fresh", frame)
         except ValueError:
@@ -397,20 +400,26 @@ continue |
         self.out_activation_ = self._out_activation()
         self.loss_curve_ = losses
         self.validation_scores_ = history.get("val_score")
-        finite = np.isfinite(losses)
-        self.loss_ = losses[np.flatnonzero(finite)[-1]] if finite.any() else np.nan
-        best = int(np.argmin(np.where(finite, losses, np.inf))) if finite.any() else None
+        self.loss_ = next(filter(math.isfinite, reversed(losses)), np.nan)
+        lowest = self._lowest(losses, trainer)
         if self.early_stopping:
             self.best_iter_ = monitor.best_epoch
             self.best_loss_ = None
             self.best_validation_score_ = monitor.best
         else:
-            self.best_iter_ = None if best is None else best + 1
-            self.best_loss_ = None if best is None else losses[best]
-            scores = [score for score in self.validation_scores_ or [] if np.isfinite(score)]
+            self.best_iter_ = None if lowest is None else losses.index(lowest) + 1
+            self.best_loss_ = lowest
+            scores = filter(math.isfinite, self.validation_scores_ or [])
             self.best_validation_score_ = max(scores, default=None)
         if trainer.restored_epoch is not None:
             self.best_iter_ = len(losses) - trainer.epoch_of_run + trainer.restored_epoch
+
+    def _lowest(self, losses: list[float], trainer: Trainer) -> float | None:
+        """Return the lowest loss that is finite; None if there is none."""
+        before = vars(self).get("best_loss_") if trainer.is_incremental else None
+        # After thousands of calls of partial_fit, each of them adds one loss.
+        candidates = [before, losses[-1]] if before in losses else losses
+        return min(filter(math.isfinite, candidates), default=None)
 
     def as_if_ended(self, trainer: Trainer) -> Any:
         """Return a copy without callbacks, with fitted attributes as if training ended now."""

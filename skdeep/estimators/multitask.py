@@ -27,6 +27,7 @@ from skdeep.building.heads import (
     places_of,
 )
 from skdeep.building.losses import n_quantiles, named_classification_loss
+from skdeep.data.sources.checks import with_own_targets
 from skdeep.data.task_targets import (
     ClassTask,
     NumberTask,
@@ -451,12 +452,14 @@ class MultiTaskMLP(BaseMLP):
 
     @autologged
     @with_callbacks
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    def fit(self, X, y=None, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Train the network.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, Source} of shape (n_samples, n_features)
+            A source of `skdeep.data` has rows that are not in memory. If it has targets and
+            weights, they take the place of y=None and sample_weight=None.
         y : data frame, dict or array-like of shape (n_samples, n_tasks)
             The targets of all tasks. NaN and None stand for a missing target.
         sample_weight : array-like of shape (n_samples,) or None, default=None
@@ -477,7 +480,7 @@ class MultiTaskMLP(BaseMLP):
     def partial_fit(
         self,
         X,
-        y,
+        y=None,
         *,
         classes=None,
         sample_weight=None,
@@ -489,7 +492,9 @@ class MultiTaskMLP(BaseMLP):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, Source} of shape (n_samples, n_features)
+            A source of `skdeep.data` has rows that are not in memory. If it has targets and
+            weights, they take the place of y=None and sample_weight=None.
         y : data frame, dict or array-like of shape (n_samples, n_tasks)
             The targets of all tasks.
         classes : dict of array-like or None, default=None
@@ -651,7 +656,7 @@ class MultiTaskMLP(BaseMLP):
             )
         return self._scores_of(y, Z, sample_weight)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X, y=None, sample_weight=None):
         """Return the mean of the scores of the tasks, weighted by their `loss_weight`.
 
         Parameters
@@ -664,6 +669,7 @@ class MultiTaskMLP(BaseMLP):
         -------
         float
         """
+        X, y, sample_weight = with_own_targets(X, y, sample_weight)
         return self._mean_of(self.scores(X, y, sample_weight))
 
     def for_task(self, name: str) -> OneClassification | OneRegression:

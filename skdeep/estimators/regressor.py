@@ -14,6 +14,7 @@ from skdeep.data.gaps import (
     mean_and_scale,
     score_of_numbers,
 )
+from skdeep.data.sources.checks import with_own_targets
 from skdeep.estimators.autologging import autologged
 from skdeep.estimators.base import BaseMLP, has_stochastic_solver
 from skdeep.estimators.watching import with_callbacks
@@ -412,12 +413,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     @autologged
     @with_callbacks
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    def fit(self, X, y=None, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Train the network.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, Source} of shape (n_samples, n_features)
+            A source of `skdeep.data` has rows that are not in memory. If it has targets and
+            weights, they take the place of y=None and sample_weight=None.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets, which are numbers.
         sample_weight : array-like of shape (n_samples,) or None, default=None
@@ -438,7 +441,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def partial_fit(
         self,
         X,
-        y,
+        y=None,
         *,
         sample_weight=None,
         X_val=None,
@@ -449,7 +452,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, Source} of shape (n_samples, n_features)
+            A source of `skdeep.data` has rows that are not in memory. If it has targets and
+            weights, they take the place of y=None and sample_weight=None.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets, which are numbers.
         sample_weight : array-like of shape (n_samples,) or None, default=None
@@ -480,7 +485,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         return self._decode(self._raw_outputs(X))
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X, y=None, sample_weight=None):
         """Return R2, averaged over the outputs; with several quantiles, their mean D2.
 
         D2 is 1 minus the pinball loss divided by that of the constant quantile of y. With
@@ -496,6 +501,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         -------
         float
         """
+        X, y, sample_weight = with_own_targets(X, y, sample_weight)
         return self._score_of(y, self.predict(X), sample_weight)
 
     def _score_of(self, y, prediction: np.ndarray, weight) -> float:

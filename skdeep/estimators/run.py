@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from skdeep._component import warn_user
+from skdeep._component import InvalidParameterError, warn_user
 from skdeep.augmentation import steps_of
 from skdeep.building import parts
 from skdeep.building.checks import check_callbacks, uses_lbfgs
@@ -22,6 +23,7 @@ from skdeep.data.metrics import (
     make_metrics,
     training_figures,
 )
+from skdeep.data.sources.base import Source
 from skdeep.data.training_data import TrainingData
 from skdeep.data.validation import ValidationSet, given_rows, make_score
 from skdeep.training.augmented import AugmentedBatches
@@ -69,7 +71,7 @@ def make_trainer(
     weight = data.mean_sample_weight
     settings = parts.settings(e, run, mode=mode, weight=weight, run_id=run_id, until=until)
     check_names(metrics, settings.numbers)
-    return Trainer(
+    return getattr(data.X, "trainer_class", Trainer)(
         run,
         settings,
         validate=validate,
@@ -121,8 +123,8 @@ def train(estimator: Any, trainer: Trainer, data: TrainingData) -> None:
         return
     e, run = estimator, trainer.run
     dtype, augmentation = run.network.dtype, steps_of(e.augment)
-    batches = Batches(
-        data.X,
+    is_source = isinstance(data.X, Source)
+    batches = (data.X.batches if is_source else partial(Batches, data.X))(
         e._targets(data.encoded, dtype, training=True, rng=run.streams.noise),
         data.scaled_weight(dtype),
         _batch_size(e, data.n_rows),
@@ -160,6 +162,11 @@ def _batch_size(e: Any, n_rows: int) -> int:
 
 def _train_lbfgs(e: Any, trainer: Trainer, data: TrainingData) -> None:
     network = trainer.network
+    if isinstance(data.X, Source):
+        raise InvalidParameterError(
+            f"solver='lbfgs' takes all rows at once, and X is {type(data.X).__name__}: choose "
+            "another solver, such as 'adam'."
+        )
     parts.warn_about_ignored(e, trainer)
     dtype, X, encoded = network.dtype, data.X, data.encoded
     weight = data.scaled_weight(dtype)

@@ -19,7 +19,7 @@ from skdeep.optimizers import Optimizer
 from skdeep.schedules import Schedule
 from skdeep.training.monitor import Monitor
 from skdeep.training.randomness import Streams
-from skdeep.training.run import Run
+from skdeep.training.run import EpochSoFar, Run
 
 _NONE = type(None)
 _KINDS_IN_A_MODEL = {"_run": Run, "n_iter_": int, "n_outputs_": int, "n_features_in_": int}
@@ -41,8 +41,18 @@ _KINDS_IN_A_RUN = {
     "left": (str, _NONE),
     "learning_rate": float,
     "stops": bool,
+    "within": (EpochSoFar, _NONE),
     "name": (str, _NONE),
     "memories": list,
+}
+_KINDS_IN_AN_EPOCH = {
+    "shuffle": np.random.Generator,
+    "n_batches": int,
+    "n_rows": int,
+    "total": float,
+    "gradient_norm": float,
+    "seconds": float,
+    "outputs": (np.ndarray, _NONE),
 }
 
 
@@ -64,6 +74,8 @@ def check_model(model: Any, models: Mapping[str, type]) -> None:
     for name in ("init", "shuffle", "noise"):
         if not isinstance(getattr(run.streams, name), np.random.Generator):
             raise InvalidStateError(f"{name} is no generator")
+    if run.within is not None:
+        _check_epoch(run.within, run)
     _check_history(run.history)
     _try_out(model)
     _check_memories(run.memories)
@@ -105,6 +117,20 @@ def _check_average(average: WeightAverage, like: np.ndarray) -> None:
         raise InvalidStateError(f"{kind.__name__} averages at another time")
     vectors = [v for v in (average.values_, average.raw_) if v is not None]
     _check_vectors(vectors, like.size, like)
+
+
+def _check_epoch(within: EpochSoFar, run: Run) -> None:
+    """Raise if an epoch can't continue after this part of it."""
+    _check_kinds(within, _KINDS_IN_AN_EPOCH)
+    if within.n_batches < 0 or within.n_rows < within.n_batches:
+        raise InvalidStateError(f"{within.n_batches} batches can't have {within.n_rows} rows")
+    if type(within.shuffle.bit_generator) is not type(run.streams.shuffle.bit_generator):
+        raise InvalidStateError("the generators of the order of the rows are of two kinds")
+    network, outputs = run.network, within.outputs
+    if outputs is not None and (
+        outputs.shape[1:] != (network.n_outputs,) or outputs.dtype != network.dtype
+    ):
+        raise InvalidStateError(f"the outputs of an epoch are of shape {outputs.shape}")
 
 
 def _check_kinds(owner: Any, kinds: Mapping[str, Any]) -> None:

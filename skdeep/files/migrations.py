@@ -23,7 +23,13 @@ MIGRATIONS: dict[int, Callable[[Any], Any]] = {}
 ADDED: dict[str, Mapping[str, Any]] = {
     "parameters.Parameter": {"decay": 1.0, "source": None, "followers": []},
     "training.Monitor": {"figure": "loss", "sign": -1},
-    "training.Run": {"epochs_before": 0, "last_vectors": None, "last_averaged": 0, "left": None},
+    "training.Run": {
+        "epochs_before": 0,
+        "last_vectors": None,
+        "last_averaged": 0,
+        "left": None,
+        "within": None,
+    },
 }
 
 

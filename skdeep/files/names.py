@@ -33,7 +33,7 @@ from skdeep.network import Network
 from skdeep.parameters import Parameter, ParameterVector
 from skdeep.training.monitor import Monitor
 from skdeep.training.randomness import Streams
-from skdeep.training.run import Run
+from skdeep.training.run import EpochSoFar, Run
 
 #: The classes of which a file may hold objects, apart from the estimators, by name.
 CLASSES: Mapping[str, type] = {
@@ -163,6 +163,7 @@ CLASSES: Mapping[str, type] = {
     "schedules.WarmupCosine": schedules.WarmupCosine,
     "tasks.Classification": tasks.Classification,
     "tasks.Regression": tasks.Regression,
+    "training.EpochSoFar": EpochSoFar,
     "training.Monitor": Monitor,
     "training.Run": Run,
     "training.Streams": Streams,

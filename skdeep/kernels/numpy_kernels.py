@@ -142,13 +142,15 @@ def scale(g: np.ndarray, factor: float) -> None:
 # Random numbers -----------------------------------------------------------------------------
 
 
-def _hashes(start: int, stop: int, seed: int) -> np.ndarray:
-    """Return 32 random bits for each number of a range, computed from it and a 64-bit seed.
+def _hashes(counters: np.ndarray, seed: int) -> np.ndarray:
+    """Return 32 random bits for each counter, computed from it and a 64-bit seed.
 
     As there is no generator with a state, the numbers do not depend on the order in which they are
-    drawn. So compiled kernels draw the same numbers, with any number of threads.
+    drawn. So compiled kernels draw the same numbers, with any number of threads, and a process that
+    has some rows of a batch draws the numbers of these rows: `place` is None, or the positions of
+    the rows in the batch, and the number of rows of the batch.
     """
-    x = np.arange(start, stop).astype(np.uint32)
+    x = counters.astype(np.uint32)
     x *= np.uint32(0x9E3779B1)
     x += np.uint32(seed & 0xFFFFFFFF)
     x ^= x >> np.uint32(16)
@@ -160,25 +162,30 @@ def _hashes(start: int, stop: int, seed: int) -> np.ndarray:
     return x
 
 
-def _units(start: int, stop: int, seed: int, offset: float, dtype) -> np.ndarray:
-    """Return (b + offset) / 2^24 for each number of a range, b the upper 24 bits of its hash."""
-    u = (_hashes(start, stop, seed) >> np.uint32(8)).astype(dtype)
+def _units(counters: np.ndarray, seed: int, offset: float, dtype) -> np.ndarray:
+    """Return (b + offset) / 2^24 for each counter, b the upper 24 bits of its hash."""
+    u = (_hashes(counters, seed) >> np.uint32(8)).astype(dtype)
     u += offset
     u *= 2.0**-24
     return u
 
 
-def _blocks(size: int):
-    """Yield (start, stop) of blocks that fit the cache."""
-    for start in range(0, size, DOT_BLOCK):
-        yield start, min(start + DOT_BLOCK, size)
+def _blocks(A: np.ndarray, place=None):
+    """Yield (block of the flat A, counters of its elements); the blocks fit the cache."""
+    flat = A.reshape(-1)
+    for start in range(0, flat.size, DOT_BLOCK):
+        counters = np.arange(start, min(start + DOT_BLOCK, flat.size))
+        if place is not None:
+            row, column = np.divmod(counters, A.shape[1])
+            counters = place[0][row] * A.shape[1] + column
+        yield flat[start : start + DOT_BLOCK], counters
 
 
-def dropout_forward(seed: int, rate: float, X, mask: np.ndarray, Y: np.ndarray) -> None:
+def dropout_forward(seed: int, rate: float, X, mask: np.ndarray, Y: np.ndarray, place=None) -> None:
     """Draw a mask, 0 with probability `rate`, else 1 / (1 - rate); write Y = X * mask."""
-    threshold, flat = np.uint32(rate * 2.0**32), mask.reshape(-1)
-    for start, stop in _blocks(flat.size):
-        np.greater_equal(_hashes(start, stop, seed), threshold, out=flat[start:stop])
+    threshold = np.uint32(rate * 2.0**32)
+    for block, counters in _blocks(mask, place):
+        np.greater_equal(_hashes(counters, seed), threshold, out=block)
     mask *= 1.0 / (1.0 - rate)
     np.multiply(X, mask, out=Y)
 
@@ -188,36 +195,52 @@ def multiply_by(dY: np.ndarray, mask: np.ndarray) -> None:
     dY *= mask
 
 
-def fill_uniform(seed: int, low: float, high: float, out: np.ndarray) -> None:
+def fill_uniform(seed: int, low: float, high: float, out: np.ndarray, place=None) -> None:
     """Write numbers from [low, high)."""
-    flat = out.reshape(-1)
-    for start, stop in _blocks(flat.size):
-        flat[start:stop] = _units(start, stop, seed, 0.0, out.dtype)
+    for block, counters in _blocks(out, place):
+        block[:] = _units(counters, seed, 0.0, out.dtype)
     out *= high - low
     out += low
 
 
-def fill_normal(seed: int, scale: float, out: np.ndarray) -> None:
+def fill_normal(seed: int, scale: float, out: np.ndarray, place=None) -> None:
     """Write Gaussian numbers with mean 0 and this standard deviation (Box and Muller)."""
+    if place is not None:
+        _fill_normal_at(seed, scale, out, place)
+        return
     flat = out.reshape(-1)
     half = (flat.size + 1) // 2
-    first, second = flat[:half], flat[half:]
-    for start, stop in _blocks(half):
-        radius = _units(start, stop, seed, 0.5, out.dtype)
-        np.log(radius, out=radius)
-        radius *= -2.0
-        np.sqrt(radius, out=radius)
-        radius *= scale
-        angle = _units(start, stop, seed ^ 0x5DEECE66D1CE4E5B, 0.0, out.dtype)
-        angle *= 2 * math.pi
-        np.multiply(radius, np.cos(angle), out=first[start:stop])
-        sines = second[start:stop]
-        np.multiply(radius[: sines.size], np.sin(angle[: sines.size]), out=sines)
+    for first, counters in _blocks(flat[:half]):
+        second = flat[half + counters[0] :][: first.size]
+        radius, angle = _polar(counters, seed, scale, out.dtype)
+        np.multiply(radius, np.cos(angle), out=first)
+        n = second.size
+        np.multiply(radius[:n], np.sin(angle[:n]), out=second)
 
 
-def noise_forward(seed: int, scale: float, X, Y: np.ndarray) -> None:
+def _fill_normal_at(seed: int, scale: float, out: np.ndarray, place) -> None:
+    half = (place[1] * out.shape[1] + 1) // 2
+    for block, counters in _blocks(out, place):
+        is_second = counters >= half
+        radius, angle = _polar(counters - half * is_second, seed, scale, out.dtype)
+        np.multiply(radius, np.where(is_second, np.sin(angle), np.cos(angle)), out=block)
+
+
+def _polar(counters: np.ndarray, seed: int, scale: float, dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Return the radius and the angle of a pair of Gaussian numbers for each counter."""
+    radius = _units(counters, seed, 0.5, dtype)
+    np.log(radius, out=radius)
+    radius *= -2.0
+    np.sqrt(radius, out=radius)
+    radius *= scale
+    angle = _units(counters, seed ^ 0x5DEECE66D1CE4E5B, 0.0, dtype)
+    angle *= 2 * math.pi
+    return radius, angle
+
+
+def noise_forward(seed: int, scale: float, X, Y: np.ndarray, place=None) -> None:
     """Write Y = X + Gaussian noise."""
-    fill_normal(seed, scale, Y)
+    fill_normal(seed, scale, Y, place)
     np.add(Y, X, out=Y)
 
 

@@ -36,6 +36,9 @@ class Activation(Layer):
         f.allocate(*shape, dtype, rng)
         self._activate, self._differentiate = self.kernels.bind_activation(f, self.n_inputs_, dtype)
 
+    def take_share(self, share):
+        self.function_.take_share(share)
+
     @property
     def activation_function(self):
         return self.function_

@@ -28,12 +28,19 @@ class ActivityRegularization(Layer):
 
     def allocate(self, n_rows, dtype, rng, needs_dX):
         self._gradient = np.empty((n_rows, self.n_inputs_), dtype)
+        self._share = None
+
+    def take_share(self, share):
+        self._share = share
 
     def forward(self, X):
         # The gradient is computed here, because the loss overwrites X if this layer is the last.
         g = rows(self._gradient, len(X))
         g.fill(0)
-        self._penalty = self.regularizer_.penalize(X, g, 1 / len(X))
+        if self._share is None:
+            self._penalty = self.regularizer_.penalize(X, g, 1 / len(X))
+        elif self._share.n_own:
+            self._share.loss += self.regularizer_.penalize(X, g, 1 / self._share.n_rows)
         return X
 
     def backward(self, dY):
@@ -47,4 +54,4 @@ class ActivityRegularization(Layer):
         return []
 
     def penalty(self):
-        return self._penalty
+        return 0.0 if self._share else self._penalty

@@ -134,6 +134,14 @@ class Layer(Component):
         shown = f"{setting:g}" if isinstance(setting, Real) else type(setting).__name__
         return f"{name} ({shown})"
 
+    def take_share(self, share) -> None:
+        """Compute with the own rows of batches, of which other processes have the further rows.
+
+        It is called after `allocate`. A layer that looks at more than one row at a time, draws
+        random numbers or has a penalty of its own overrides it. `share` is a `Share` of
+        skdeep.distributed.share.
+        """
+
     def penalty(self) -> float:
         """Return the layer's own penalty in the last forward pass, without its parameters'."""
         return 0.0

@@ -202,6 +202,10 @@ class Dense(Layer):
         if self.activity_ is not None:
             self.activity_.allocate(n_rows, dtype, rng, needs_dX)
 
+    def take_share(self, share):
+        if self.activation_ is not None:
+            self.activation_.take_share(share)
+
     @property
     def weights(self) -> np.ndarray:
         """The matrix W, of shape (n_inputs, units), as a live view."""

@@ -39,13 +39,18 @@ class Dropout(Layer):
         self._Y, self._mask = (np.empty((n_rows, self.n_inputs_), dtype) for _ in range(2))
         self._rng, self._rate = rng, value_of(self.rate)
         self._drop, self._multiply_by = self.kernels.dropout_forward, self.kernels.multiply_by
+        self._share = None
+
+    def take_share(self, share):
+        self._share = share
 
     def forward(self, X):
         if self._rng is None:
             return X
         n_rows = len(X)
         Y, mask = rows(self._Y, n_rows), rows(self._mask, n_rows)
-        self._drop(draw_seed(self._rng), self._rate, X, mask, Y)
+        place = None if self._share is None else self._share.place
+        self._drop(draw_seed(self._rng), self._rate, X, mask, Y, place)
         return Y
 
     def backward(self, dY):
@@ -84,12 +89,17 @@ class GaussianNoise(Layer):
         self._Y = np.empty((n_rows, self.n_inputs_), dtype)
         self._rng, self._std = rng, value_of(self.std)
         self._noise_forward = self.kernels.noise_forward
+        self._share = None
+
+    def take_share(self, share):
+        self._share = share
 
     def forward(self, X):
         if self._rng is None:
             return X
         Y = rows(self._Y, len(X))
-        self._noise_forward(draw_seed(self._rng), self._std, X, Y)
+        place = None if self._share is None else self._share.place
+        self._noise_forward(draw_seed(self._rng), self._std, X, Y, place)
         return Y
 
     def backward(self, dY):

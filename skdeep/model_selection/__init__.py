@@ -1,6 +1,7 @@
 """Fair splits, distributions of hyperparameters, and searches."""
 
 from skdeep.model_selection.candidates import sample_candidates
+from skdeep.model_selection.clusters import dask_backend
 from skdeep.model_selection.distributions import (
     Choice,
     Conditional,
@@ -28,6 +29,7 @@ __all__ = [
     "OneMinusLogUniform",
     "PruningSearchCV",
     "Rule",
+    "dask_backend",
     "param_distributions",
     "sample_candidates",
     "suggest",

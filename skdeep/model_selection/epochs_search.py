@@ -26,6 +26,7 @@ from skdeep._component import (
     warn_user,
 )
 from skdeep._documentation import Documented
+from skdeep.data.sources.checks import refuse_source
 from skdeep.estimators.watching import with_callbacks
 from skdeep.model_selection.candidates import sample_candidates
 from skdeep.model_selection.folds import Given
@@ -74,6 +75,23 @@ class BaseEpochsSearchCV(Documented, BaseSearchCV):
                 f"error_score={self.error_score!r} is not allowed; give 'raise' or a number."
             )
 
+    def _check_rows(self, *given: Any) -> None:
+        """Raise if the rows are in files, or on a cluster: a split takes rows from everywhere."""
+        method = f"{type(self).__name__}.fit"
+        for data in given:
+            refuse_source(
+                data,
+                method,
+                "search with a part of the rows, source.take(positions), and train "
+                "clone(estimator).set_params(**search.best_params_) on all of them",
+            )
+            if hasattr(data, "__dask_graph__"):
+                raise InvalidParameterError(
+                    f"{method} takes rows in memory, and was given {type(data).__name__}, a "
+                    "collection of Dask; give data.compute(), or a part of the rows. Workers of "
+                    "Dask then train the candidates, within joblib.parallel_config(backend='dask')."
+                )
+
     def _run_trials(self, trials: Trials, watched: Watched) -> None:
         """Train the candidates, and end those that are not promising."""
         raise NotImplementedError
@@ -95,6 +113,7 @@ class BaseEpochsSearchCV(Documented, BaseSearchCV):
         self
         """
         self._check()
+        self._check_rows(X, y)
         scorers, self._metric = self._get_scorers()
         X, y = indexable(X, y)
         params = check_method_params(X, params=params)

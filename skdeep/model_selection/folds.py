@@ -56,8 +56,9 @@ class Given:
         self.return_train_score = return_train_score
 
     def __sizeof__(self) -> int:
-        """Return the bytes of large data, which tell Dask to send them only once."""
-        return _bytes_of(self.X, self.y)
+        """Return the bytes of the data, which tell Dask to send them only once."""
+        params = [*self.fit_params.values(), *self.score_params.values()]
+        return _bytes_of(self.X, self.y, *params)
 
     def without_data(self) -> Given:
         """Return a copy without X and y, for folds that have their own rows."""
@@ -84,16 +85,12 @@ class Given:
 
 
 def _bytes_of(*parts: Any) -> int:
-    """Return the bytes of arrays; of other data, a number that is not too high.
-
-    Return 0 for less than a megabyte. What Dask sends only once is lost with the death of a worker,
-    and small data need not take this risk.
-    """
+    """Return the bytes of arrays; of other data, a number that is not too high."""
     total = 0
     for part in parts:
         rows = number_of_rows(part) if hasattr(part, "__len__") or hasattr(part, "shape") else 0
         total += getattr(part, "nbytes", 8 * rows)
-    return total if total > 1 << 20 else 0
+    return total
 
 
 class Fold:

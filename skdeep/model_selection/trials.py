@@ -117,6 +117,7 @@ class Trials:
         self.n_epochs = 0
         self.rows: list[Row] = []
         self.figures: list[dict[str, Any]] = []
+        self._given_alone = given.without_data()
         self._plans = [self._plan(estimator, parameters) for parameters in self.candidates]
         self._folds: dict[tuple[str, int], Fold] = {}
         self._last: dict[tuple[int, int], Part] = {}
@@ -218,7 +219,7 @@ class Trials:
         else:
             fold = plan.error or self._folds[plan.steps, split]
         if isinstance(fold, (str, Prepared)):
-            given = given.without_data()
+            given = self._given_alone
         path = self._path(candidate, split)
         state = path.read_bytes() if path.exists() else None
         return given, fold, plan.model if state is None else None, state, until

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -11,13 +10,13 @@ from typing import Any
 from joblib import Parallel, cpu_count, delayed, effective_n_jobs
 from joblib.parallel import get_active_backend
 
+from skdeep.model_selection.clusters import dask_backend
 from skdeep.training.threads import at_most
 
-# The errors that say that a worker died: that of loky, and those of Dask, which cancels calls if
-# their data were in the memory of the worker.
-_DEATHS = ("TerminatedWorkerError", "KilledWorker", "FutureCancelledError", "CancelledError")
-# The seconds in which a cluster may replace a worker that died.
-_PATIENCE = 60
+# The errors that say that a worker died: those of loky, of Dask and of Ray.
+_DEATHS = {"TerminatedWorkerError", "KilledWorker", "WorkersDied", "RayActorError"}
+# Ray's options: a worker that died starts again, and does its call again, once.
+_RAY_OPTIONS = {"max_restarts": -1, "max_task_retries": 1}
 
 
 class Workers:
@@ -40,6 +39,7 @@ class Workers:
         self._stack = ExitStack()
         self._n_threads = None
         n_workers, backend = effective_n_jobs(self.n_jobs), get_active_backend()[0]
+        self._options = _options_for(backend)
         # loky starts its processes with a share of the cores, or with as many threads as the user
         # wants. In other workers, all together would have too many.
         if n_workers > 1 and not getattr(backend, "supports_inner_max_num_threads", False):
@@ -56,26 +56,10 @@ class Workers:
 
     def _start(self) -> None:
         try:
-            self._parallel = Parallel(self.n_jobs, return_as="generator")
-        except ValueError:  # the backend has no generators: multiprocessing
-            self._parallel = Parallel(self.n_jobs)
+            self._parallel = Parallel(self.n_jobs, return_as="generator", **self._options)
+        except ValueError:  # the backend has no generators: multiprocessing, and Ray's
+            self._parallel = Parallel(self.n_jobs, **self._options)
         self._parallel.__enter__()
-
-    def _restart(self, death: BaseException) -> None:
-        """Start again after the death of a worker, when Dask has replaced it."""
-        self._parallel.__exit__(type(death), death, None)
-        end = time.monotonic() + _PATIENCE
-        while self._n_alive() < 2:  # joblib would make the calls in this process
-            if time.monotonic() > end:
-                raise death
-            time.sleep(0.1)
-        self._start()
-
-    def _n_alive(self) -> int:
-        try:
-            return effective_n_jobs(self.n_jobs)
-        except TimeoutError:  # Dask has no worker
-            return 0
 
     def run(self, function: Callable, n_jobs: int, job: Callable, take: Callable) -> None:
         """Call function(*job(i)) for i < n_jobs, and take(i, result) for each result, in order.
@@ -111,11 +95,22 @@ class Workers:
                 del left[0]
         except BaseException as error:
             _end(results)
-            if type(error).__name__ not in _DEATHS:
+            if _DEATHS.isdisjoint(cls.__name__ for cls in type(error).__mro__):
                 raise
-            self._restart(error)
+            self._parallel.__exit__(type(error), error, None)
+            self._start()
             return underway or left[:1]  # a worker that dies idle counts for the next job
         return []
+
+
+def _options_for(backend: Any) -> dict[str, Any]:
+    """Return the arguments of Parallel with which a backend does best."""
+    name = type(backend).__name__
+    if name == "DaskDistributedBackend":  # it may wait forever for a call that Dask has given up
+        return {"backend": dask_backend(backend.client, **backend.submit_kwargs)}
+    if name == "RayBackend":
+        return {"ray_remote_args": _RAY_OPTIONS | (backend.ray_remote_args or {})}
+    return {}
 
 
 def _end(results: Any) -> None:

@@ -22,6 +22,8 @@ from skdeep._component import (
 from skdeep._documentation import Documented
 from skdeep.building.checks import check_callbacks, check_verbose
 from skdeep.callbacks import Callback
+from skdeep.data.sources.base import Source
+from skdeep.data.sources.checks import refuse_source, with_own_targets
 from skdeep.data.training_data import checked_weight
 from skdeep.data.validation import Smoothed, check_belong_together
 from skdeep.files.plain import InvalidStateError
@@ -59,7 +61,10 @@ class BaseTabular(Documented, BaseEstimator):
 
     def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val):
         self._check_parameters()
+        X, y, sample_weight = with_own_targets(X, y, sample_weight)
+        X_val, y_val, sample_weight_val = with_own_targets(X_val, y_val, sample_weight_val)
         check_belong_together(X_val, y_val, sample_weight_val)
+        self._check_sources(X, X_val)
         before = dict(vars(self))
         try:
             self._fit_checked(X, y, sample_weight, X_val, y_val, sample_weight_val)
@@ -85,7 +90,7 @@ class BaseTabular(Documented, BaseEstimator):
             n_rows = len(rows.y) if own.training is None else len(own.training)
             seed = int(rng.randint(2**31 - 1))
             validates = given is not None or own.validation is not None
-            member = self._new_member(i, n_rows, sp.issparse(rows.X), validates, seed)
+            member = self._new_member(i, n_rows, rows.is_sparse, validates, seed)
             jobs.append(Job(member, rows, own, given, classes))
         n_jobs = 1 if self.callbacks else self.n_jobs
         tells = bool(self.verbose) and self.n_members > 1
@@ -116,19 +121,32 @@ class BaseTabular(Documented, BaseEstimator):
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
-        encoder.fit(X, sample_weight=sample_weight)
+        if isinstance(X, Source):
+            encoder = X.fitted(encoder, checked_weight(sample_weight, X))
+            encoder.forget_rows()
+        else:
+            encoder.fit(X, sample_weight=sample_weight)
         self.encoder_ = encoder
         self.n_features_in_ = encoder.n_features_in_
         if hasattr(encoder, "feature_names_in_"):
             self.feature_names_in_ = encoder.feature_names_in_
-        A = encoder.transform(X)
+        A = self._encoded_rows(X)
         weight = checked_weight(sample_weight, A)
         return Rows(A, *self._encode_first(y, A.shape[0], weight))
+
+    def _encoded_rows(self, X: Any) -> Any:
+        """Return encoded rows. Those of a source are encoded when they are read, but read once."""
+        if not isinstance(X, Source):
+            return self.encoder_.transform(X)
+        A = X.transform(self.encoder_)
+        A.check()  # an error in the middle of training would cost more than a pass over all rows
+        return A
 
     def _checked_targets(self, y: Any, **options: Any) -> Any:
         """Return y as an array or a sparse matrix, by scikit-learn's checks."""
         try:
-            return validate_data(self, y=y, multi_output=True, **options)
+            # without X, it would drop the names of the columns
+            return validate_data(copy.copy(self), y=y, multi_output=True, **options)
         except TypeError as error:
             if "NA is ambiguous" not in str(error):
                 raise
@@ -139,7 +157,7 @@ class BaseTabular(Documented, BaseEstimator):
 
     def _validation_rows(self, X_val, y_val, weight) -> Rows:
         try:
-            B = self.encoder_.transform(X_val)
+            B = self._encoded_rows(X_val)
             return Rows(B, *self._encode(y_val, B.shape[0], checked_weight(weight, B)))
         except ValueError as error:
             raise ValueError(f"In X_val, y_val or sample_weight_val: {error}") from error
@@ -203,6 +221,15 @@ class BaseTabular(Documented, BaseEstimator):
             callbacks.append(members.StopInValley(recipe.CYCLES, n_epochs))
         return callbacks
 
+    def _check_sources(self, X: Any, X_val: Any) -> None:
+        """Raise for what can't be done with rows that are not in memory."""
+        given = next((rows for rows in (X, X_val) if isinstance(rows, Source)), None)
+        if given is not None and X_val is not None and is_named(self.refit, "full"):
+            raise InvalidParameterError(
+                "refit='full' trains on X and X_val as one table, which is not possible if one of "
+                f"them is a {type(given).__name__}: leave X_val out, or set refit=None."
+            )
+
     def _check_parameters(self) -> None:
         check_limits(self, _LIMITS)
         for name, choices in _CHOICES.items():
@@ -227,7 +254,7 @@ class BaseTabular(Documented, BaseEstimator):
     def _outputs(self, X) -> list[np.ndarray]:
         """Return the outputs of every member."""
         self._check_is_fitted()
-        A = self.encoder_.transform(X)
+        A = X.transform(self.encoder_) if isinstance(X, Source) else self.encoder_.transform(X)
         return members.outputs(self.members_, A, self._output_of, self.n_jobs)
 
     def _validated(self, rows: Rows, given: Rows | None, split: list[Split]) -> Rows | None:
@@ -243,7 +270,7 @@ class BaseTabular(Documented, BaseEstimator):
         """
         weight = np.ones(len(errors)) if rows.weight is None else rows.weight
         of_folds, of_weights = ([a[s.validation] for s in split] for a in (errors, weight))
-        kinds = recipe.kinds(self, len(split), sp.issparse(rows.X))
+        kinds = recipe.kinds(self, len(split), rows.is_sparse)
         self.weights_ = weights.for_folds(of_folds, kinds, of_weights)
         of_rows = np.empty(len(errors))
         for share, own in zip(self.weights_, split, strict=True):
@@ -320,6 +347,7 @@ class BaseTabular(Documented, BaseEstimator):
             the scores if there are several scores.
         """
         self._check_is_fitted()
+        refuse_source(X, "explain", "take some rows: source.take(rows)")
         return column_importance(
             self,
             X,

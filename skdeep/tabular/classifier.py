@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_consistent_length
 from skdeep._component import named_parameters, store_parameters
 from skdeep.data.calibration import temperature
 from skdeep.data.encoding import ClassEncoder, weights_of_classes
+from skdeep.data.sources.checks import with_own_targets
 from skdeep.data.training_data import combine_weights, ravel_single_column
 from skdeep.estimators.classifier import MLPClassifier
 from skdeep.losses import LogLoss
@@ -170,16 +171,18 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     ):
         store_parameters(self, locals())
 
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    def fit(self, X, y=None, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Train the members.
 
         Parameters
         ----------
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        X : DataFrame, array-like, sparse matrix or Source of shape (n_samples, n_features)
+            A source of `skdeep.data` has rows that are not in memory. If it has targets and
+            weights, they take the place of y=None and sample_weight=None.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels of any type; or a 0/1 indicator matrix for multilabel targets.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-        X_val, y_val : DataFrame or array-like, or None, default=None
+        X_val, y_val : DataFrame, array-like or Source, or None, default=None
             Validation rows. If they are given, all members train on all rows of X.
         sample_weight_val : array-like or None, default=None
             The sample weights of the validation rows.
@@ -195,7 +198,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
 
         Parameters
         ----------
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        X : DataFrame, array-like, sparse matrix or Source of shape (n_samples, n_features)
 
         Returns
         -------
@@ -212,7 +215,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
 
         Parameters
         ----------
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        X : DataFrame, array-like, sparse matrix or Source of shape (n_samples, n_features)
 
         Returns
         -------
@@ -226,7 +229,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
 
         Parameters
         ----------
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        X : DataFrame, array-like, sparse matrix or Source of shape (n_samples, n_features)
 
         Returns
         -------
@@ -239,7 +242,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
 
         Parameters
         ----------
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        X : DataFrame, array-like, sparse matrix or Source of shape (n_samples, n_features)
 
         Returns
         -------
@@ -251,6 +254,21 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         if self._is_multilabel:
             return _log_odds(L)
         return L[:, 1] - L[:, 0] if L.shape[1] == 2 else L
+
+    def score(self, X, y=None, sample_weight=None):
+        """Return the accuracy.
+
+        Parameters
+        ----------
+        X : DataFrame, array-like, sparse matrix or Source of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+
+        Returns
+        -------
+        float
+        """
+        return super().score(*with_own_targets(X, y, sample_weight))
 
     # Methods for the base class -------------------------------------------------------------------
 

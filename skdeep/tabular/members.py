@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.model_selection import KFold, StratifiedKFold
@@ -15,21 +17,30 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from skdeep._component import InvalidParameterError, blas_controller
 from skdeep.building.checks import check_callbacks
 from skdeep.callbacks import Callback
+from skdeep.data.sources.base import Source
+from skdeep.data.sources.files import FileSource
 from skdeep.data.validation import split_rows
 from skdeep.training.threads import one_thread
 
 # From this number of rows on, threads are worth starting for predictions.
 MANY_ROWS = 5000
+# The share of a source's memory limit for validation rows.
+SHARE_TO_KEEP = 1 / 6
 # With fewer rows, there are too few to hold some back.
 FEWEST_ROWS_TO_SPLIT = 20
 
 
 class Rows(NamedTuple):
-    """Encoded rows with their targets and weights; `weight` may be None."""
+    """Encoded rows with their targets and weights; `weight` may be None, and X a source."""
 
     X: Any
     y: np.ndarray
     weight: np.ndarray | None
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether the rows are those of a CSR matrix."""
+        return self.X.is_sparse if isinstance(self.X, Source) else sp.issparse(self.X)
 
     def take(self, positions: np.ndarray | None) -> Rows:
         """Return the rows at these positions; None stands for all."""
@@ -37,6 +48,18 @@ class Rows(NamedTuple):
             return self
         weight = None if self.weight is None else self.weight[positions]
         return Rows(self.X[positions], self.y[positions], weight)
+
+    def kept(self) -> Rows:
+        """Return the rows in memory, if they take a small share of the limit of their source.
+
+        Validation looks at them in every epoch.
+        """
+        X = self.X
+        if not isinstance(X, FileSource):
+            return self
+        if X.shape[0] * X.row_bytes > X.memory_limit * SHARE_TO_KEEP:
+            return self
+        return self._replace(X=X.take(np.arange(X.shape[0])))
 
 
 class Split(NamedTuple):
@@ -170,12 +193,15 @@ def train(jobs: Sequence[Job], n_jobs: int | None, verbose: bool) -> list[Any]:
     """Return the trained members, in the order of the jobs.
 
     Every member of several computes its products with one thread, so that the members do not
-    depend on n_jobs. If one of several is interrupted, all are, with KeyboardInterrupt.
+    depend on n_jobs. On a source they train one after the other, with all threads: the memory
+    limit is that of one reader. If one of several is interrupted, all are, with KeyboardInterrupt.
     """
     if len(jobs) == 1:
         return [_trained(jobs[0])]
-    together, n_at_a_time = StopTogether(), _at_a_time(n_jobs)  # before the threads are limited
-    with one_thread():
+    reads = isinstance(jobs[0].rows.X, Source)
+    together = StopTogether()
+    n_at_a_time = 1 if reads else _at_a_time(n_jobs)  # before the threads are limited
+    with nullcontext() if reads else one_thread():
         try:
             parallel = Parallel(n_at_a_time, require="sharedmem", return_as="generator")
             members = parallel(delayed(_trained)(job, together) for job in jobs)
@@ -199,6 +225,8 @@ def _trained(job: Job, together: StopTogether | None = None) -> Any:
     validation = job.validation
     if job.split.validation is not None:
         validation = job.rows.take(job.split.validation)
+    if validation is not None:
+        validation = validation.kept()
     if together is not None:
         job.member.callbacks = [*check_callbacks(job.member.callbacks), together]
     rows = job.rows.take(job.split.training)
@@ -212,8 +240,14 @@ def _trained(job: Job, together: StopTogether | None = None) -> Any:
 def outputs(
     members: Sequence[Any], X: Any, output_of: Callable[[Any, Any], np.ndarray], n_jobs: int | None
 ) -> list[np.ndarray]:
-    """Return the outputs of members for encoded rows; of many rows, several at a time."""
-    if X.shape[0] < MANY_ROWS or len(members) == 1:
+    """Return the outputs of members for encoded rows; of many rows, several at a time.
+
+    The rows of a source are read and encoded once for all members, if it gives blocks.
+    """
+    if hasattr(X, "blocks"):
+        of_blocks = [outputs(members, block, output_of, n_jobs) for _, block in X.blocks()]
+        return [np.concatenate(parts) for parts in zip(*of_blocks, strict=True)]
+    if isinstance(X, Source) or X.shape[0] < MANY_ROWS or len(members) == 1:
         return [output_of(member, X) for member in members]
     n_at_a_time = _at_a_time(n_jobs)  # before the threads are limited
     with one_thread():

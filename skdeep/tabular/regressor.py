@@ -14,6 +14,7 @@ from skdeep._component import (
     resolve,
     store_parameters,
 )
+from skdeep.data.sources.checks import with_own_targets
 from skdeep.data.training_data import ravel_single_column
 from skdeep.estimators.regressor import MLPRegressor
 from skdeep.losses import REGRESSION_LOSSES, Loss
@@ -173,16 +174,18 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     ):
         store_parameters(self, locals())
 
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    def fit(self, X, y=None, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Train the members.
 
         Parameters
         ----------
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        X : DataFrame, array-like, sparse matrix or Source of shape (n_samples, n_features)
+            A source of `skdeep.data` has rows that are not in memory. If it has targets and
+            weights, they take the place of y=None and sample_weight=None.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Numbers.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-        X_val, y_val : DataFrame or array-like, or None, default=None
+        X_val, y_val : DataFrame, array-like or Source, or None, default=None
             Validation rows. If they are given, all members train on all rows of X.
         sample_weight_val : array-like or None, default=None
             The sample weights of the validation rows.
@@ -198,7 +201,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
         Parameters
         ----------
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        X : DataFrame, array-like, sparse matrix or Source of shape (n_samples, n_features)
 
         Returns
         -------
@@ -214,7 +217,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
         Parameters
         ----------
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        X : DataFrame, array-like, sparse matrix or Source of shape (n_samples, n_features)
         quantile : float or sequence of float, default=0.5
             Numbers between 0 and 1.
 
@@ -238,7 +241,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
         Parameters
         ----------
-        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+        X : DataFrame, array-like, sparse matrix or Source of shape (n_samples, n_features)
         coverage : float, default=0.9
             The share of new rows whose y lies in the interval, if new rows are drawn as the
             training rows were.
@@ -268,6 +271,21 @@ class TabularRegressor(RegressorMixin, BaseTabular):
             for k, level in enumerate(levels):
                 out[:, j, k] = residuals.quantile(P[:, j], level)
         return out
+
+    def score(self, X, y=None, sample_weight=None):
+        """Return the R2, averaged over the outputs.
+
+        Parameters
+        ----------
+        X : DataFrame, array-like, sparse matrix or Source of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+
+        Returns
+        -------
+        float
+        """
+        return super().score(*with_own_targets(X, y, sample_weight))
 
     # Methods for the base class -------------------------------------------------------------------
 

@@ -67,7 +67,13 @@ class AugmentedBatches(BatchSource):
         return self.batches.inputs()
 
     def __iter__(self):
-        for X, Y, weight in self.batches:
+        return self._augmented(iter(self.batches))
+
+    def starting_at(self, first):
+        return self._augmented(self.batches.starting_at(first))
+
+    def _augmented(self, supply: Iterator[tuple]) -> Iterator[tuple]:
+        for X, Y, weight in supply:
             # A batch may be a view of the user's X, and a step may work in place.
             new_X, new_Y = X.copy(), Y.copy()
             is_complete = bool(np.isfinite(Y).all())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 
@@ -25,6 +26,11 @@ class DenseTargets:
         self._changing = ready_number(noise)
         self.rng = rng
         self._clean = np.empty((0, Y.shape[1]), Y.dtype)
+        self._share = None
+
+    def take_share(self, share) -> None:
+        """Draw the noise of own rows of a batch; see Layer.take_share."""
+        self._share = share
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -51,8 +57,13 @@ class DenseTargets:
             Y = np.take(self.Y, rows, axis=0, out=out, mode="clip")
         if not self.noise:
             return Y
-        kernels.noise_forward(draw_seed(self.rng), self.noise, Y, out)
+        place = None if self._share is None else self._share.place
+        kernels.noise_forward(draw_seed(self.rng), self.noise, Y, out, place)
         return out
+
+    def take(self, rows: np.ndarray) -> DenseTargets:
+        """Return the targets of some rows, without the generator of the noise."""
+        return DenseTargets(self.Y[rows], self._changing)
 
 
 class SparseTargets:
@@ -69,6 +80,10 @@ class SparseTargets:
         """Write the targets of these rows to `out`, and return it."""
         return self.Y[rows].toarray(out=out)
 
+    def take(self, rows: np.ndarray) -> SparseTargets:
+        """Return the targets of some rows."""
+        return SparseTargets(self.Y[rows])
+
 
 class ClassTargets:
     """Class codes, which become rows of targets: `on` for the class, `off` for the others."""
@@ -77,6 +92,7 @@ class ClassTargets:
         if codes.ndim != 1 or (codes.size and not 0 <= codes.min() <= codes.max() < n_classes):
             raise ValueError(f"class codes have to be 1-D, with integers from 0 to {n_classes - 1}")
         self.codes = codes
+        self.smoothing = smoothing
         self.off = float(smoothing) / n_classes
         self.on = 1.0 - smoothing + self.off
         self.shape = (len(codes), n_classes)
@@ -88,11 +104,17 @@ class ClassTargets:
         kernels.gather_one_hot(self.codes, rows, self.on, self.off, out)
         return out
 
+    def take(self, rows: np.ndarray) -> ClassTargets:
+        """Return the targets of some rows."""
+        return ClassTargets(self.codes[rows], self.shape[1], self.smoothing)
+
 
 class BatchSource:
     """The batches of a trainer: base class for rows in memory and for streams.
 
-    A subclass implements `__len__` and `__iter__`.
+    A subclass implements `__len__` and `__iter__`. So that a run can continue in the middle of an
+    epoch, all random numbers for the order of the rows are drawn when the epoch begins, and none
+    for a batch before it is asked for.
 
     Attributes
     ----------
@@ -127,18 +149,42 @@ class BatchSource:
         """
         raise NotImplementedError
 
+    def starting_at(self, first: int) -> Iterator[tuple]:
+        """Yield the batches of an epoch from number `first` on, counted from 0.
+
+        The order of the rows is drawn as for a whole epoch. A subclass may leave out the work for
+        the batches before.
+        """
+        supply = iter(self)
+        deque(islice(supply, first), maxlen=0)
+        return supply
+
     def inputs(self) -> Iterator:
         """Yield the X of every batch, without drawing random numbers."""
         return (X for X, _, _ in self)
 
 
-def checked(source: BatchSource, n_inputs: int, n_outputs: int, dtype: np.dtype) -> Iterator[tuple]:
-    """Yield the batches of a source that is not skdeep's own; raise if they are not as promised.
+def checked(
+    source: BatchSource, first: int, n_inputs: int, n_outputs: int, dtype: np.dtype
+) -> Iterator[tuple]:
+    """Yield the batches of a source that is not skdeep's own, from number `first` on.
 
-    Compiled code trusts shapes and dtypes.
+    Raise if they are not as promised, because compiled code trusts shapes and dtypes.
     """
-    n_batches, n_given = len(source), 0
-    for X, Y, weight in islice(source, n_batches):
+    supply = source.starting_at(first)  # at once, not when the first batch is asked for
+    return _checked(source, supply, first, n_inputs, n_outputs, dtype)
+
+
+def _checked(
+    source: BatchSource,
+    supply: Iterator[tuple],
+    first: int,
+    n_inputs: int,
+    n_outputs: int,
+    dtype: np.dtype,
+) -> Iterator[tuple]:
+    n_batches, n_given = len(source), first
+    for X, Y, weight in islice(supply, n_batches - first):
         n_given += 1
         n_rows = X.shape[0]
         shapes = [X.shape, Y.shape, None if weight is None else weight.shape]
@@ -187,7 +233,9 @@ class Batches(BatchSource):
         sparse: bool = False,
         rows: np.ndarray | None = None,
     ):
-        self.X = X
+        # Arrays from another process may lie at odd addresses, from which rows are taken several
+        # times slower.
+        self.X = np.require(X, requirements="A") if isinstance(X, np.ndarray) else X
         self.targets = targets
         self.weight = weight
         self.batch_size = batch_size
@@ -223,11 +271,14 @@ class Batches(BatchSource):
         self.targets.begin_step(progress)
 
     def __iter__(self):
+        return self.starting_at(0)
+
+    def starting_at(self, first):
         order = self.rows
         if self.rng is not None:
             order = self.rng.permutation(self.n_rows if order is None else order)
         self.order = order
-        return self._gathered(order)
+        return self._gathered(order, first)
 
     def inputs(self):
         # Shuffled rows stay shuffled, with random numbers that nobody else draws: batches of rows
@@ -238,17 +289,19 @@ class Batches(BatchSource):
             order = rng.permutation(self.n_rows if order is None else order)
         return (self._gather_inputs(rows) for rows in self._rows_of_batches(order))
 
-    def _gathered(self, order: np.ndarray | None) -> Iterator[tuple]:
+    def _gathered(self, order: np.ndarray | None, first: int) -> Iterator[tuple]:
         gather_Y, kernels = self.targets.gather, self._kernels
-        for rows in self._rows_of_batches(order):
+        for rows in self._rows_of_batches(order, first):
             X = self._gather_inputs(rows)
             n = X.shape[0]
             Y = gather_Y(rows, self._Y[:n], kernels)
             yield X, Y, None if self.weight is None else self._gather_weight(rows, n)
 
-    def _rows_of_batches(self, order: np.ndarray | None) -> Iterator[np.ndarray | slice]:
-        """Yield the positions of the rows of every batch."""
-        for start in range(0, self.n_rows, self.batch_size):
+    def _rows_of_batches(
+        self, order: np.ndarray | None, first: int = 0
+    ) -> Iterator[np.ndarray | slice]:
+        """Yield the positions of the rows of every batch, from number `first` on."""
+        for start in range(first * self.batch_size, self.n_rows, self.batch_size):
             stop = min(start + self.batch_size, self.n_rows)
             yield slice(start, stop) if order is None else order[start:stop]
 

@@ -45,6 +45,16 @@ class Outputs:
         self._Z[start : self._n] = Z
         return Z
 
+    @property
+    def kept(self) -> np.ndarray:
+        """The outputs of the running epoch so far."""
+        return self._Z[: self._n]
+
+    def put_back(self, Z: np.ndarray) -> None:
+        """Continue an epoch with these outputs of its first batches."""
+        self._n = len(Z)
+        self._Z[: self._n] = Z
+
     def take(self, Z: np.ndarray) -> None:
         """Take the outputs of all rows at once, in the order of the data."""
         self._Z, self._n = Z, len(Z)

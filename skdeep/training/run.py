@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import joblib
@@ -18,8 +19,8 @@ from skdeep.training.history import History, new_history, truncate
 from skdeep.training.monitor import Monitor
 from skdeep.training.randomness import Streams
 
-# The parts of a run that training changes in place, apart from the network.
-_CHANGING = ("optimizer", "schedule", "monitor", "average", "streams", "last_vectors")
+# The parts of a run that training changes in place, apart from the network and the streams.
+_CHANGING = ("optimizer", "schedule", "monitor", "average", "last_vectors", "within")
 
 
 class Snapshot(NamedTuple):
@@ -30,6 +31,39 @@ class Snapshot(NamedTuple):
     flags: list[tuple[bool, float]]
     n_epochs: int
     columns: tuple[str, ...]
+    streams: list[dict[str, Any]]
+
+
+class EpochSoFar:
+    """The part of an epoch that is done, for a run that is to continue in the middle of it.
+
+    Parameters
+    ----------
+    shuffle : numpy.random.Generator
+        A copy of the generator of the rows' order, in its state at the beginning of the epoch.
+
+    Attributes
+    ----------
+    n_batches : int
+        The number of batches done.
+    n_rows : int
+        The number of their rows.
+    total : float
+        The sum of their objectives, each multiplied by its rows.
+    gradient_norm : float
+        The last norm of the gradient that was measured.
+    seconds : float
+        The time that they took.
+    outputs : ndarray or None
+        Their raw outputs, if figures of the epoch are computed from them.
+    """
+
+    def __init__(self, shuffle: np.random.Generator):
+        self.shuffle = shuffle
+        self.n_batches = self.n_rows = 0
+        self.total = self.seconds = 0.0
+        self.gradient_norm = math.nan
+        self.outputs: np.ndarray | None = None
 
 
 class Run:
@@ -58,6 +92,8 @@ class Run:
         The number of epochs that schedules had counted before that call.
     learning_rate : float
         The rate of the last step.
+    within : EpochSoFar or None
+        The part of the running epoch that is done; None between epochs, and if nobody asks for it.
     stops : bool
         Whether training stops after the last epoch, as a callback demanded it.
     last_vectors : list of ndarray or None
@@ -117,6 +153,7 @@ class Run:
         self.epoch = 0
         self.learning_rate = math.nan
         self.stops = False
+        self.within: EpochSoFar | None = None
 
     # The weights to train, and those to evaluate --------------------------------------------------
 
@@ -128,6 +165,17 @@ class Run:
         """Let the network hold the weights that training continues with."""
         if self.average is not None:
             self.average.hide(self.network.parameters.values)
+
+    @contextmanager
+    def evaluated(self):
+        """Let the network hold the weights to evaluate for a moment, if it holds those to train."""
+        values, shows = self.network.parameters.values, self.show_average()
+        try:
+            yield
+        finally:
+            if shows:  # nobody else writes weights in the middle of an epoch
+                np.copyto(values, self.average.raw_)
+                self.average.raw_ = None
 
     def vectors(self) -> list[np.ndarray]:
         """Return the network's vector and, while it holds an average, that of the raw weights."""
@@ -242,12 +290,18 @@ class Run:
         state |= copy.deepcopy({name: state[name] for name in _CHANGING})
         flags = [(p.frozen, p.multiplier) for p in vector.parameters]
         return Snapshot(
-            state, vector.values.copy(), flags, len(self.history["loss"]), tuple(self.history)
+            state,
+            vector.values.copy(),
+            flags,
+            len(self.history["loss"]),
+            tuple(self.history),
+            self.streams.states(),
         )
 
     def restore(self, snapshot: Snapshot) -> None:
         """Bring back an earlier state, in the arrays and lists that users may hold."""
         vars(self).update(snapshot.state)
+        self.streams.restore(snapshot.streams)
         for name in self.history.keys() - set(snapshot.columns):
             del self.history[name]
         truncate(self.history, snapshot.n_epochs)

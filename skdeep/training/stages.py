@@ -7,6 +7,7 @@ over them. With stages, the gradient has all penalties before a stage sees it, u
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -120,6 +121,33 @@ class Clip(GradientStage):
             clip_parameter_norm=self.clip_parameter_norm,
             pieces=self._pieces,
         )
+
+
+class ReduceGradient(GradientStage):
+    """Sum the gradients and the losses of several processes, each of which has a part of the rows.
+
+    Parameters
+    ----------
+    share : Share
+        The own part of each batch, of skdeep.distributed.
+    vector : ParameterVector
+    """
+
+    before_penalties = True
+
+    def __init__(self, share: Any, vector: ParameterVector):
+        self.share = share
+        self.vector = vector
+
+    def apply(self, gradient, step):
+        share, sums = self.share, self.vector.grads_with_room
+        # Two numbers keep the digits of the loss, if the gradient is float32.
+        loss = step.loss + share.loss
+        sums[-2] = loss
+        sums[-1] = loss - float(sums[-2]) if math.isfinite(sums[-2]) else 0.0
+        share.sum(sums)
+        step.loss = float(sums[-2]) + float(sums[-1])
+        step.n_rows = share.n_rows
 
 
 def _number(limit: float | None) -> float | None:

@@ -6,11 +6,19 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import lru_cache
+from typing import Any
 
 from skdeep._component import blas_controller
 
 # The number of multiplications up to which a product gains too little from a second thread.
 SMALL_PRODUCT = 1 << 22
+
+
+@lru_cache(maxsize=1)
+def _libraries(controller: Any) -> list:
+    """Return the BLAS libraries that a controller has found."""
+    return controller.select(user_api="blas").lib_controllers
 
 
 class _Limits:
@@ -27,7 +35,7 @@ class _Limits:
 
     @contextmanager
     def at_most(self, n_threads: int) -> Iterator[None]:
-        libraries = blas_controller().select(user_api="blas").lib_controllers
+        libraries = _libraries(blas_controller())
         with self._lock:
             if not self._limits:
                 self._original = [(library, library.num_threads) for library in libraries]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from skdeep.schedules import Progress, Scheduled, ready_number, value_of
 from skdeep.training.batches import Batches, BatchSource, checked
 from skdeep.training.history import amend, check_lengths, even_out, record
 from skdeep.training.outputs import Measure, Outputs
-from skdeep.training.run import Run
+from skdeep.training.run import EpochSoFar, Run
 from skdeep.training.settings import Settings
 from skdeep.training.stages import Clip, GradientStage, Noise, Step, stages_of
 from skdeep.training.threads import threads_for
@@ -59,6 +60,9 @@ class Trainer:
         The parts of the run.
     epoch : int
         The number of epochs done in this run.
+    batches_done : int
+        In `on_batch_end`, the number of batches of the running epoch that are done. In
+        `on_epoch_begin`, it is not 0 if the run continues in the middle of an epoch.
     learning_rate : float
         The rate of the last step.
     batch_loss : float
@@ -123,6 +127,8 @@ class Trainer:
         adds = settings.mode in ("partial", "continued")
         self._begins_fit = settings.begins_fit or (adds and not self.epochs_before)
         self._batches: BatchSource | None = None
+        self._left: tuple[EpochSoFar, Iterator[tuple]] | None = None
+        self._epoch_start = time.perf_counter()
         self._averages_steps = False
         self.save: Callable[[str], None] | None = None
         self.restored_epoch: int | None = None
@@ -157,6 +163,16 @@ class Trainer:
     @property
     def epoch(self) -> int:
         return self.run.epoch
+
+    @property
+    def batches_done(self) -> int:
+        """The number of batches of the running epoch that are done, for `on_batch_end`."""
+        return 0 if self.run.within is None else self.run.within.n_batches
+
+    @property
+    def epoch_seconds(self) -> float:
+        """The time since the epoch began, without an interruption of the run."""
+        return time.perf_counter() - self._epoch_start
 
     @property
     def learning_rate(self) -> float:
@@ -262,43 +278,98 @@ class Trainer:
         self.gradient_norm = gradient_norm(g, self._kernels)
         self.tell("on_gradient")
 
-    def train_epoch(self, batches: BatchSource) -> float:
-        """Do one step for each batch; return the mean objective.
+    def train_epoch(self, batches: BatchSource, until: int | None = None) -> float | None:
+        """Do one step for each batch that is left of the epoch; return the mean objective.
+
+        With `until`, stop before the batch of this number, counted from 0. If batches are left
+        then, return None; the next call continues the epoch.
 
         Raises DivergenceError as soon as the objective is not finite.
         """
-        n_batches, total, n_rows = len(batches), 0.0, 0
-        average = self.run.average
+        n_batches, average = len(batches), self.run.average
         is_averaging = average is not None and self._epochs_done >= self._first_averaged
         self._averages_steps = is_averaging and average.every_step
-        self._progress = Progress(self.epoch, self.horizon, self.run.rows_seen, self.first_of_fit)
-        supply = iter(batches) if type(batches) is Batches else self._checked(batches)
-        for i in range(n_batches):
+        done = self._epochs_done
+        fresh = self.first_of_fit or not done  # also if the run resumes in its first epoch
+        self._progress = Progress(done, self.horizon, self.run.rows_seen, fresh)
+        first, total, n_rows, supply = self._opened(batches, until)
+        stop = n_batches if until is None else min(max(first, until), n_batches)
+        for i in range(first, stop):
             if i == 0 or self._changes_by_step:
                 self._begin_step(i, n_batches)
             X, Y, weight = next(supply)
             # The norm costs a pass over the gradient, so the last one stands for the epoch.
             self._measures = self._measures_all or i == n_batches - 1
             loss = self.train_batch(X, Y, weight)
-            self.batch_loss, self.batch_rows = loss, len(Y)
+            self.batch_loss, self.batch_rows = loss, self._step.n_rows
             if not math.isfinite(loss):
-                self.run.epoch += 1
-                record(self.history, loss=math.nan, learning_rate=self.learning_rate)
-                raise self.divergence(f"the loss became {loss}", self.epoch)
-            total += loss * len(Y)
-            n_rows += len(Y)
+                raise self._diverged(loss)
+            total += loss * self.batch_rows
+            n_rows += self.batch_rows
             if self._batch_listeners:
+                self._note(i + 1, total, n_rows)
                 self._call(self._batch_listeners, "on_batch_end")
+        if stop < n_batches:
+            self._note(stop, total, n_rows)
+            self.run.within.seconds = self.epoch_seconds
+            self._left = self.run.within, supply
+            return None
         self.run.rows_seen += n_rows
+        self.run.within = None
         if is_averaging and not average.every_step:
-            n_averaging = self._epochs_done + 1 - self._first_averaged
-            if average.takes_epoch(n_averaging):
-                self._update_average()
+            self._average_epoch()
         return total / n_rows
 
-    def _checked(self, batches: BatchSource) -> Iterator[tuple]:
+    def _opened(self, batches: BatchSource, until: int | None) -> tuple:
+        """Return the number, the total and the rows of the batches done, and the batches left."""
+        run, left, self._left = self.run, self._left, None
+        so_far = run.within
+        if so_far is None:
+            if self._batch_listeners or until is not None:
+                run.within = EpochSoFar(copy.deepcopy(run.streams.shuffle))
+            return 0, 0.0, 0, self._supply(batches, 0)
+        if left is not None and left[0] is so_far:
+            supply = left[1]
+        else:
+            supply = self._continued(batches, so_far)
+        return so_far.n_batches, so_far.total, so_far.n_rows, supply
+
+    def _supply(self, batches: BatchSource, first: int) -> Iterator[tuple]:
+        if type(batches) is Batches:
+            return batches.starting_at(first)
         network = self.network
-        return checked(batches, network.n_inputs, network.n_outputs, network.dtype)
+        return checked(batches, first, network.n_inputs, network.n_outputs, network.dtype)
+
+    def _continued(self, batches: BatchSource, so_far: EpochSoFar) -> Iterator[tuple]:
+        """Yield the batches that are left of an epoch which began in another session."""
+        streams, self.gradient_norm = self.run.streams, so_far.gradient_norm
+        if self.outputs is not None:
+            self.outputs.put_back(so_far.outputs)
+        streams.shuffle.bit_generator.state = so_far.shuffle.bit_generator.state
+        noise = streams.noise.bit_generator.state
+        supply = self._supply(batches, so_far.n_batches)
+        # A source that can't leave batches out may have drawn noise for them.
+        streams.noise.bit_generator.state = noise
+        return supply
+
+    def _note(self, n_batches: int, total: float, n_rows: int) -> None:
+        """Keep the state of the running epoch up to date, for callbacks and for another session."""
+        so_far = self.run.within
+        so_far.n_batches, so_far.total, so_far.n_rows = n_batches, total, n_rows
+        so_far.gradient_norm = self.gradient_norm
+        if self.outputs is not None:
+            so_far.outputs = self.outputs.kept
+
+    def _diverged(self, loss: float) -> DivergenceError:
+        """Record the epoch in which the loss is not finite; return the error to raise."""
+        self.run.epoch += 1
+        record(self.history, loss=math.nan, learning_rate=self.learning_rate)
+        return self.divergence(f"the loss became {loss}", self.epoch)
+
+    def _average_epoch(self) -> None:
+        """Take the weights into an average of epochs, if it takes those of this one."""
+        if self.run.average.takes_epoch(self._epochs_done + 1 - self._first_averaged):
+            self._update_average()
 
     @property
     def _epochs_done(self) -> int:
@@ -329,7 +400,7 @@ class Trainer:
             batches.bind(kernels)
             self.begin_training()
             self._start_optimizer()
-            if self.settings.mode == "resumed" and self._ends_after_epoch():
+            if self._was_last_epoch():
                 return
             while self.epoch < n_epochs:
                 self.begin_epoch()
@@ -340,6 +411,11 @@ class Trainer:
             goes_on = self.settings.is_partial or self.settings.is_part
             if not goes_on and not is_done:
                 self._warn_not_converged(n_epochs)
+
+    def _was_last_epoch(self) -> bool:
+        """Whether the run resumes after its last epoch, which its file was written in."""
+        is_resumed = self.settings.mode == "resumed" and self.run.within is None
+        return is_resumed and self._ends_after_epoch()
 
     def _start_optimizer(self) -> None:
         """Bind the optimizer to the parameters that train."""
@@ -424,12 +500,16 @@ class Trainer:
         """Let the network hold the average, with running statistics that belong to it."""
         if not self.run.show_average():
             return
-        average, network = self.run.average, self.network
+        average = self.run.average
         # The rows of a call of partial_fit are too few to measure anything.
         if not (average.averages_statistics or self.settings.is_partial):
-            inputs, batch_size = self._batches.inputs(), self._batches.batch_size
-            network.measure_statistics(inputs, batch_size, self._kernels)
-            np.copyto(average.values_, network.parameters.values)
+            self._measure_statistics()
+            np.copyto(average.values_, self.network.parameters.values)
+
+    def _measure_statistics(self) -> None:
+        """Set the running statistics of batch norms to those of all training rows."""
+        inputs, batch_size = self._batches.inputs(), self._batches.batch_size
+        self.network.measure_statistics(inputs, batch_size, self._kernels)
 
     def _begin_session(self, n_rows: int, rng: np.random.Generator | None, kernels) -> None:
         network, parameters = self.network, self.network.parameters
@@ -445,7 +525,7 @@ class Trainer:
             self._forward = self.outputs.forward
         self._session = n_rows, rng, kernels
         self._begin_stages(kernels)
-        self._batch_listeners = [c for c in self.callbacks if _overrides(c, "on_batch_end")]
+        self._batch_listeners = [c for c in self.callbacks if overrides(c, "on_batch_end")]
 
     def _begin_stages(self, kernels) -> None:
         """Prepare everything that is used in every step."""
@@ -471,7 +551,7 @@ class Trainer:
         self._forward = None
         if self.outputs is not None:
             self.outputs.release()
-        self._batches = None
+        self._batches = self._left = self.run.within = None
         self._following = []
 
     def begin_training(self) -> None:
@@ -482,6 +562,8 @@ class Trainer:
         """Start the clock, and tell the callbacks that an epoch begins."""
         self.between_epochs = False
         self._epoch_start = time.perf_counter()
+        if self.run.within is not None:
+            self._epoch_start -= self.run.within.seconds
         self.run.show_raw()
         self.tell("on_epoch_begin")
 
@@ -533,7 +615,7 @@ class Trainer:
             values |= self.outputs.figures()
         if self.validate is not None:
             values |= self.validate()
-        values["seconds"] = time.perf_counter() - self._epoch_start
+        values["seconds"] = self.epoch_seconds
         record(self.history, **values)
         self.figures, self._own_figures = values, frozenset(values)
 
@@ -567,7 +649,7 @@ class Trainer:
                 call(self)
 
 
-def _overrides(callback: Callback, hook: str) -> bool:
+def overrides(callback: Callback, hook: str) -> bool:
     """Whether a callback overrides a hook."""
     own = getattr(callback, hook)
     return own is not None and getattr(own, "__func__", own) is not getattr(Callback, hook)

@@ -157,6 +157,7 @@ SCRIPT = """
     from skdeep import MLPClassifier
     from skdeep.averages import SWA
     from skdeep.callbacks import Callback, ModelCheckpoint
+    from skdeep.data import Memmap
 
     class Kill(Callback):
         def __init__(self, epoch, batch):
@@ -178,12 +179,17 @@ SCRIPT = """
         model = MLPClassifier(
             (16, 8), dropout=0.2, batch_norm="after", early_stopping=True, max_iter=12,
             batch_size=20, n_iter_no_change=50, learning_rate="cosine", random_state=7,
-            weight_averaging=average,
-            callbacks=[ModelCheckpoint(path, resume=True), Kill(epoch, batch)],
+            weight_averaging=average, metrics="roc_auc",
+            callbacks=[
+                ModelCheckpoint(path, every_n_batches=every_n_batches, resume=True),
+                Kill(epoch, batch),
+            ],
         )
-        return model.fit(X, y).network_.parameters.values
+        rows = Memmap(X, memory_limit=X.nbytes) if from_source else X
+        model.fit(rows, y)
+        return model.network_.parameters.values, model.history_["roc_auc"]
 
-    folder, n_kills = sys.argv[1], int(sys.argv[2])
+    folder, n_kills, every_n_batches, from_source = sys.argv[1], *map(eval, sys.argv[2:])
     expected = [train(f"{folder}/whole {i}", a) for i, a in enumerate(averages)]
     chance = np.random.default_rng(1)
     for i in range(n_kills):
@@ -194,14 +200,20 @@ SCRIPT = """
             train(path, averages[k], *map(int, at))
             os._exit(0)
         assert os.waitpid(child, 0)[1] == signal.SIGKILL
-        np.testing.assert_array_equal(train(path, averages[k]), expected[k])
+        for found, wanted in zip(train(path, averages[k]), expected[k], strict=True):
+            np.testing.assert_array_equal(found, wanted)
     print("all equal")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
-def test_runs_that_were_killed_end_bit_for_bit_as_one_that_was_not(tmp_path):
-    command = [sys.executable, "-c", textwrap.dedent(SCRIPT), str(tmp_path), "20"]
+@pytest.mark.parametrize(("every_n_batches", "from_source"), [(None, False), (3, False), (4, True)])
+def test_runs_that_were_killed_end_bit_for_bit_as_one_that_was_not(
+    every_n_batches, from_source, tmp_path
+):
+    given = map(str, [tmp_path, 20 if every_n_batches is None else 6, every_n_batches, from_source])
+    command = [sys.executable, "-c", textwrap.dedent(SCRIPT), *given]
     one_thread = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "SKDEEP_KERNELS": "numpy"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=one_thread)
     assert done.stdout == "all equal\n", done.stderr

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from skdeep import MLPClassifier, MLPRegressor
+from skdeep.data.encoding import ClassEncoder
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -48,3 +49,28 @@ def test_numbers_of_another_count_of_columns(y, other):
     for give in ways_to_give(MLPRegressor, y, other):
         with pytest.raises(ValueError, match="outputs, but the model was fitted with"):
             give()
+
+
+KNOWN_AND_UNSEEN = {
+    "integers": ([3, 5, 9], [9, 3, 9], [3, 4, 10, 1]),
+    "small integers": (np.array([0, 1], np.int8), np.array([1, 0]), np.array([2, -1])),
+    "booleans": ([False, True], [1, 0], [2, 0]),
+    "whole floats": ([1.0, 2.0, 7.0], np.array([7, 1], np.float32), [3.0, 8.0, 0.0]),
+    "integers beside floats": ([1, 2, 7], [7.0, 1.0], [1.0, 3.0]),
+    "texts": (["a", "bb"], ["bb", "a"], ["b", "c", "a", ""]),
+    "texts as objects": (["a", "bb"], np.array(["bb", "a"], object), np.array(["b"], object)),
+    "a single class": ([4], [4, 4], [5, 4, 3]),
+}
+
+
+@pytest.mark.parametrize(("classes", "known", "other"), KNOWN_AND_UNSEEN.values(), ids=str)
+def test_unseen_classes(classes, known, other):
+    encoder = ClassEncoder(np.asarray(classes))
+    assert not len(encoder.unseen(np.asarray(known)))
+    expected = sorted(set(np.asarray(other).tolist()) - set(np.asarray(classes).tolist()))
+    assert encoder.unseen(np.asarray(other)).tolist() == expected
+
+
+def test_numbers_are_not_classes_that_are_texts():
+    with pytest.raises(ValueError, match="classes not in"):
+        MLPClassifier(max_iter=1).fit(X, TWO.astype(str)).partial_fit(X, TWO)

@@ -299,3 +299,17 @@ def test_evaluate_without_a_fit_or_with_other_targets_is_an_error(model):
         MLPClassifier().evaluate(X, y)
     with pytest.raises(ValueError, match="classes not in"):
         model.evaluate(X, y + 1)
+
+
+def test_the_best_loss_of_calls_of_partial_fit():
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    mlp = MLPRegressor((3,), learning_rate_init=0.5, random_state=0)
+    for i in range(30):
+        mlp.partial_fit(X, X[:, 0] * (-1) ** (i // 3))
+        losses = mlp.loss_curve_
+        assert mlp.best_iter_ == np.argmin(losses) + 1
+        assert (mlp.best_loss_, mlp.loss_) == (min(losses), losses[-1])
+    for column in mlp.history_.values():
+        del column[:29]
+    mlp.partial_fit(X, X[:, 0])
+    assert mlp.best_loss_ == min(mlp.loss_curve_)

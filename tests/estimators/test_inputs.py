@@ -164,3 +164,49 @@ def test_a_column_vector_is_one_output():
     with pytest.warns(DataConversionWarning):
         model = MLPRegressor(max_iter=1).fit(X, y.reshape(-1, 1))
     assert model.predict(X).shape == (150,)
+
+
+ROWS, NUMBERS = np.arange(12.0).reshape(6, 2), np.arange(6.0)
+
+
+def with_one(array, value):
+    changed = array.copy()
+    changed.flat[-1] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "words"),
+    [
+        (with_one(ROWS, np.nan), NUMBERS, "Input X contains NaN"),
+        (with_one(ROWS, np.inf), NUMBERS, "Input X contains infinity"),
+        (ROWS, with_one(NUMBERS, np.nan), "Input y contains NaN"),
+        (ROWS[:, :1], NUMBERS, "X has 1 features"),
+        (ROWS[:4], NUMBERS, "inconsistent numbers of samples"),
+        (ROWS[:0], NUMBERS[:0], "0 sample"),
+        (ROWS.ravel(), NUMBERS, "Expected 2D array"),
+    ],
+    ids=str,
+)
+def test_later_calls_of_partial_fit_check_their_rows(X, y, words):
+    mlp = MLPRegressor((3,), random_state=0).partial_fit(ROWS, NUMBERS)
+    with pytest.raises(ValueError, match=words):
+        mlp.partial_fit(X, y)
+
+
+@pytest.mark.parametrize("kind", [list, np.float32, np.int64, np.asfortranarray])
+def test_later_calls_of_partial_fit_take_rows_of_any_kind(kind):
+    X = ROWS.tolist() if kind is list else kind(ROWS)
+    plain, other = (MLPRegressor((3,), random_state=0).partial_fit(ROWS, NUMBERS) for _ in "ab")
+    plain.partial_fit(ROWS, NUMBERS)
+    other.partial_fit(X, NUMBERS.tolist())
+    np.testing.assert_array_equal(plain.coefs_[0], other.coefs_[0])
+    assert plain.loss_curve_ == other.loss_curve_
+
+
+def test_later_calls_of_partial_fit_check_the_names_of_columns():
+    pd = pytest.importorskip("pandas")
+    mlp = MLPRegressor((3,), random_state=0)
+    mlp.partial_fit(pd.DataFrame(ROWS, columns=["a", "b"]), NUMBERS)
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        mlp.partial_fit(ROWS, NUMBERS)

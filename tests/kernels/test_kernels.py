@@ -161,6 +161,27 @@ def test_both_sets_draw_the_same_numbers(kernels, dtype, n, rng):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(9, 3), (40, 701)])
+def test_some_rows_of_a_batch_get_the_numbers_of_these_rows(kernels, dtype, shape, rng):
+    positions = rng.permutation(shape[0])[: shape[0] // 2]
+    place = positions, shape[0]
+    X = rng.standard_normal(shape).astype(dtype)
+    own, seed = np.ascontiguousarray(X[positions]), draw_seed(rng)
+    draws = {
+        "mask": lambda A, X, *place: kernels.dropout_forward(seed, 0.3, X, A, A.copy(), *place),
+        "dropped": lambda A, X, *place: kernels.dropout_forward(seed, 0.3, X, A.copy(), A, *place),
+        "uniform": lambda A, X, *place: kernels.fill_uniform(seed, -1.0, 3.0, A, *place),
+        "noisy": lambda A, X, *place: kernels.noise_forward(seed, 2.5, X, A, *place),
+    }
+    for name, draw in draws.items():
+        every, some = garbage(shape, dtype), garbage(own.shape, dtype)
+        draw(every, X)
+        draw(some, own, place)
+        assert not np.isnan(some).any(), name
+        close(some, every[positions], dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rate", [0.0, 0.3, 0.99])
 def test_dropout_mask_has_mean_1(kernels, dtype, rate, rng):
     mask, Y = garbage((400, 400), dtype), garbage((400, 400), dtype)

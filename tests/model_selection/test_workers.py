@@ -23,7 +23,6 @@ from threadpoolctl import threadpool_info
 from skdeep import MLPClassifier, MLPRegressor
 from skdeep.callbacks import Callback
 from skdeep.model_selection import HalvingEpochsSearchCV, workers
-from skdeep.model_selection.folds import Given, Positions
 from skdeep.model_selection.trials import _dumped, _loaded
 from skdeep.model_selection.workers import Workers
 
@@ -197,16 +196,6 @@ def test_searches_in_threads_put_the_threads_back(monkeypatch):
 # Memory -------------------------------------------------------------------------------------------
 
 
-def test_dask_sends_data_once():
-    sizeof = pytest.importorskip("dask.sizeof").sizeof
-    large = np.zeros((1000, 200))
-    given = Given(large, large[:, 0].copy(), {}, {}, None, 0.0, False)
-    assert sizeof(given) > large.nbytes
-    assert sizeof(given.without_data()) < 1000
-    assert sizeof(Positions(np.arange(1000), np.arange(5))) < 1000
-    assert sizeof(Positions(np.arange(10**6), np.arange(5))) > 10**6
-
-
 def own_memory(process):
     """Return the bytes of a process; those that it shares count in part."""
     try:
@@ -325,24 +314,6 @@ def test_a_death_that_does_not_repeat_costs_nothing(tmp_path):
     search = halving(space=with_callback(once), n_candidates=5, n_jobs=2).fit(X, Y)
     assert (tmp_path / "died").exists()
     assert scores_of(search) == scores_of(whole)
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # sockets of the worker that died
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_dask_repeats_the_calls_of_a_worker_that_died(tmp_path):
-    distributed = pytest.importorskip("dask.distributed")
-    whole = scores_of(halving(space=with_callback(None), n_candidates=5).fit(X, Y))
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
-    once = Dies("kill", once=str(tmp_path / "died"))
-    with (
-        distributed.LocalCluster(**options, silence_logs=50) as cluster,
-        distributed.Client(cluster),
-        joblib.parallel_config(backend="dask"),
-    ):
-        search = halving(space=with_callback(once), n_candidates=5).fit(X, Y)
-    assert (tmp_path / "died").exists()
-    assert scores_of(search) == whole
 
 
 def test_a_death_can_raise():

@@ -130,6 +130,17 @@ def test_without_shuffling_nothing_dense_is_copied():
     assert np.shares_memory(weight, batches.weight)
 
 
+def test_rows_at_odd_addresses_are_copied_once():
+    X, Y, _ = numbers()
+    odd = np.empty(X.nbytes + 1, np.uint8)[1:].view(X.dtype).reshape(X.shape)
+    odd[:] = X
+    for given in (X, odd):
+        batches = Batches(given, DenseTargets(Y), None, 5, None, X.dtype)
+        assert batches.X.flags.aligned
+        assert (batches.X is given) == given.flags.aligned
+        np.testing.assert_array_equal(batches.X, X)
+
+
 @pytest.mark.parametrize("kind", ["dense", "csr_array"])
 def test_shuffled_batches_share_one_buffer(kind):
     batches = make(kind, seed=0)

@@ -1,5 +1,6 @@
 """What a step costs, counted rather than timed: memory it allocates, kernels it calls."""
 
+import sys
 import tracemalloc
 from collections import Counter
 
@@ -219,3 +220,23 @@ def test_kernels_of_a_step_with_everything(kernels):
         "sum_of_squares": 1,
         "scale": 1,
     }
+
+
+@pytest.mark.parametrize("model", [MLPClassifier, MLPRegressor])
+def test_python_calls_of_partial_fit(model):
+    X, y = np.random.default_rng(0).normal(size=(200, 20)), np.arange(200) % 10
+    options = {"classes": np.arange(10)} if model is MLPClassifier else {}
+    net, n_calls = model((64, 64), random_state=0), 0
+
+    def count(frame, event, argument):
+        nonlocal n_calls
+        n_calls += event == "call"
+
+    for _ in range(2):  # the first call inspects the constructors
+        net.partial_fit(X, y, **options)
+    sys.setprofile(count)
+    try:
+        net.partial_fit(X, y, **options)
+    finally:
+        sys.setprofile(None)
+    assert n_calls < 1800  # about 1,200; 4,100 if constructors are inspected and labels sorted

@@ -1,6 +1,7 @@
 """Random numbers by counter: element i of an array depends only on i and the seed.
 
-So they do not depend on the number of threads, and equal those of the NumPy kernels.
+So they do not depend on the number of threads, and equal those of the NumPy kernels. `place` is as
+there.
 """
 
 from __future__ import annotations
@@ -49,8 +50,19 @@ def multiply_by(dY, mask):
 
 
 @compiled
-def fill_uniform(seed, low, high, out):
-    """Write numbers from [low, high)."""
+def _dropout_at(seed, rate, X, mask, Y, positions):
+    threshold = np.uint32(rate * 2.0**32)
+    kept = like(mask[0, 0], 1.0 / (1.0 - rate))
+    for i in range(mask.shape[0]):
+        start = positions[i] * mask.shape[1]
+        for j in range(mask.shape[1]):
+            value = kept if _hash(start + j, seed) >= threshold else like(kept, 0.0)
+            mask[i, j] = value
+            Y[i, j] = X[i, j] * value
+
+
+@compiled
+def _fill_uniform(seed, low, high, out):
     x = out.reshape(-1)
     width, low = like(x[0], high - low), like(x[0], low)
     for i in range(x.size):
@@ -58,8 +70,16 @@ def fill_uniform(seed, low, high, out):
 
 
 @compiled
-def fill_normal(seed, scale, out):
-    """Write Gaussian numbers with mean 0 and this standard deviation (Box and Muller)."""
+def _fill_uniform_at(seed, low, high, out, positions):
+    width, low = like(out[0, 0], high - low), like(out[0, 0], low)
+    for i in range(out.shape[0]):
+        start = positions[i] * out.shape[1]
+        for j in range(out.shape[1]):
+            out[i, j] = low + width * _unit(_hash(start + j, seed), out[0, 0], 0.0)
+
+
+@compiled
+def _fill_normal(seed, scale, out):
     x = out.reshape(-1)
     half = (x.size + 1) // 2
     first, second = x[:half], x[half:]
@@ -79,18 +99,54 @@ def fill_normal(seed, scale, out):
 
 
 @compiled
+def _fill_normal_at(seed, scale, out, positions, n_rows):
+    half = (n_rows * out.shape[1] + 1) // 2
+    scale = like(out[0, 0], scale)
+    other = seed ^ np.int64(0x5DEECE66D1CE4E5B)
+    for i in range(out.shape[0]):
+        start = positions[i] * out.shape[1]
+        for j in range(out.shape[1]):
+            k = start + j
+            is_second = k >= half
+            k -= half if is_second else 0
+            u = _unit(_hash(k, seed), scale, 0.5)
+            radius = scale * like(scale, math.sqrt(like(scale, -2.0) * log(u)))
+            c, s = cos_and_sin_of_turn(_unit(_hash(k, other), scale, 0.0))
+            out[i, j] = radius * (s if is_second else c)
+
+
+@compiled
 def _add_arrays(X, Y):
     x, y = X.reshape(-1), Y.reshape(-1)
     for i in range(y.size):
         y[i] += x[i]
 
 
-def dropout_forward(seed, rate, X, mask, Y):
+def dropout_forward(seed, rate, X, mask, Y, place=None):
     """Draw a mask, 0 with probability `rate`, else 1 / (1 - rate); write Y = X * mask."""
-    _dropout_forward(seed, rate, X, mask, Y)
+    if place is None:
+        _dropout_forward(seed, rate, X, mask, Y)
+    else:
+        _dropout_at(seed, rate, X, mask, Y, place[0])
 
 
-def noise_forward(seed, scale, X, Y):
+def fill_uniform(seed, low, high, out, place=None):
+    """Write numbers from [low, high)."""
+    if place is None:
+        _fill_uniform(seed, low, high, out)
+    else:
+        _fill_uniform_at(seed, low, high, out, place[0])
+
+
+def fill_normal(seed, scale, out, place=None):
+    """Write Gaussian numbers with mean 0 and this standard deviation (Box and Muller)."""
+    if place is None:
+        _fill_normal(seed, scale, out)
+    else:
+        _fill_normal_at(seed, scale, out, *place)
+
+
+def noise_forward(seed, scale, X, Y, place=None):
     """Write Y = X + Gaussian noise."""
-    fill_normal(seed, scale, Y)
+    fill_normal(seed, scale, Y, place)
     _add_arrays(X, Y)

@@ -80,7 +80,7 @@ class CategoryColumn:
 
     def find(self, column: Column, label: str) -> np.ndarray:
         """Return the position of each row's category: -1 for a missing or unknown one."""
-        if column.kind != self.kind and "empty" not in (column.kind, self.kind):
+        if column.kind != self.kind and self.kind != "empty" and column.has_values():
             refuse_other_kind(column, self.kind, label)
         codes, uniques = column.factorize()
         places = [self.places.get(value, -1) for value in uniques]
@@ -139,23 +139,82 @@ class CategoryColumn:
         return [f"{name}_{self.categories[1]}" if is_pair else name]
 
 
+class Counts:
+    """The total weight of each value of a column of categories, over rows that come in chunks.
+
+    Attributes
+    ----------
+    places : dict
+        The position of each value in `totals`, in the order of their appearance.
+    totals : ndarray
+    """
+
+    def __init__(self):
+        self.places: dict[Any, int] = {}
+        self.totals = np.zeros(0)
+
+    def of_rows(self, column: Column, weights: Weights) -> tuple[list, np.ndarray]:
+        """Return the new values and all totals, with the rows of a column that count."""
+        codes, uniques = column.factorize()
+        codes = weights.take(codes)
+        is_known = codes >= 0
+        codes = codes[is_known]
+        first = np.full(len(uniques), -1)
+        first[codes[::-1]] = np.arange(len(codes))[::-1]
+        if column.kind == "string":  # no members of an Enum, which would be part of files
+            uniques = [str.__str__(value) for value in uniques]
+        appearing = [uniques[i] for i in codes[np.sort(first[first >= 0])].tolist()]
+        new = [value for value in appearing if value not in self.places]
+        of_new = {value: i for i, value in enumerate(new, len(self.places))}
+        places = [self.places.get(value, of_new.get(value, -1)) for value in uniques]
+        totals = np.concatenate([self.totals, np.zeros(len(new))])
+        weight = 1.0 if weights.weight is None else weights.weight[is_known]
+        np.add.at(
+            totals, np.array(places, np.intp)[codes], weight
+        )  # row by row, as if all were one chunk
+        return new, totals
+
+    def set(self, new: list, totals: np.ndarray) -> None:
+        """Take over what `of_rows` has returned."""
+        for value in new:
+            self.places[value] = len(self.places)
+        self.totals = totals
+
+    def merge(self, other: Counts) -> None:
+        """Add the counts of other rows."""
+        new = [value for value in other.places if value not in self.places]
+        self.set(new, np.concatenate([self.totals, np.zeros(len(new))]))
+        self.totals[[self.places[value] for value in other.places]] += other.totals
+
+    def fitted(self, position: int, kind: str | None, max_one_hot: int | None) -> CategoryColumn:
+        """Return the column with these categories: sorted, if they can be sorted."""
+        categories = list(self.places)
+        try:
+            categories.sort()
+        except TypeError:
+            categories = list(self.places)
+        counts = self.totals[[self.places[value] for value in categories]]
+        kind = kind if categories and kind is not None else "empty"
+        return CategoryColumn(position, kind, categories, counts, max_one_hot)
+
+    def _with_values(self, values: Iterable) -> Counts:
+        """Return a copy that has places for these values."""
+        counts = Counts()
+        counts.places = dict(self.places)
+        for value in values:
+            counts.places.setdefault(value, len(counts.places))
+        counts.totals = np.zeros(len(counts.places))
+        counts.totals[: len(self.totals)] = self.totals
+        return counts
+
+
 def fit_category(
     position: int, column: Column, weights: Weights, max_one_hot: int | None
 ) -> CategoryColumn:
-    """Learn the categories that occur in the rows that count: sorted, if they can be sorted."""
-    codes, uniques = column.factorize()
-    counts = weights.counts(weights.take(codes), len(uniques))
-    used = np.flatnonzero(counts).tolist()
-    try:
-        used.sort(key=uniques.__getitem__)
-    except TypeError:
-        present, first = np.unique(weights.take(codes), return_index=True)
-        used = [i for i in present[np.argsort(first)].tolist() if i >= 0]
-    categories = [uniques[i] for i in used]
-    kind = column.kind if categories else "empty"
-    if kind == "string":  # not members of an Enum, which would be part of the encoder's file
-        categories = [str.__str__(c) for c in categories]
-    return CategoryColumn(position, kind, categories, counts[used], max_one_hot)
+    """Learn the categories that occur in the rows that count."""
+    counts = Counts()
+    counts.set(*counts.of_rows(column, weights))
+    return counts.fitted(position, column.kind, max_one_hot)
 
 
 def as_array(category: CategoryColumn) -> np.ndarray:

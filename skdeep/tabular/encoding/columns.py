@@ -61,6 +61,11 @@ class NumberColumn:
         """A value, for messages."""
         return self.values[0].item() if len(self.values) else None
 
+    def has_values(self) -> bool:
+        """Whether a number is not missing."""
+        first = self.values[:1]
+        return bool((first == first).any()) or not bool(np.isnan(self.values).all())
+
     def numbers(self) -> np.ndarray:
         """Return the numbers, in the dtype that they have."""
         return self.values
@@ -103,6 +108,10 @@ class ValueColumn:
     def example(self) -> Any:
         """A value, for messages."""
         return self.uniques[0] if self.uniques else None
+
+    def has_values(self) -> bool:
+        """Whether a value is not missing."""
+        return bool(self.uniques)
 
     def numbers(self) -> np.ndarray:
         """Return the values as float64."""
@@ -176,7 +185,7 @@ def refuse_kind(kind: str, label: str) -> None:
         refuse(_REFUSED_KINDS[kind], label, is_example=False)
 
 
-def refuse_other_kind(column: Column, kind: str, label: str) -> None:
+def refuse_other_kind(column: Column, kind: str, label: str, where: str = "in fit") -> None:
     """Raise ValueError for a column whose values are of another kind than those in fit."""
     nouns = {"number": "numbers", "string": "strings", "other": "values of another type"}
     if kind == "number":
@@ -184,8 +193,18 @@ def refuse_other_kind(column: Column, kind: str, label: str) -> None:
     else:
         advice = "Give values of the same kind in both, for example by X[column].astype(str)."
     raise ValueError(
-        f"In X, {label} held {nouns[kind]} in fit, and holds {nouns[column.kind]} "
+        f"In X, {label} held {nouns[kind]} {where}, and holds {nouns[column.kind]} "
         f"now, such as {_shown(column.example)}. {advice}"
+    )
+
+
+def refuse_other_declaration(column: Column, label: str) -> None:
+    """Raise ValueError for numbers that only some chunks declare as categories."""
+    now, before = ("", "not ") if column.is_category else ("not ", "")
+    raise ValueError(
+        f"In X, {label} holds numbers, such as {_shown(column.example)}, that are {now}declared as "
+        f"categories, and in the chunks before they were {before}declared so. Give the column the "
+        "same dtype in all chunks, or name it in categorical_features."
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from skdeep._component import (
@@ -25,6 +25,7 @@ from skdeep._documentation import Documented
 from skdeep.data.training_data import checked_weight
 from skdeep.tabular.encoding.categories import CategoryColumn, Selection, as_array, fit_category
 from skdeep.tabular.encoding.few_rows import FEW, RowEncoder
+from skdeep.tabular.encoding.passes import Passes
 from skdeep.tabular.encoding.scaling import (
     ColumnScale,
     Scaling,
@@ -44,6 +45,15 @@ _CHOICES: dict[str, tuple] = {
     "sparse_output": ("auto", True, False),
     "dtype": ("float32", "float64"),
 }
+# The attributes that fit learns. After partial_fit they are computed when they are needed.
+_LEARNED = frozenset(
+    (
+        *("numeric_columns_", "code_columns_", "n_codes_", "categories_", "blocks_"),
+        *("n_features_out_", "_scaling", "_categories", "_indicators", "_has_many_zeros"),
+        *("_library", "_names", "_dtype", "_sparse_output", "_is_fitted_to_sparse"),
+        "_row_encoder",
+    )
+)
 # "auto" gives a sparse output for more one-hot columns than this, of which few are not 0.
 _MANY_COLUMNS, _FEW_NONZERO = 1000, 0.1
 
@@ -176,6 +186,42 @@ class TabularEncoder(TransformerMixin, Documented, BaseEstimator):
             raise
         return self
 
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Learn from a chunk of the rows, and keep what the chunks before have told.
+
+        Call it for one chunk after the other, of any sizes. After the last one, the encoder is that
+        of `fit` with all rows, if they fit into a sample of up to 100,000 rows and 64 MiB. With
+        more rows, the quartiles and medians of "robust" are those of this sample, which is drawn
+        uniformly and does not depend on the sizes of the chunks. All else is exact. After `fit`, it
+        starts again, with a warning.
+
+        A column may have other dtypes of numbers in other chunks, or other lists of categories.
+        Numbers in one chunk and strings in another one are an error. Where everything is missing in
+        a chunk, the others decide.
+
+        Parameters
+        ----------
+        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+            The next rows. A chunk without rows changes nothing.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        TabularEncoder
+            The encoder itself. After an error it is as it was before.
+        """
+        before = dict(vars(self))
+        try:
+            self._partial_fit(X, sample_weight)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+        return self
+
     def transform(self, X):
         """Encode rows.
 
@@ -195,7 +241,7 @@ class TabularEncoder(TransformerMixin, Documented, BaseEstimator):
         if table.names is None or fitted_names is None or table.names != fitted_names.tolist():
             # scikit-learn's checks take longer than to encode a row: only for its messages
             validate_data(self, table.X, reset=False, skip_check_array=True)
-        if self._gives_sparse(table):
+        if self.gives_sparse(table.is_sparse):
             return self._encode_sparse(table)
         is_fast = self._categories or table.names is not None
         if table.shape[0] <= FEW and is_fast and (rows := table.rows()) is not None:
@@ -278,33 +324,126 @@ class TabularEncoder(TransformerMixin, Documented, BaseEstimator):
         tags.transformer_tags.preserves_dtype = [str(self.dtype)]
         return tags
 
+    def __sklearn_is_fitted__(self) -> bool:
+        passes = vars(self).get("_passes")
+        return "_scaling" in vars(self) or (passes is not None and passes.n_rows > 0)
+
     def _fit(self, X: Any, sample_weight: Any) -> None:
         """Do the work of fit."""
         _check_parameters(self)
         table = read_table(X, self)
         validate_data(self, table.X, reset=True, skip_check_array=True)
         weights = Weights(table.shape[0], checked_weight(sample_weight, table.X))
-        self._library = table.library
-        self._names = table.names
+        vars(self).pop("_passes", None)
+        if table.is_sparse:
+            scales, categories = self._fit_sparse(table, weights), []
+            numeric = list(range(table.shape[1]))
+        else:
+            numeric, scales, categories = self._fit_columns(table, weights)
+        self._set_learned(table, numeric, scales, categories, weights)
+
+    def _set_learned(
+        self,
+        table: Table | Passes,
+        numeric: list[int],
+        scales: list[ColumnScale],
+        categories: list[CategoryColumn],
+        weights: Weights,
+    ) -> None:
+        """Set the attributes of `_LEARNED`."""
+        self._library, self._names = table.library, table.names
         self._dtype, self._sparse_output = self.dtype, self.sparse_output
         self._is_fitted_to_sparse = table.is_sparse
-        if table.is_sparse:
-            scales, columns = self._fit_sparse(table, weights), []
-            self.numeric_columns_ = list(range(table.shape[1]))
-        else:
-            scales, columns = self._fit_columns(table, weights)
+        self.numeric_columns_ = numeric
         clip = None if self.scale is None or self.clip is None else float(self.clip)
         self._scaling = Scaling(scales, clip)
-        self._lay_out(columns, weights)
+        self._lay_out(categories, weights)
         self._warn_of_empty_columns(table)
+
+    def of_chunk(self, X: Any, sample_weight: Any, first: int) -> TabularEncoder:
+        """Return a new encoder that has learned from one chunk, for `merge`.
+
+        `first` is the number of the rows before it that count.
+        """
+        encoder = clone(self)
+        encoder._partial_fit(X, sample_weight, first)
+        return encoder
+
+    def merge(self, other: TabularEncoder) -> None:
+        """Learn what another encoder, which is used up, has learned from the chunks after these."""
+        if "_passes" not in vars(other):
+            return
+        if "_passes" not in vars(self):
+            vars(self).update(vars(other))
+            return
+        self._passes.merge(other._passes)
+        self._drop_learned()
+
+    def _partial_fit(self, X: Any, sample_weight: Any, first: int = 0) -> None:
+        """Do the work of partial_fit."""
+        _check_parameters(self)
+        passes = vars(self).get("_passes")
+        was_fitted = passes is None and "_scaling" in vars(self)
+        is_first = was_fitted or "n_features_in_" not in vars(self)
+        if 0 in getattr(X, "shape", ())[:1]:
+            validate_data(self, X, reset=is_first, skip_check_array=True)
+            return
+        table = read_table(X, self)
+        validate_data(self, table.X, reset=is_first, skip_check_array=True)
+        weights = Weights(table.shape[0], _weight_of_chunk(sample_weight, table.X))
+        selection = self._selection(table)
+        passes = Passes(table, selection, first) if passes is None else passes
+        passes.check(Passes(table, selection))
+        try:
+            passes.add(table, weights, selection)
+        except FloatingPointError as error:
+            self._refuse_infinity(table, error.args[0])
+        if was_fitted:
+            warn_user(
+                "partial_fit starts again: fit, and files, keep no rows that it could continue "
+                "with. Give all rows to partial_fit, chunk by chunk."
+            )
+        self._drop_learned()
+        passes.parameters = self.get_params(deep=False)
+        self._passes = passes
+
+    def _drop_learned(self) -> None:
+        """Remove attributes that have to be computed again."""
+        for name in _LEARNED & vars(self).keys():
+            delattr(self, name)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _LEARNED and "_passes" in vars(self):
+            self._finish()
+            return vars(self)[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _finish(self) -> None:
+        """Compute the attributes of `_LEARNED` from the chunks, with the parameters given then."""
+        passes = self._passes
+        if not passes.n_rows:
+            raise ValueError("Sample weights must contain at least one non-zero number.")
+        twin = clone(self).set_params(**passes.parameters)
+        is_from_dtype = is_named(twin.categorical_features, "from_dtype")
+        twin._set_learned(passes, *passes.fitted(twin.scale, twin.max_one_hot, is_from_dtype))
+        # at once, as threads may share an encoder
+        vars(self).update({name: vars(twin)[name] for name in _LEARNED})
+
+    def forget_rows(self) -> None:
+        """Drop the sample of rows that `partial_fit` would continue with."""
+        if "_passes" in vars(self):
+            self._finish()
+            del self._passes
+
+    def whole_state(self) -> dict[str, Any]:
+        """Return the state for a file: all that is learned, without the chunks' state."""
+        if "_passes" in vars(self):
+            self._finish()
+        return {k: v for k, v in self.__getstate__().items() if k != "_passes"}
 
     def _fit_sparse(self, table: Table, weights: Weights) -> list[ColumnScale]:
         """Return the scales of a sparse matrix's columns."""
-        if Selection(self.categorical_features, table).positions:
-            raise InvalidParameterError(
-                f"categorical_features={self.categorical_features!r} is not allowed for a sparse "
-                'X, which holds numbers only; give "from_dtype", None, or a dense X.'
-            )
+        self._selection(table)
         X = weights.take(table.X).tocsc()
         data = X.data.astype(np.float64)
         is_infinite = np.isinf(data)
@@ -314,23 +453,33 @@ class TabularEncoder(TransformerMixin, Documented, BaseEstimator):
         X = type(X)((data, X.indices, X.indptr), shape=X.shape)
         return scales_of_sparse(X, weights, self.scale)
 
+    def _selection(self, table: Table) -> Selection:
+        """Return the columns of categories that the parameter names."""
+        selection = Selection(self.categorical_features, table)
+        if table.is_sparse and selection.positions:
+            raise InvalidParameterError(
+                f"categorical_features={self.categorical_features!r} is not allowed for a sparse "
+                'X, which holds numbers only; give "from_dtype", None, or a dense X.'
+            )
+        return selection
+
     def _fit_columns(
         self, table: Table, weights: Weights
-    ) -> tuple[list[ColumnScale], list[CategoryColumn]]:
-        """Return the scales of the columns of numbers, and the columns of categories."""
-        selection = Selection(self.categorical_features, table)
-        self.numeric_columns_, scales, categories = [], [], []
+    ) -> tuple[list[int], list[ColumnScale], list[CategoryColumn]]:
+        """Return the columns of numbers, their scales, and the columns of categories."""
+        selection = self._selection(table)
+        numeric, scales, categories = [], [], []
         for j in range(table.shape[1]):
             column = table.column(j)
             if selection.has(j, column, table.label(j)):
                 categories.append(fit_category(j, column, weights, self.max_one_hot))
                 continue
-            self.numeric_columns_.append(j)
+            numeric.append(j)
             try:
                 scales.append(scale_of_column(column.numbers(), weights, self.scale))
             except FloatingPointError:
                 self._refuse_infinity(table, j)
-        return scales, categories
+        return numeric, scales, categories
 
     def _lay_out(self, categories: list[CategoryColumn], weights: Weights) -> None:
         """Give every column its place in the output: codes come last."""
@@ -374,7 +523,7 @@ class TabularEncoder(TransformerMixin, Documented, BaseEstimator):
         if "_scaling" in vars(self):
             self._prepare_few_rows()
 
-    def _warn_of_empty_columns(self, table: Table) -> None:
+    def _warn_of_empty_columns(self, table: Table | Passes) -> None:
         """Warn of columns in which everything is missing."""
         empty = np.isnan(self._scaling.median)
         positions = [j for j, e in zip(self.numeric_columns_, empty, strict=True) if e]
@@ -387,9 +536,10 @@ class TabularEncoder(TransformerMixin, Documented, BaseEstimator):
                 "remove it if this is not what you want."
             )
 
-    def _gives_sparse(self, table: Table) -> bool:
+    def gives_sparse(self, is_sparse: bool) -> bool:
+        """Whether the output is a CSR matrix, given whether X is one."""
         if is_named(self._sparse_output, "auto"):
-            return self._has_many_zeros or (table.is_sparse and self._is_fitted_to_sparse)
+            return self._has_many_zeros or (is_sparse and self._is_fitted_to_sparse)
         return bool(self._sparse_output)
 
     def _find(self, category: CategoryColumn, table: Table) -> np.ndarray:
@@ -467,6 +617,13 @@ def _check_parameters(encoder: TabularEncoder) -> None:
             raise InvalidParameterError(
                 f"{name} {parameter}={value!r} is not allowed; choose from {list(choices)}."
             )
+
+
+def _weight_of_chunk(sample_weight: Any, X: Any) -> np.ndarray | None:
+    """Return the weights of a chunk's rows in float64, validated. All of them may be 0."""
+    if sample_weight is None or np.any(sample_weight):
+        return checked_weight(sample_weight, X)
+    return 0 * checked_weight(np.ones_like(sample_weight), X)
 
 
 def _has_many_zeros(categories: Sequence[CategoryColumn], total_weight: float) -> bool:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from skdeep.tabular.encoding.facts import Facts
 
 _QUARTERS = np.array([0.25, 0.5, 0.75])
 _SAFE = (1e-100, 1e100)  # the squares of such numbers are floats too
@@ -39,6 +42,7 @@ class Weights:
     """
 
     def __init__(self, n_rows: int, weight: np.ndarray | None):
+        self._n_rows = n_rows
         self.rows = None if weight is None or weight.all() else np.flatnonzero(weight)
         if weight is not None and self.rows is not None:
             weight = weight[self.rows]
@@ -46,15 +50,18 @@ class Weights:
         self.total = float(n_rows if weight is None else weight.sum())
         self.unit = 1.0 if self.weight is None else min(1.0, float(self.weight.min()))
 
+    @property
+    def n_rows(self) -> int:
+        """The number of rows that count."""
+        return self._n_rows if self.rows is None else len(self.rows)
+
     def take(self, values: np.ndarray) -> np.ndarray:
         """Return the values of the rows that count."""
         return values if self.rows is None else values[self.rows]
 
-    def counts(self, codes: np.ndarray, n_codes: int) -> np.ndarray:
-        """Return the total weight of each code; -1 counts for none."""
-        known = codes >= 0
-        weight = None if self.weight is None else self.weight[known]
-        return np.bincount(codes[known], weight, minlength=n_codes).astype(np.float64)
+    def each(self) -> np.ndarray:
+        """Return the weight of each row that counts."""
+        return np.ones(self.n_rows) if self.weight is None else self.weight
 
 
 class ColumnScale(NamedTuple):
@@ -65,6 +72,16 @@ class ColumnScale(NamedTuple):
     spread: float = math.inf
     median: float = math.nan
     has_missing: bool = True
+
+
+class ColumnFacts(NamedTuple):
+    """Facts about a column. The mean and the spread are those of the numbers times the unit."""
+
+    low: float
+    high: float
+    has_missing: bool
+    mean: float
+    spread: float
 
 
 def scale_of_column(values: np.ndarray, weights: Weights, how: str | None) -> ColumnScale:
@@ -82,22 +99,44 @@ def scale_of_column(values: np.ndarray, weights: Weights, how: str | None) -> Co
     return _scale_of(x, weight, weights.unit, how)._replace(has_missing=has_missing)
 
 
-def _scale_of(x: np.ndarray, weight, unit_weight: float, how: str | None) -> ColumnScale:
-    """Return the scale of numbers, in float64 and none missing. The array may be overwritten."""
-    if not len(x):
+def scale_of_sample(
+    values: np.ndarray, weights: Weights, how: str | None, facts: ColumnFacts
+) -> ColumnScale:
+    """Return the scale of a column, given a sample of its numbers and facts about all of them.
+
+    The range, the mean and the standard deviation are those of all numbers.
+    """
+    known = ~np.isnan(values)
+    weight = None if weights.weight is None else weights.weight[known]
+    scale = _scale_of(values[known].astype(np.float64), weight, weights.unit, how, facts)
+    return scale._replace(has_missing=facts.has_missing)
+
+
+def _scale_of(
+    x: np.ndarray,
+    weight,
+    unit_weight: float,
+    how: str | None,
+    facts: ColumnFacts | None = None,
+) -> ColumnScale:
+    """Return the scale of numbers, in float64 and none missing. The array may be overwritten.
+
+    With facts, the numbers are a sample. If it is empty, the mean takes the place of the median.
+    """
+    if not len(x) and (facts is None or facts.low > facts.high):
         return ColumnScale()
-    low, high = float(x.min()), float(x.max())
+    low, high = (float(x.min()), float(x.max())) if facts is None else (facts.low, facts.high)
     if math.isinf(low) or math.isinf(high):
         raise FloatingPointError
-    unit = _unit(max(-low, high))
+    unit = units_of(np.float64(max(-low, high))).item()
     if unit != 1:
         x *= unit
         low, high = low * unit, high * unit
     center, spread = (0.0, 1.0) if how is None else (low, math.inf)
     if low < high and how == "standard":
-        center = float(np.average(x, weights=weight))
-        spread = math.sqrt(np.average((x - center) ** 2, weights=weight)) or math.inf
-    q25, median, q75 = _quartiles(x, weight, unit_weight)
+        center, spread = _moments(x, weight) if facts is None else (facts.mean, facts.spread)
+        spread = spread or math.inf
+    q25, median, q75 = _quartiles(x, weight, unit_weight) if len(x) else [facts.mean] * 3
     if low < high and how == "robust":
         center, spread = median, q75 - q25 or (high - low) / 2
     if how is None:
@@ -105,11 +144,19 @@ def _scale_of(x: np.ndarray, weight, unit_weight: float, how: str | None) -> Col
     return ColumnScale(unit, center, spread, median / unit)
 
 
-def _unit(largest: float) -> float:
-    """Return a power of 2 that brings numbers with this maximum into a safe range."""
-    if largest == 0 or _SAFE[0] <= largest <= _SAFE[1]:
-        return 1.0
-    return math.ldexp(1.0, min(-math.frexp(largest)[1], 1000))
+def _moments(x: np.ndarray, weight: np.ndarray | None) -> tuple[float, float]:
+    """Return the mean and the standard deviation."""
+    mean = float(np.average(x, weights=weight))
+    return mean, math.sqrt(np.average((x - mean) ** 2, weights=weight))
+
+
+def units_of(largest: np.ndarray) -> np.ndarray:
+    """Return powers of 2 that bring numbers with these maxima into a safe range.
+
+    It is 1 for a maximum that is not positive.
+    """
+    is_safe = (largest <= 0) | ((largest >= _SAFE[0]) & (largest <= _SAFE[1]))
+    return np.where(is_safe, 1.0, np.ldexp(1.0, np.minimum(-np.frexp(largest)[1], 1000)))
 
 
 def _quartiles(x: np.ndarray, weight: np.ndarray | None, unit_weight: float) -> list[float]:
@@ -127,10 +174,13 @@ def _quartiles(x: np.ndarray, weight: np.ndarray | None, unit_weight: float) -> 
     return np.interp(_QUARTERS * knots[-1], knots, np.repeat(x, 2)).tolist()
 
 
-def scales_of_sparse(X, weights: Weights, how: str | None) -> list[ColumnScale]:
+def scales_of_sparse(
+    X, weights: Weights, how: str | None, facts: Facts | None = None
+) -> list[ColumnScale]:
     """Return the scales of a CSC matrix's columns: spreads only, as zeros stay zeros.
 
-    The median is 0, as zeros stand for what is missing. An infinite number is not looked for.
+    The median is 0, as zeros stand for what is missing. An infinite number is not looked for. With
+    facts about all rows, X and the weights are those of a sample.
     """
     n_columns = X.shape[1]
     spread = np.ones(n_columns)
@@ -148,8 +198,8 @@ def scales_of_sparse(X, weights: Weights, how: str | None) -> list[ColumnScale]:
     # Where the quartiles are 0 for certain, and the spread is half the range.
     is_plain = (below <= 0.25 * last) & (weights.total - above - weights.unit >= 0.75 * last)
     is_plain &= (total(missing) == 0) & (how == "robust")
-    if len(X.data):
-        X_max, X_min = X.max(axis=0).toarray().ravel(), X.min(axis=0).toarray().ravel()
+    if facts is not None or len(X.data):
+        X_min, X_max = _range_of(X) if facts is None else (facts.low, facts.high)
         spread = X_max / 2 - X_min / 2
         largest = np.maximum(X_max, -X_min)
         is_plain &= (largest == 0) | ((largest >= _SAFE[0]) & (largest <= _SAFE[1]))
@@ -162,12 +212,17 @@ def scales_of_sparse(X, weights: Weights, how: str | None) -> list[ColumnScale]:
         rest = weights.total - lost - w.sum()
         if rest > 0.5 * weights.unit:
             x, w = np.append(x, 0.0), np.append(w, rest)
-        scale = _scale_of(x, w, weights.unit, how)
+        scale = _scale_of(x, w, weights.unit, how, None if facts is None else facts.column(j))
         units[j], spread[j] = scale.unit, scale.spread
     spread[spread == 0] = math.inf
     return [
         ColumnScale(float(u), 0.0, float(s), 0.0, False) for u, s in zip(units, spread, strict=True)
     ]
+
+
+def _range_of(X) -> tuple[np.ndarray, np.ndarray]:
+    """Return the smallest and the largest number of each column of a sparse matrix."""
+    return X.min(axis=0).toarray().ravel(), X.max(axis=0).toarray().ravel()
 
 
 class Scaling:

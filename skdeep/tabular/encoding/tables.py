@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,10 +46,13 @@ class Table:
     is_sparse : bool
     library : str or None
         The module that has the class of the frame.
+    float_dtype : dtype
+        The smallest one, from float32 on, that holds all numbers as float64 would.
     """
 
     is_sparse = False
     library: str | None = None
+    float_dtype = np.dtype(np.float64)
 
     def __init__(self, X: Any, names: list | None = None):
         self.X = X
@@ -100,15 +103,20 @@ class Table:
             refuse_other_kind(column, "number", self.label(j))
         return column.numbers()
 
-    def number_blocks(self, positions: Sequence[int]) -> Iterator[tuple[slice, slice, np.ndarray]]:
-        """Yield columns of numbers: the rows, which of the positions, and a new float64 array."""
+    def number_blocks(
+        self, positions: Sequence[int], read: Mapping[int, Column] | None = None
+    ) -> Iterator[tuple[slice, slice, np.ndarray]]:
+        """Yield columns of numbers: the rows, which of the positions, and a new float64 array.
+
+        `read` are the columns, if they were read before.
+        """
         n_rows = self.shape[0]
         step = max(1, BLOCK // n_rows)
         for start in range(0, len(positions), step):
             chosen = positions[start : start + step]
             block = np.empty((n_rows, len(chosen)), order="F")
             for i, j in enumerate(chosen):
-                block[:, i] = self.numbers(j)
+                block[:, i] = self.numbers(j) if read is None else read[j].numbers()
             yield slice(0, n_rows), slice(start, start + len(chosen)), block
 
 
@@ -118,6 +126,7 @@ class NumberTable(Table):
     def __init__(self, X: Any):
         super().__init__(X)
         self.is_sparse = sp.issparse(X)
+        self.float_dtype = min(np.result_type(X.dtype, np.float32), super().float_dtype)
 
     def column(self, j: int) -> NumberColumn:
         if self.is_sparse:
@@ -136,7 +145,7 @@ class NumberTable(Table):
     def rows(self) -> Sequence[Sequence] | None:
         return None if self.is_sparse else self.X.tolist()
 
-    def number_blocks(self, positions):
+    def number_blocks(self, positions, read=None):
         n_rows, n_columns = self.shape
         is_all = len(positions) == n_columns
         step = max(1, BLOCK // n_columns)

@@ -1,0 +1,1 @@
+"""Sources: rows outside of memory, which are read piece by piece."""
