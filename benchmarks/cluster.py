@@ -2,9 +2,9 @@
 
 It compares the seconds of an epoch of `fit`, in one process with one thread, with those of
 `skdeep.distributed.fit` on Dask clusters of 1 and 2 worker processes with one thread each. The rows
-are persisted on the workers before. All contenders take turns, in several rounds. Then it measures
-by how much the memory of the client, of the scheduler and of the workers grows. Linux only: it
-reads /proc.
+are persisted on the workers before. Both take turns, in several rounds. Then it measures by how
+much the memory of the client, of the scheduler and of the workers grows. Linux only: it reads
+/proc.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import subprocess
 import sys
 import time
 import warnings
-from contextlib import ExitStack
 from pathlib import Path
 
 import dask.array as da
@@ -57,83 +56,78 @@ def rows_of(net: Net, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Contest:
-    """`fit`, and clusters of several sizes, for one network.
+    """`fit` and a cluster, for one network: they take turns.
 
-    Parameters
+    Attributes
     ----------
-    clients : dict of Client
-        By the number of workers.
+    epochs : dict of (list of list of float)
+        The seconds of the epochs of each round, by "fit" and "cluster".
+    outside : list of float
+        The seconds that each training on the cluster takes beside its epochs.
     """
 
-    def __init__(self, net: Net, n_rows: int, n_epochs: int, clients: dict[int, Client]):
-        self.net, self.n_epochs, self.clients = net, n_epochs, clients
+    def __init__(self, net: Net, n_rows: int, n_epochs: int, client: Client):
+        self.net, self.n_epochs, self.client = net, n_epochs, client
         self.X, self.y = rows_of(net, n_rows)
-        self.rows = {
-            n: client.persist(da.from_array(self.X, chunks=(CHUNK, net.n_columns)))
-            for n, client in clients.items()
-        }
-        #: By the number of workers, 0 for `fit`: the shortest epoch and the time of fit by round.
-        self.epochs: dict[int, list[float]] = {n: [] for n in (0, *clients)}
-        self.fits: dict[int, list[float]] = {n: [] for n in (0, *clients)}
-        self.losses: dict[int, float] = {}
+        self.rows = client.persist(da.from_array(self.X, chunks=(CHUNK, net.n_columns)))
+        self.epochs: dict[str, list[list[float]]] = {"fit": [], "cluster": []}
+        self.outside: list[float] = []
+        self.losses: dict[str, float] = {}
 
     def warm_up(self) -> None:
         """Let the workers load the code."""
-        for n in (0, *self.clients):
-            self._fit(n, model(self.net, 1))
+        for name in self.epochs:
+            self._fit(name, model(self.net, 1))
 
     def play(self) -> None:
-        """Let all contenders train once."""
-        for n in (0, *self.clients):
+        """Let both train once."""
+        for name, epochs in self.epochs.items():
             mlp = model(self.net, self.n_epochs)
             start = time.perf_counter()
-            self._fit(n, mlp)
-            self.fits[n].append(time.perf_counter() - start)
-            self.epochs[n].append(statistics.median(mlp.history_["seconds"]))
-            self.losses[n] = mlp.loss_
+            self._fit(name, mlp)
+            seconds = mlp.history_["seconds"]
+            epochs.append(seconds)
+            self.losses[name] = mlp.loss_
+        self.outside.append(time.perf_counter() - start - sum(seconds))
 
-    def _fit(self, n: int, mlp: MLPClassifier) -> None:
-        if n:
-            distributed.fit(mlp, self.rows[n], self.y, client=self.clients[n])
+    def _fit(self, name: str, mlp: MLPClassifier) -> None:
+        if name == "cluster":
+            distributed.fit(mlp, self.rows, self.y, client=self.client)
         else:
             with one_thread():
                 mlp.fit(self.X, self.y)
 
-    def lines(self) -> list[list[str]]:
-        """Return the lines of the table."""
-        lines = []
-        for n, epochs in self.epochs.items():
-            ratios = [a / b for a, b in zip(self.epochs[0], epochs, strict=True)]
-            spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-            outside = [
-                whole - self.n_epochs * each
-                for whole, each in zip(self.fits[n], epochs, strict=True)
-            ]
-            lines.append([str(self.net), f"{self.net.batch_size:,}"])
-            lines[-1] += [f"{n} worker{'s' * (n > 1)}" if n else "fit"]
-            lines[-1] += [f"{min(epochs):.3f}", spread, f"{max(0.0, min(outside)):.1f}"]
-            lines[-1] += [f"{abs(self.losses[n] / self.losses[0] - 1):.0e}" if n else ""]
-        return lines
+    def line(self, n_workers: int) -> list[str]:
+        """Return the line of the table."""
+        best = {name: min(map(min, epochs)) for name, epochs in self.epochs.items()}
+        medians = [map(statistics.median, epochs) for epochs in self.epochs.values()]
+        ratios = [fit / cluster for fit, cluster in zip(*medians, strict=True)]
+        spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        line = [str(self.net), f"{self.net.batch_size:,}", str(n_workers)]
+        line += [f"{best['fit']:.3f}", f"{best['cluster']:.3f}"]
+        line += [f"{best['fit'] / best['cluster']:.2f}", spread, f"{min(self.outside):.1f}"]
+        return [*line, f"{abs(self.losses['cluster'] / self.losses['fit'] - 1):.0e}"]
 
 
 def compare(args: argparse.Namespace, progress) -> str:
     """Return the table of all networks."""
-    header = ["network", "batch", "", "s of an epoch", "x fit", "s outside of epochs"]
+    header = ["network", "batch", "workers", "s of an epoch: fit", "cluster"]
+    header += ["x fit, shortest epochs", "x fit, median epochs", "s outside of epochs"]
     header += ["difference of the loss"]
     lines = []
-    with ExitStack() as stack:
-        clients = {}
+    for net in NETS:
         for n in N_WORKERS:
-            cluster = LocalCluster(n_workers=n, threads_per_worker=1, dashboard_address=None)
-            client = Client(stack.enter_context(cluster), set_as_default=False)
-            clients[n] = stack.enter_context(client)
-        for net in NETS:
-            contest = Contest(net, args.rows, args.epochs, clients)
-            contest.warm_up()
-            for i in range(args.rounds):
-                contest.play()
-                progress(f"{net}, round {i + 1}: {contest.epochs}")
-            lines += contest.lines()
+            # One cluster at a time: the processes of an idle one take a tenth of a core.
+            with (
+                LocalCluster(n_workers=n, threads_per_worker=1, dashboard_address=None) as cluster,
+                Client(cluster, set_as_default=False) as client,
+            ):
+                contest = Contest(net, args.rows, args.epochs, client)
+                contest.warm_up()
+                for _ in range(args.rounds):
+                    contest.play()
+                lines.append(contest.line(n))
+                progress(" | ".join(lines[-1]))
     return markdown(header, lines)
 
 
@@ -183,9 +177,11 @@ def main() -> None:
 
     about = (
         f"float32, {args.rows:,} rows in chunks of {CHUNK:,}, 10 classes, Adam. One thread for "
-        "each process. `x fit` is the speed relative to fit in one process: ratios of median "
-        "epochs within a round, their median, smallest and largest. The state of the network comes "
-        "to the client after each epoch, and that is part of its time."
+        "each process. `x fit` is the speed relative to fit in one process. Other load only adds "
+        "time, and two processes that wait for each other suffer from the load of either, so the "
+        "shortest epochs are compared as well as the median epochs of each round (the median, the "
+        "smallest and the largest ratio). The state of the network comes to the client after each "
+        "epoch, and that is part of its time."
     )
     parts = [TITLE, report.origin(args.rounds, False), about, compare(args, progress)]
     parts += [measure_memory(progress)]

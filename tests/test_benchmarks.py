@@ -564,11 +564,11 @@ def test_workers_average_their_states():
 
 
 @pytest.mark.parametrize(
-    ("ratios", "n_batches"),
-    [([3.0, 1.3, 1.1, 1.0], "5"), ([1.2, 1.1], "1"), ([1.1, 1.3], "> 2"), ([2.0, 1.1, 1.3], "> 5")],
+    ("cost", "step", "n_batches"),
+    [(0.9e-3, 1e-3, 5), (1.1e-3, 1e-3, 6), (1.9e-3, 1e-2, 1), (0.0, 1e-3, 1), (-1e-4, 1e-3, 1)],
 )
-def test_the_smallest_chunk_that_is_worth_a_call(ratios, n_batches):
-    assert chunks.enough(ratios) == n_batches
+def test_the_smallest_chunk_that_is_worth_a_call(cost, step, n_batches):
+    assert chunks.enough(cost, step) == n_batches
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ which does the same steps. Both are seconds of the processor, the shortest of ma
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Sequence
@@ -63,11 +64,17 @@ def measure(model: type, net: Net, n_batches: int, limit: float = SECONDS) -> tu
     return min(calls[1:]), min(end - start for start, end in pairwise(clock.times))
 
 
-def enough(ratios: Sequence[float]) -> str:
-    """Return the number of batches from which all ratios are within the limit."""
-    fits = [ratio <= LIMIT for ratio in ratios]
-    first = max((i + 1 for i, fit in enumerate(fits) if not fit), default=0)
-    return str(N_BATCHES[first]) if first < len(ratios) else f"> {N_BATCHES[len(ratios) - 1]}"
+def enough(cost: float, step: float) -> int:
+    """Return the number of batches from which a call takes at most LIMIT times its steps.
+
+    Parameters
+    ----------
+    cost : float
+        The seconds of a call beside those of its steps.
+    step : float
+        The seconds of a step.
+    """
+    return max(1, math.ceil(cost / ((LIMIT - 1) * step)))
 
 
 def study(kernels: Sequence[str], quick: bool, progress) -> str:
@@ -86,7 +93,7 @@ def study(kernels: Sequence[str], quick: bool, progress) -> str:
 
 
 def _cells(model: type, net: Net, quick: bool) -> list[str]:
-    ratios, costs = [], []
+    ratios, cost, step = [], 0.0, math.inf
     sizes = N_BATCHES[:2] if quick else N_BATCHES
     with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -95,6 +102,8 @@ def _cells(model: type, net: Net, quick: bool) -> list[str]:
                 break
             call, epoch = measure(model, net, n_batches, 0.0 if quick else SECONDS)
             ratios.append(call / epoch)
-            costs.append(call - epoch)
+            if n_batches == 1:
+                cost = call - epoch
+            step = min(step, epoch / n_batches)
     cells = [f"{ratio:.2f}" for ratio in ratios] + ["-"] * (len(N_BATCHES) - len(ratios))
-    return [f"{1e3 * costs[0]:.1f} ms", *cells, enough(ratios)]
+    return [f"{1e3 * cost:.1f} ms", *cells, str(enough(cost, step))]

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdeep.distributed.chunks import Chunks
 from skdeep.distributed.cluster import TICK, Cluster, ClusterError
 from skdeep.distributed.host import Host, News, Stopped
-from skdeep.distributed.member import Control, State
-from skdeep.distributed.placement import Placement
+from skdeep.distributed.members.member import Control, State
+from skdeep.distributed.rows.chunks import Chunks
+from skdeep.distributed.rows.placement import Placement
 
 if TYPE_CHECKING:
     from distributed import Future

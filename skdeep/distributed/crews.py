@@ -14,8 +14,8 @@ from skdeep.distributed.cluster import ClusterError
 from skdeep.distributed.crew import Crew, MemberLostError
 from skdeep.distributed.host import Plan
 from skdeep.distributed.listener import Listener
-from skdeep.distributed.member import Control, State, for_members
-from skdeep.distributed.placement import Placement, longest_share, place, rows_to_move
+from skdeep.distributed.members.member import Control, State, for_members
+from skdeep.distributed.rows.placement import Placement, longest_share, place, rows_to_move
 
 if TYPE_CHECKING:
     from skdeep.distributed.trainer import ClusterBatches, ClusterTrainer

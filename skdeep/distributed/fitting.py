@@ -8,8 +8,8 @@ from typing import Any
 from skdeep._component import InvalidParameterError, Limit
 from skdeep.distributed.checks import check_estimator
 from skdeep.distributed.cluster import Cluster
-from skdeep.distributed.intake import chunks_of, gathered
-from skdeep.distributed.source import ClusterRows
+from skdeep.distributed.rows.intake import chunks_of, gathered
+from skdeep.distributed.rows.source import ClusterRows
 from skdeep.distributed.trainer import Options
 from skdeep.tabular.base import BaseTabular
 

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from skdeep.callbacks import Callback
-from skdeep.distributed.member import Control, Member, State
-from skdeep.distributed.ring import Address
+from skdeep.distributed.members.member import Control, Member, State
+from skdeep.distributed.members.ring import Address
 from skdeep.training.run import Run
 from skdeep.training.settings import Settings
 from skdeep.training.stages import GradientStage
@@ -148,10 +148,13 @@ class Host:
         self._reporter = Reporter(self._plan.stages, *keeps)
         self._job: asyncio.Future | None = None
         self._where = _host_and_contexts()
+        self._profiler = _profiler()
 
     async def do(self, name: str, args: tuple, seconds: float) -> News:
         """Begin a call of the member; return its result, or news after some seconds."""
         loop = asyncio.get_running_loop()
+        if self._profiler is not None:
+            self._profiler.stop()
         self._job = loop.run_in_executor(self._thread, getattr(self, f"_{name}"), *args)
         return await self.news(seconds)
 
@@ -174,6 +177,8 @@ class Host:
     async def close(self) -> None:
         """End the running step, and leave the ring."""
         self._cut()
+        if self._profiler is not None:
+            self._profiler.start()
         if self._job is not None:
             await asyncio.wait([self._job], timeout=5)
             if self._job.done():
@@ -248,6 +253,16 @@ def _host_and_contexts() -> tuple[str, Any]:
     begins = security.get_connection_args("worker").get("ssl_context")
     accepts = security.get_listen_args("worker").get("ssl_context")
     return host, None if begins is None or accepts is None else (begins, accepts)
+
+
+def _profiler() -> Any:
+    """Return what lets this worker look at its tasks a hundred times a second; None if it doesn't.
+
+    No task runs while a member trains, and each look interrupts the member.
+    """
+    from distributed import get_worker
+
+    return get_worker().periodic_callbacks.get("profile")
 
 
 def _sendable(error: BaseException) -> Exception:

@@ -20,7 +20,7 @@ from skdeep.training.trainer import DivergenceError, Trainer, overrides
 
 if TYPE_CHECKING:
     from skdeep.distributed.listener import Listener
-    from skdeep.distributed.source import ClusterRows
+    from skdeep.distributed.rows.source import ClusterRows
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,7 @@ class Layer(Component):
 
         It is called after `allocate`. A layer that looks at more than one row at a time, draws
         random numbers or has a penalty of its own overrides it. `share` is a `Share` of
-        skdeep.distributed.share.
+        skdeep.distributed.members.share.
         """
 
     def penalty(self) -> float:

@@ -196,8 +196,9 @@ def _check_workers(client: Any) -> None:
 
     for address, found in client.run(version, on_error="return").items():
         if isinstance(found, ModuleNotFoundError):
+            package = found.name.partition(".")[0]
             raise ModuleNotFoundError(
-                f"The worker {address} of Dask can't import {found.name!r}. Install scikit-deep "
+                f"The worker {address} of Dask can't import {package!r}. Install scikit-deep "
                 f"{__version__}, the version of this process, on every worker."
             ) from found
         if isinstance(found, str) and found != __version__:

@@ -7,7 +7,7 @@ import threading
 import time
 
 from skdeep.callbacks import Callback
-from skdeep.distributed.ring import Ring
+from skdeep.distributed.members.ring import Ring
 from skdeep.training.stages import GradientStage
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from skdeep.distributed.member import Control, Member, for_members
+from skdeep.distributed.members.member import Control, Member, for_members
 from skdeep.training.trainer import Trainer
 
 TIMEOUT = 30.0

@@ -67,7 +67,9 @@ def client():
         "distributed.scheduler.active-memory-manager.start": False,
         "distributed.scheduler.allowed-failures": 0,
     }
-    with dask.config.set(settings), start(2) as cluster, distributed.Client(cluster) as client:
+    with dask.config.set(settings):  # for the scheduler of this cluster alone
+        cluster = start(2)
+    with cluster, distributed.Client(cluster) as client:
         yield client
 
 
@@ -214,14 +216,14 @@ def test_calls_have_no_data_in_them(client, monkeypatch):
     monkeypatch.setattr(
         dask_calls, "packed", lambda tasks: sizes.append(len(packed(tasks))) or packed(tasks)
     )
-    rows, y = np.tile(X, (5, 1)), np.tile(Y, 5)
+    rows, y = np.tile(X, (20, 1)), np.tile(Y, 20)
     weight = np.ones(len(rows))
     for model, space in [(NETWORK, SPACE), (PIPELINE, of_step("mlpclassifier"))]:
         name = "sample_weight" if model is NETWORK else "mlpclassifier__sample_weight"
         with joblib.parallel_config(backend=dask_backend(client)):
             halving(model, space, refit=False).fit(rows, y, **{name: weight})
     assert len(sizes) > 10
-    assert max(sizes) < len(rows)  # not one number for each row
+    assert max(sizes) < len(rows)  # not one byte for each row
 
 
 def alignment(values):
@@ -330,6 +332,7 @@ def test_a_worker_without_skdeep_is_named(client):
         sys.modules["skdeep"] = None
 
     def show():
+        del sys.modules["skdeep"]
         sys.modules.update(sys.hidden)
 
     worker = sorted(client.ncores())[0]

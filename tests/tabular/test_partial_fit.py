@@ -71,7 +71,7 @@ def make_tables():
     late = np.r_[np.full(N // 2, NAN), numbers[: N // 2]]
     strings = rng.choice(letters, N)
     with_none = np.where(rng.random(N) < 0.3, None, strings)
-    sparse = sp.random(N, 30, 0.2, "csr", rng=rng)
+    sparse = sp.random(N, 30, 0.2, "csr", random_state=rng)
     sparse.data[::7] *= -3
     gappy = sparse.copy()
     gappy.data[::11] = NAN
@@ -636,7 +636,7 @@ class TestSample:
 
     def test_wide_sparse_rows(self, monkeypatch):
         monkeypatch.setattr(sample, "MOST_BYTES", 50_000)
-        X = sp.random(2000, 50, 0.5, "csr", rng=np.random.default_rng(0))
+        X = sp.random(2000, 50, 0.5, "csr", random_state=np.random.default_rng(0))
         encoder = TabularEncoder()
         for start in range(0, 2000, 90):
             encoder.partial_fit(X[start : start + 90])

@@ -13,10 +13,10 @@ import numpy as np
 
 from skdeep.averages import WeightAverage
 from skdeep.callbacks import Callback
-from skdeep.distributed.local import LocalSteps
-from skdeep.distributed.ring import TIMEOUT, Address, Contexts, Ring, address_of, listen
-from skdeep.distributed.shards import ShardBatches, Shards
-from skdeep.distributed.share import Share, SharedLoss
+from skdeep.distributed.members.local import LocalSteps
+from skdeep.distributed.members.ring import TIMEOUT, Address, Contexts, Ring, address_of, listen
+from skdeep.distributed.members.shards import ShardBatches, Shards
+from skdeep.distributed.members.share import Share, SharedLoss
 from skdeep.kernels import choose
 from skdeep.network import Network
 from skdeep.optimizers import Optimizer

@@ -8,9 +8,9 @@ import scipy.sparse as sp
 from fleet import cut, positions_of
 
 from skdeep import MLPRegressor
-from skdeep.distributed.ring import Ring
-from skdeep.distributed.shards import ROWS, ShardBatches, Shards
-from skdeep.distributed.share import Share
+from skdeep.distributed.members.ring import Ring
+from skdeep.distributed.members.shards import ROWS, ShardBatches, Shards
+from skdeep.distributed.members.share import Share
 from skdeep.training.batches import Batches, DenseTargets
 
 RNG = np.random.default_rng(0)
@@ -50,6 +50,14 @@ def batches_of_all(kind, sizes, *, seed=0, batch_size=8, rows=None, sparse=False
     return every, members
 
 
+def at_an_odd_address(A):
+    """Return an array that is not aligned, as those that Dask has received."""
+    room = np.empty(A.nbytes + 1, np.uint8)[1:]
+    unaligned = room.view(A.dtype).reshape(A.shape)
+    unaligned[:] = A
+    return unaligned
+
+
 def dense(A):
     return np.array(A if isinstance(A, np.ndarray) else A.toarray())
 
@@ -58,6 +66,7 @@ KINDS = {
     "array": np.array,
     "float32": np.float32,
     "in columns": np.asfortranarray,
+    "at an odd address": at_an_odd_address,
     "CSR matrix": sp.csr_matrix,
     "CSR array of float32": lambda X: sp.csr_array(X.astype(np.float32)),
 }
@@ -115,8 +124,9 @@ def test_sparse_batches_stay_sparse():
             assert own.format == "csr"
 
 
-def test_chunks_are_not_copied():
-    chunks = [np.zeros((20_000, 50)), np.zeros((30_000, 50))]
+@pytest.mark.parametrize("place", [np.array, at_an_odd_address])
+def test_chunks_are_not_copied(place):
+    chunks = [place(np.zeros((20_000, 50))), place(np.zeros((30_000, 50)))]
     tracemalloc.start()
     shards = Shards(chunks, [0, 20_000], 50_000)
     targets = DenseTargets(np.zeros((50_000, 1)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skdeep.distributed.cluster import Cluster, ClusterError
-from skdeep.distributed.probes import Probe, fits, look_at
+from skdeep.distributed.rows.probes import Probe, fits, look_at
 
 if TYPE_CHECKING:
     from distributed import Future

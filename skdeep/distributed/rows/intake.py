@@ -12,9 +12,9 @@ from sklearn.utils import check_array
 
 from skdeep.data.sources.rows import chosen_rows
 from skdeep.data.training_data import refuse_several
-from skdeep.distributed.chunks import Chunks
 from skdeep.distributed.cluster import Cluster
-from skdeep.distributed.probes import rows_of_partition
+from skdeep.distributed.rows.chunks import Chunks
+from skdeep.distributed.rows.probes import rows_of_partition
 
 if TYPE_CHECKING:
     from distributed import Future

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from skdeep.distributed.share import Share
+from skdeep.distributed.members.share import Share
 from skdeep.training.run import Run
 from skdeep.training.stages import GradientStage
 

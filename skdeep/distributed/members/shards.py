@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from skdeep.distributed.share import Share
+from skdeep.distributed.members.share import Share
 from skdeep.kernels import numpy_kernels
 from skdeep.network import Network
 from skdeep.training.batches import BatchSource
@@ -216,7 +216,10 @@ class ShardBatches(BatchSource):
             elif self.is_sparse:
                 chunk[rows].astype(self.dtype, copy=False).toarray(out=self._X[a:b])
             elif chunk.flags.c_contiguous and chunk.dtype == self.dtype:
-                chunk.take(rows, axis=0, out=self._X[a:b], mode="clip")
+                # NumPy copies an array as a whole if it is not aligned, as arrays from Dask may be,
+                # so that rows are taken as bytes.
+                out = self._X[a:b].view(np.uint8)
+                chunk.view(np.uint8).take(rows, axis=0, out=out, mode="clip")
             else:
                 self._X[a:b] = chunk[rows]
         if not self.stays_sparse:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skdeep.distributed.placement import longest_share, place, rows_to_move
+from skdeep.distributed.rows.placement import longest_share, place, rows_to_move
 
 A, B, C = "a", "b", "c"
 

@@ -15,9 +15,9 @@ from skdeep.data.sources.base import Source
 from skdeep.data.sources.rows import chosen_rows, positions_of, stacked
 from skdeep.data.validation import split_rows
 from skdeep.distributed.checks import dumps
-from skdeep.distributed.chunks import Chunks
-from skdeep.distributed.placement import place
-from skdeep.distributed.probes import encode, infer, learn, merge, rows_at
+from skdeep.distributed.rows.chunks import Chunks
+from skdeep.distributed.rows.placement import place
+from skdeep.distributed.rows.probes import encode, infer, learn, merge, rows_at
 from skdeep.distributed.trainer import ClusterBatches, ClusterTrainer
 from skdeep.network import Network
 

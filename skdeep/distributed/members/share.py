@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skdeep.distributed.memory import SharedVectors
+from skdeep.distributed.members.memory import SharedVectors
 from skdeep.joint_losses import JointLoss, Measured
 from skdeep.losses import Loss, RegressionLoss
 
 if TYPE_CHECKING:
-    from skdeep.distributed.ring import Ring
+    from skdeep.distributed.members.ring import Ring
 
 
 class Share:

@@ -32,6 +32,9 @@ PIECE = 1 << 18
 _GREETING = b"skdeep-1"
 _HELLO = struct.Struct("!8sII32s")
 _HEADER = struct.Struct("!QQ")
+# A member that waits looks again and again for this number of seconds before it sleeps: waking up
+# takes longer than most waits.
+SPIN = 5e-4
 # A stranger that connects and says nothing is left after this number of seconds.
 _PATIENCE = 5.0
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -198,7 +201,7 @@ class Ring:
 
     def _move(self, sends: list[memoryview], place: _Place, sends_all: bool = True) -> None:
         """Send, from the last one of a list that shrinks, and receive until all is done."""
-        deadline = time.monotonic() + self.timeout
+        heard = time.monotonic()
         while True:
             while sends and not sends[-1]:
                 sends.pop()
@@ -213,9 +216,9 @@ class Ring:
                 n_received = self._try(self._previous.recv_into, view, self._previous_rank)
                 place.take(n_received)
             if n_sent or n_received:
-                deadline = time.monotonic() + self.timeout
-            else:
-                self._wait(bool(sends), bool(place.n_left), deadline)
+                heard = time.monotonic()
+            elif time.monotonic() > heard + SPIN:
+                self._wait(bool(sends), bool(place.n_left), heard + self.timeout)
 
     def _try(self, move: Callable, view: memoryview, rank: int) -> int:
         """Send or receive some bytes, if it is possible at once; return their number."""

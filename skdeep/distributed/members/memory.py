@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from skdeep.distributed.ring import Ring
+    from skdeep.distributed.members.ring import Ring
 
 # The number of a process, that of a file in it, and a secret in front of the array.
 _CARD = struct.Struct("=qq32s")
@@ -42,43 +42,54 @@ class SharedVectors:
 
     def __init__(self, ring: Ring, size: int, dtype: np.dtype):
         self.ring = ring
-        n_bytes = _HEADER + size * np.dtype(dtype).itemsize
+        n, width = ring.n_members, np.dtype(dtype).itemsize
+        self._pieces = [slice(size * i // n, size * (i + 1) // n) for i in range(n)]
+        # The vector, and the sums of this member's piece.
+        n_numbers = size + -(-size // n)
+        n_bytes = _HEADER + n_numbers * width
         secret, file = secrets.token_bytes(32), _create(n_bytes)
-        self.own = np.zeros(size, dtype)
-        self._vectors: list[np.ndarray] = []
+        own, opened = np.zeros(n_numbers, dtype), []
         try:
             if file is not None:
                 memory = mmap.mmap(file, n_bytes)
                 memory[: len(secret)] = secret
-                self.own = np.frombuffer(memory, dtype, size, _HEADER)
+                own = np.frombuffer(memory, dtype, n_numbers, _HEADER)
             card = _CARD.pack(os.getpid(), -1 if file is None else file, secret)
             for other in ring.gather(np.frombuffer(card, np.uint8)).copy():
-                self._vectors.append(_opened(*_CARD.unpack(other.tobytes()), n_bytes))
-            missing = np.array([sum(memory is None for memory in self._vectors)], float)
+                opened.append(_opened(*_CARD.unpack(other.tobytes()), n_bytes))
+            missing = np.array([sum(memory is None for memory in opened)], float)
             ring.sum(missing)  # nobody closes the file before all have opened it
         finally:
             if file is not None:
                 os.close(file)
+        self.own = own[:size]
         self.is_complete = not missing[0]
         if self.is_complete:
-            self._vectors = [np.frombuffer(m, dtype, size, _HEADER) for m in self._vectors]
-            self._vectors[ring.rank] = self.own
-        n = ring.n_members
-        self._pieces = [slice(size * i // n, size * (i + 1) // n) for i in range(n)]
+            every = [np.frombuffer(memory, dtype, n_numbers, _HEADER) for memory in opened]
+            every[ring.rank] = own
+            self._vectors = [numbers[:size] for numbers in every]
+            self._sums = [
+                numbers[size : size + piece.stop - piece.start]
+                for numbers, piece in zip(every, self._pieces, strict=True)
+            ]
 
     def sum(self) -> None:
-        """Add the vectors of all members; the result takes the place of each vector."""
-        ring, own, pieces = self.ring, self.own, self._pieces
-        mine = pieces[ring.rank]
+        """Add the vectors of all members; the result takes the place of each vector.
+
+        The sums have a place of their own, so that no member writes numbers that others still read.
+        After the second wait, all have read the vectors. When all call again, all have read the
+        sums.
+        """
+        ring, rank = self.ring, self.ring.rank
+        mine, total = self._pieces[rank], self._sums[rank]
         ring.wait()  # until all vectors are complete
-        for vector in self._vectors:
-            if vector is not own:
-                own[mine] += vector[mine]
+        first, second, *others = self._vectors
+        np.add(first[mine], second[mine], out=total)
+        for vector in others:
+            total += vector[mine]
         ring.wait()  # until all pieces are summed
-        for vector, piece in zip(self._vectors, pieces, strict=True):
-            if vector is not own:
-                own[piece] = vector[piece]
-        ring.wait()  # until the others have read
+        for piece, numbers in zip(self._pieces, self._sums, strict=True):
+            self.own[piece] = numbers
 
 
 def _create(n_bytes: int) -> int | None:

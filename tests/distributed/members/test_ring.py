@@ -5,6 +5,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +14,9 @@ from functools import partial
 import numpy as np
 import pytest
 
-from skdeep.distributed import ring as module
-from skdeep.distributed.ring import Ring, address_of, listen
+from skdeep.distributed.members import ring as module
+from skdeep.distributed.members.memory import SharedVectors
+from skdeep.distributed.members.ring import Ring, address_of, listen
 
 TOKEN = "a secret"
 TIMEOUT = 20.0
@@ -67,6 +69,29 @@ def test_every_member_gets_the_bits_of_the_sum(make_ring, n, dtype):
         assert all(vector.tobytes() == vectors[0].tobytes() for vector in vectors)
         eps = np.finfo(dtype).eps
         np.testing.assert_allclose(vectors[0], given.sum(axis=0), rtol=0, atol=50 * eps)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is shared on Linux only")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_sums_in_shared_memory(make_ring, n, dtype):
+    ring, rng = make_ring(n), np.random.default_rng(n)
+    for size in (1, n, 7, 10_007):
+        shared = together(*[partial(SharedVectors, member, size, dtype) for member in ring])
+        assert all(vectors.is_complete and not vectors.own.any() for vectors in shared)
+        given = rng.standard_normal((20, n, size)).astype(dtype)
+        found = np.empty_like(given)
+
+        def add_up(i, shared=shared, given=given, found=found):
+            for k in range(len(given)):  # without a pause, so that fast members overtake slow ones
+                shared[i].own[:] = given[k, i]
+                shared[i].sum()
+                found[k, i] = shared[i].own
+
+        assert together(*[partial(add_up, i) for i in range(n)]) == [None] * n
+        assert (found == found[:, :1]).all()
+        eps = np.finfo(dtype).eps
+        np.testing.assert_allclose(found[:, 0], given.sum(axis=1), rtol=0, atol=50 * eps)
 
 
 @pytest.mark.parametrize("n", [1, 2, 4])

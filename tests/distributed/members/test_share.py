@@ -7,8 +7,8 @@ import pytest
 
 from skdeep._component import InvalidParameterError
 from skdeep.activations import Activation, ReLU
-from skdeep.distributed.ring import Ring, address_of, listen
-from skdeep.distributed.share import Share, SharedLoss
+from skdeep.distributed.members.ring import Ring, address_of, listen
+from skdeep.distributed.members.share import Share, SharedLoss
 from skdeep.joint_losses import ClassWeighted, JointLoss, Measured
 from skdeep.layers import BatchNorm, Dense, Dropout, Layer
 from skdeep.losses import AbsoluteError, LogLoss, SquaredError
