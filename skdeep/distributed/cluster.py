@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from skdeep._component import InvalidParameterError, needs, warn_user
@@ -78,6 +78,13 @@ class Cluster:
         seconds = self.client.run_on_scheduler(_function_for_silence())
         return [worker for worker, silence in seconds.items() if silence > self.timeout]
 
+    def submit(self, function: Callable, *args: Any) -> Future:
+        """Let one of the workers that have skdeep call a function."""
+        where: dict[str, Any] = {}
+        if self._unfit:
+            where = {"workers": self.some_workers(), "allow_other_workers": False}
+        return self.client.submit(function, *args, pure=False, **where)
+
     def leave_out(self, worker: str) -> None:
         """Restart a worker that hangs, so that Dask computes its chunks on another one."""
         warn_user(
@@ -89,7 +96,7 @@ class Cluster:
     def look_after(self) -> list[str]:
         """Leave out the workers that are silent, and return them; raise if no other is left."""
         silent = self.silent()
-        if set(self.workers()) - set(silent):
+        if set(self.workers()) - set(silent) - self._unfit:
             self._alone_since = None
             for worker in silent:
                 self.leave_out(worker)
@@ -103,8 +110,8 @@ class Cluster:
             self._alone_since = time.monotonic()
         if time.monotonic() - self._alone_since > self.timeout:
             raise ClusterError(
-                f"The cluster has had no worker for {self.timeout:g} s: all have died or left. See "
-                "their logs; a worker that runs out of memory is killed."
+                f"The cluster has had no worker for {self.timeout:g} s: all that have skdeep died "
+                "or left. See their logs; a worker that runs out of memory is killed."
             )
         return []
 
@@ -194,11 +201,12 @@ class Cluster:
 
     def results(self, futures: Sequence[Future]) -> list[Any]:
         """Wait for the results, and return them; raise the error of the first that has none."""
-        self.wait(futures)
-        results = self.client.gather(list(futures))
-        for future in futures:
-            future.release()
-        return results
+        try:
+            self.wait(futures)
+            return self.client.gather(list(futures))
+        finally:
+            for future in futures:
+                future.release()
 
     def send(self, thing: Any) -> Future:
         """Return a future of a thing, which Dask can make again if its worker dies."""
@@ -206,7 +214,7 @@ class Cluster:
 
         # Dask warns of large arguments, because they are often sent with every task.
         with setting({"distributed.admin.large-graph-warning-threshold": "1TB"}):
-            return self.client.submit(_same, thing, pure=False)
+            return self.submit(_same, thing)
 
     def holders(self, futures: Sequence[Future]) -> list[tuple[str, ...]]:
         """Return the workers that hold each result in memory."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # The slowest that chunks may move to a member before it counts as stuck, in bytes per second.
 _SLOWEST = 1e7
-# The seconds for the other members to end after one has failed, beside the time-out of the ring.
+# The seconds for the other members to answer after one has failed.
 _GRACE = 5.0
 _CONNECTION_ERRORS = (ConnectionError, TimeoutError)
 
@@ -85,8 +85,9 @@ class Crew:
         self._hosts = [future.result() for future in self._futures]
 
     def _wait_for_hosts(self) -> None:
-        n_bytes = self.chunks.n_columns * self.chunks.dtype.itemsize * int(self.chunks.bounds[-1])
-        deadline = time.monotonic() + self.cluster.timeout + n_bytes / _SLOWEST
+        n_bytes = self.chunks.row_bytes * int(self.chunks.bounds[-1])
+        patience = self.cluster.timeout + n_bytes / _SLOWEST
+        deadline = time.monotonic() + patience
         while late := [i for i, future in enumerate(self._futures) if not future.done()]:
             gone = {self.workers[i] for i in late} - set(self.cluster.workers())
             gone |= set(self.cluster.look_after())
@@ -95,7 +96,7 @@ class Crew:
             if time.monotonic() > deadline:
                 raise ClusterError(
                     f"{_named([self.workers[i] for i in late])} did not begin to train for "
-                    f"{self.cluster.timeout:g} s. Other tasks keep a worker busy, or it is paused "
+                    f"{patience:.0f} s. Other tasks keep a worker busy, or it is paused "
                     "because its memory is full."
                 )
             self.cluster.glance([self._futures[i] for i in late])
@@ -182,6 +183,7 @@ class _Answers:
         self._calls: dict[int, Any] = {}
         self._done: dict[int, News] = {}
         self._lost: dict[int, str] = {}
+        self._hung: list[int] = []
         self._heard = [time.monotonic()] * len(hosts)
         self._has_failed = False
 
@@ -211,7 +213,10 @@ class _Answers:
             silence = time.monotonic() - self._heard[rank]
             if self._workers[rank] not in self._cluster.workers():
                 self._lose(rank, "died")
-            elif silence > (_GRACE if self._has_failed else self._cluster.timeout):
+            elif silence > self._cluster.timeout:
+                self._hung.append(rank)
+                self._lose(rank, f"has not answered for {silence:.0f} s")
+            elif self._has_failed and silence > _GRACE:
                 self._lose(rank, f"has not answered for {silence:.0f} s")
             return None
         except (OSError, RuntimeError):
@@ -243,9 +248,8 @@ class _Answers:
             if not isinstance(error, (*_CONNECTION_ERRORS, Stopped)):
                 error.add_note(f"It was raised on worker {self._workers[rank]}.")
                 raise error
-        for rank, what in self._lost.items():
-            if what != "died":
-                self._cluster.leave_out(self._workers[rank])
+        for rank in self._hung:
+            self._cluster.leave_out(self._workers[rank])
         what = [f"worker {self._workers[rank]} {what}" for rank, what in self._lost.items()]
         if not what:
             what = [f"worker {self._workers[rank]}: {error}" for rank, error in errors.items()][:1]

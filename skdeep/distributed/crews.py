@@ -49,7 +49,7 @@ class Crews:
         self._placement: Placement = {}
         self._seen: set[str] = set()
         self._looked_at = 0.0
-        self._seconds = 0.0
+        self._seconds = 0.0  # of an epoch
         # The weights that the members have; None for those of the client's network.
         self._sent: np.ndarray | None = None
 
@@ -75,10 +75,13 @@ class Crews:
         """
 
         def train(crew: Crew) -> tuple[State, Any, Any]:
-            begin, trainer.listener = time.monotonic(), Listener(trainer)
+            begin, n_before = time.monotonic(), trainer.batches_done
+            trainer.listener = Listener(trainer)
             control = Control.of(trainer, self._sent)
             state, gradient = crew.train_epoch(control, until, trainer.listener.hear)
-            self._seconds = time.monotonic() - begin
+            n_after = len(self.batches) if state.within is None else state.within.n_batches
+            part = (n_after - n_before) / len(self.batches)
+            self._seconds = (time.monotonic() - begin) / part
             outputs = None if trainer.outputs is None else crew.outputs_of_epoch()
             return state, gradient, outputs
 
@@ -152,8 +155,7 @@ class Crews:
         n_rows = self.chunks.n_rows
         saved = 1 - longest_share(new, n_rows) / longest_share(old, n_rows)
         n_epochs = min(self.n_epochs - trainer.epoch, _EPOCHS_AHEAD)
-        row_bytes = self.chunks.n_columns * self.chunks.dtype.itemsize
-        n_bytes = row_bytes * rows_to_move(new, n_rows, self.chunks.holders())
+        n_bytes = self.chunks.row_bytes * rows_to_move(new, n_rows, self.chunks.holders())
         seconds = _SECONDS_TO_BEGIN + n_bytes / self.cluster.bandwidth()
         return saved * self._seconds * n_epochs > seconds
 

@@ -10,6 +10,7 @@ import asyncio
 import pickle
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,8 +74,6 @@ class News:
         Its result.
     error : Exception or None
         Its error.
-    n_steps : int
-        The number of steps done since the member began.
     steps : list of (loss, rows, learning rate)
         The steps since the last answer, if the client's callbacks look at them.
     """
@@ -82,7 +81,6 @@ class News:
     is_done: bool
     value: Any
     error: Exception | None
-    n_steps: int
     steps: list[tuple[float, int, float]]
 
 
@@ -106,7 +104,6 @@ class Reporter(Callback):
         self.keeps_steps = keeps_steps
         self.keeps_gradient = keeps_gradient
         self.stops = False
-        self.n_steps = 0
         self.steps: list[tuple[float, int, float]] = []
         self.gradient: tuple[np.ndarray, np.ndarray] | None = None
 
@@ -114,7 +111,6 @@ class Reporter(Callback):
         return list(self.stages)
 
     def on_batch_end(self, trainer):
-        self.n_steps += 1
         if self.keeps_steps:
             self.steps.append((trainer.batch_loss, trainer.batch_rows, trainer.learning_rate))
         if self.stops:
@@ -152,7 +148,7 @@ class Host:
 
     async def do(self, name: str, args: tuple, seconds: float) -> News:
         """Begin a call of the member; return its result, or news after some seconds."""
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         if self._profiler is not None:
             self._profiler.stop()
         self._job = loop.run_in_executor(self._thread, getattr(self, f"_{name}"), *args)
@@ -164,11 +160,11 @@ class Host:
         await asyncio.wait([job], timeout=seconds)
         steps, reporter.steps = reporter.steps, []
         if not job.done():
-            return News(False, None, None, reporter.n_steps, steps)
+            return News(False, None, None, steps)
         error = job.exception()
         if error is not None:
-            return News(True, None, _sendable(error), reporter.n_steps, steps)
-        return News(True, job.result(), None, reporter.n_steps, steps)
+            return News(True, None, _sendable(error), steps)
+        return News(True, job.result(), None, steps)
 
     async def stop(self) -> None:
         """Stop training after the running step."""
@@ -177,8 +173,7 @@ class Host:
     async def close(self) -> None:
         """End the running step, and leave the ring."""
         self._cut()
-        if self._profiler is not None:
-            self._profiler.start()
+        _start(self._profiler)
         if self._job is not None:
             await asyncio.wait([self._job], timeout=5)
             if self._job.done():
@@ -191,6 +186,9 @@ class Host:
         if hasattr(self, "_thread"):
             self._cut()
             self._thread.shutdown(wait=False)
+        if hasattr(self, "_loop"):
+            with suppress(RuntimeError):  # the worker is closing
+                self._loop.call_soon_threadsafe(_start, self._profiler)
 
     def _cut(self) -> None:
         """Let a running step fail when it waits for other members."""
@@ -263,6 +261,11 @@ def _profiler() -> Any:
     from distributed import get_worker
 
     return get_worker().periodic_callbacks.get("profile")
+
+
+def _start(profiler: Any) -> None:
+    if profiler is not None and not profiler.is_running():
+        profiler.start()
 
 
 def _sendable(error: BaseException) -> Exception:

@@ -40,5 +40,7 @@ class Listener:
             self._n_told += 1
             if trainer.batches_done != self._n_told:
                 shown.n_batches, trainer.run.within = self._n_told, shown
-            trainer.tell_of_step()
-            trainer.run.within = within
+            try:
+                trainer.tell_of_step()
+            finally:
+                trainer.run.within = within

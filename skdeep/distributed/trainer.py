@@ -104,11 +104,6 @@ class ClusterTrainer(Trainer):
         super().__init__(*args, callbacks=callbacks, **options)
 
     def fit(self, batches: BatchSource, n_epochs: int) -> None:
-        if not isinstance(batches, ClusterBatches):
-            raise InvalidParameterError(
-                "augment is for rows in memory: on a cluster, no process has all rows of a batch. "
-                "Set augment=None, and change the chunks of X instead, with X.map_blocks."
-            )
         self._check_snapshots(batches)
         with Crews(batches, n_epochs) as self._crews:
             super().fit(batches, n_epochs)

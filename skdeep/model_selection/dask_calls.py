@@ -144,8 +144,18 @@ class DaskCalls(DaskDistributedBackend):
             scattering = self.client.scatter(Sent(value), asynchronous=True, hash=False)
             sending = asyncio.ensure_future(scattering)
             sending.add_done_callback(_is_lost)  # its error may interest no call any more
-            self._sent[id(value)] = weakref.ref(value), sending
+            self._sent[id(value)] = weakref.ref(value, self._forgets(id(value))), sending
         return await asyncio.shield(sending)  # other calls may wait for it too
+
+    def _forgets(self, key: int) -> Callable[[weakref.ref], None]:
+        """Return a function that lets the workers drop a value which this process has dropped."""
+        sent = self._sent
+
+        def forget(reference: weakref.ref) -> None:
+            if key in sent and sent[key][0] is reference:
+                del sent[key]
+
+        return forget
 
     async def _watch(self, watched: object) -> None:
         """End the calls with an error if the cluster has no workers for too long."""

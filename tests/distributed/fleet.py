@@ -23,6 +23,8 @@ def serve(pipe):
                 if member is not None:
                     member.close()
                 member, answer = Member(*args), None
+            elif name == "weights":
+                answer = weights_of(member)
             else:
                 answer = getattr(member, name)(*args, **options)
         except Exception as error:
@@ -31,6 +33,11 @@ def serve(pipe):
         pipe.send(answer)
     if member is not None:
         member.close()
+
+
+def weights_of(member):
+    """Return the values of all parameters of a member's network."""
+    return member._trainer.network.parameters.values.copy()
 
 
 class Local:
@@ -42,6 +49,9 @@ class Local:
     def call(self, name, *args, **options):
         if name == "make":
             self.member, self.answer = Member(*args), None
+            return
+        if name == "weights":
+            self.answer = weights_of(self.member)
             return
         args, options = copy.deepcopy((args, options))
         try:

@@ -11,6 +11,7 @@ import pytest
 from skdeep import MLPAutoencoder, MLPClassifier
 from skdeep.activations import ReLU
 from skdeep.callbacks import Callback, LayerStatistics
+from skdeep.data import Memmap
 from skdeep.training.stages import GradientStage
 
 pytestmark = [
@@ -102,7 +103,8 @@ NUMBERS = {
         lambda: da.from_array(X, chunks=(25, 2)),
         r"X has 2 chunks of columns.*rechunk\(\{1: -1\}\)",
     ),
-    "one dimension": (lambda: chunked(X)[:, 0], r"X has 1 dimension.*reshape\(-1, 1\)"),
+    "one dimension": (lambda: chunked(X)[:, 0], r"X has the shape .*reshape\(-1, 1\)"),
+    "three dimensions": (lambda: chunked(X)[:, :, None], r"the shape .* 2 dimensions are expected"),
     "images": (lambda: da.zeros((10, 4, 4)), "Found array with dim 3"),
     "objects": (lambda: chunked(X.astype(object)), "dtype object, and numbers are needed"),
     "text": (lambda: chunked(X.astype(str)), "numbers are needed"),
@@ -138,6 +140,11 @@ NUMBERS = {
     "a series": (lambda: dd.from_pandas(FRAME["a"], npartitions=2), "X is a Series"),
     "nan in memory": (lambda: with_entry(60, 1, np.nan).compute(), "Input X contains NaN"),
 }
+
+
+def test_a_source_is_for_one_machine(clusters):
+    with pytest.raises(ValueError, match=r"distributed\.fit takes rows in memory, .* Memmap; make"):
+        distributed.fit(model(), Memmap(X), y, client=clusters(2))
 
 
 @pytest.mark.parametrize("case", NUMBERS)

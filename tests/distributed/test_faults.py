@@ -27,6 +27,8 @@ dask_distributed = pytest.importorskip("dask.distributed")
 from fault_tools import AtEpoch, Breaks, Fault, Slow, WithStages, left_on_worker  # noqa: E402
 
 from skdeep import distributed  # noqa: E402
+from skdeep.distributed.cluster import Cluster  # noqa: E402
+from skdeep.distributed.rows.source import ClusterRows  # noqa: E402
 
 X, y = make_classification(200, 8, n_informative=6, random_state=0)
 COMMON = {"hidden_layer_sizes": (12,), "max_iter": 4, "random_state": 0, "batch_size": 20}
@@ -130,6 +132,34 @@ def test_rows_in_memory_are_sent_again(start, tmp_path):
     with pytest.warns(UserWarning, match="The epoch begins again"):
         distributed.fit(model, X, y, client=client, timeout=TIMEOUT)
     assert_equal_to_plain_fit(model)
+
+
+def test_rows_in_memory_are_sent_again_during_validation(start, monkeypatch):
+    client = start(2)
+    processes, plan = list(client.run(os.getpid).values()), ClusterRows._jobs_of_workers
+
+    def plan_and_kill(rows):
+        jobs = plan(rows)
+        os.kill(processes.pop(), signal.SIGKILL)
+        return jobs
+
+    monkeypatch.setattr(ClusterRows, "_jobs_of_workers", plan_and_kill)
+    model, plain = (MLPClassifier(**COMMON) for _ in range(2))
+    given = {"X_val": X[:60], "y_val": y[:60]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the epoch may begin again, too
+        distributed.fit(model, X, y, **given, client=client, timeout=TIMEOUT)
+        plain.fit(X, y, **given)
+    assert len(processes) == 1
+    np.testing.assert_allclose(model.validation_scores_, plain.validation_scores_)
+    np.testing.assert_allclose(model.loss_curve_, plain.loss_curve_, rtol=1e-10)
+
+
+def test_workers_that_can_not_train_do_not_count(start):
+    cluster = Cluster(start(1), timeout=1)
+    cluster._unfit = set(cluster.workers())
+    with pytest.raises(distributed.ClusterError, match="no worker for 1 s: all that have skdeep"):
+        cluster.some_workers()
 
 
 def test_training_continues_without_a_worker_that_hangs(start, tmp_path):

@@ -367,7 +367,19 @@ def test_validation_data_of_tables_are_encoded_on_the_workers(clusters):
     np.testing.assert_allclose(found.predict_proba(table()), expected.predict_proba(table()))
 
 
-# Memory -------------------------------------------------------------------------------------------
+# What is left -------------------------------------------------------------------------------------
+
+
+def test_the_profiler_of_the_workers_pauses_only_during_training(clusters):
+    def is_running(dask_worker):
+        return dask_worker.periodic_callbacks["profile"].is_running()
+
+    client, during = clusters(2), []
+    look = LambdaCallback(on_epoch_end=lambda _: during.extend(client.run(is_running).values()))
+    model = MLPClassifier(**COMMON, callbacks=[look])
+    distributed.fit(model, cut(X), y, client=client)
+    assert during == [False] * 2 * COMMON["max_iter"]
+    assert list(client.run(is_running).values()) == [True, True]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -1,5 +1,6 @@
 """Searches on clusters of Dask: their results, what is sent, and what faults of workers cost."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -33,6 +34,7 @@ from skdeep.model_selection.workers import Workers
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("dask.distributed")
+sizeof = pytest.importorskip("dask.sizeof").sizeof
 dask_calls = pytest.importorskip("skdeep.model_selection.dask_calls")
 packing = pytest.importorskip("skdeep.model_selection.packing")
 
@@ -244,6 +246,24 @@ class Bag(dict):
 
     def __sizeof__(self):
         return 1 << 20
+
+
+def test_workers_drop_data_that_this_process_has_dropped(client):
+    def n_bytes():
+        found = client.run(lambda dask_worker: sum(map(sizeof, dask_worker.data.values())))
+        return sum(found.values())
+
+    before = n_bytes()
+    with joblib.parallel_config(backend=dask_backend(client)), joblib.Parallel() as parallel:
+        for _ in range(3):
+            rows = RNG.standard_normal((100_000, 10))
+            assert parallel([joblib.delayed(np.shape)(rows)]) == [rows.shape]
+            del rows
+        gc.collect()
+        end = time.monotonic() + 20
+        while n_bytes() > before + 8_000_000 and time.monotonic() < end:
+            time.sleep(0.1)
+        assert n_bytes() <= before + 8_000_000
 
 
 # Deaths -------------------------------------------------------------------------------------------

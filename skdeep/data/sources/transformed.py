@@ -269,6 +269,8 @@ def fit_transformer(transformer: Any, source: FileSource, sample_weight: Any = N
         raise InvalidParameterError(
             f"transformer={transformer!r} is not allowed; give an instance of a transformer."
         )
+    if not source.shape[0]:
+        raise ValueError(f"{type(source).__name__} has no rows to fit {transformer!r} to.")
     transformer, source = clone(transformer), source._frames()
     if not get_tags(transformer).requires_fit:
         return transformer.fit(source.take(np.arange(min(_FEW, source.shape[0]))))

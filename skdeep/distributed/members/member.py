@@ -18,7 +18,6 @@ from skdeep.distributed.members.ring import TIMEOUT, Address, Contexts, Ring, ad
 from skdeep.distributed.members.shards import ShardBatches, Shards
 from skdeep.distributed.members.share import Share, SharedLoss
 from skdeep.kernels import choose
-from skdeep.network import Network
 from skdeep.optimizers import Optimizer
 from skdeep.schedules import Progress, Schedule
 from skdeep.training.history import new_history
@@ -354,21 +353,6 @@ class Member:
     def outputs_of_epoch(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the positions of own rows in X, and their raw outputs in the last epoch."""
         return self._trainer.kept
-
-    def outputs(
-        self, network: Network | np.ndarray | None = None, rows: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the positions of own rows in X, or in `rows`, and a network's raw outputs.
-
-        The network may be given by the values of its parameters. None stands for the network that
-        trains.
-        """
-        if network is None:
-            return self.shards.outputs(self._trainer.network, rows)
-        if not isinstance(network, np.ndarray):
-            return self.shards.outputs(network, rows)
-        with self._holding(network) as holder:
-            return self.shards.outputs(holder, rows)
 
     def measure_statistics(self, values: np.ndarray) -> np.ndarray:
         """Return values with batch norm's running statistics for all rows that are trained on."""

@@ -11,11 +11,7 @@ import scipy.sparse as sp
 
 from skdeep.distributed.members.share import Share
 from skdeep.kernels import numpy_kernels
-from skdeep.network import Network
 from skdeep.training.batches import BatchSource
-
-# The number of rows that `outputs` copies at a time, if it can't take a whole chunk.
-ROWS = 4096
 
 
 class Shards:
@@ -57,28 +53,6 @@ class Shards:
     def chunks_of(self, numbers: np.ndarray) -> np.ndarray:
         """Return the position of the chunk of each row."""
         return np.searchsorted(self.starts, numbers, side="right") - 1
-
-    def outputs(self, network: Network, rows: np.ndarray | None = None) -> tuple:
-        """Return the positions of own rows and the raw outputs of a network for them.
-
-        If the positions of some of all rows are given, the positions are those in `rows`.
-        """
-        positions, numbers = self.positions, np.arange(len(self))
-        if rows is not None:
-            numbers = self.numbers()[rows]
-            positions = np.flatnonzero(numbers >= 0)
-            numbers = numbers[positions]
-        Z = np.empty((len(positions), network.n_outputs), network.dtype)
-        chunks = self.chunks_of(numbers)
-        for k, chunk in enumerate(self.chunks):
-            chosen = np.flatnonzero(chunks == k)
-            local = numbers[chosen] - self.starts[k]
-            if np.array_equal(local, np.arange(chunk.shape[0])):
-                Z[chosen] = network.infer(chunk)
-                continue
-            for i in range(0, len(local), ROWS):
-                Z[chosen[i : i + ROWS]] = network.infer(chunk[local[i : i + ROWS]])
-        return positions, Z
 
 
 class ShardBatches(BatchSource):

@@ -13,6 +13,8 @@ from skdeep.distributed.rows.probes import Probe, fits, look_at
 if TYPE_CHECKING:
     from distributed import Future
 
+# The number of times that tasks on chunks are begun, if chunks are lost.
+_ATTEMPTS = 4
 _ARRAYS = ("ndarray", "memmap", "csr_matrix", "csr_array")
 
 
@@ -48,6 +50,8 @@ class Chunks:
     is_sparse : bool
     largest : float
         The largest absolute value.
+    row_bytes : float
+        The bytes of a row on the workers, in the mean.
     """
 
     def __init__(
@@ -77,13 +81,12 @@ class Chunks:
 
     def _look(self, n_columns: int | None, dtype: np.dtype | None) -> None:
         """Look at all chunks, and check them."""
-        looks = self.cluster.client.map(look_at, self.futures, pure=False, key="skdeep-look")
-        self.wait()
-        probes = self.cluster.results(looks)
+        probes = self.computed(lambda: [self.cluster.submit(look_at, f) for f in self.futures])
         self.n_rows = [probe.shape[0] if probe.shape else 0 for probe in probes]
         self.bounds = np.concatenate([[0], np.cumsum(self.n_rows, dtype=np.int64)])
         self.is_sparse = any(probe.is_sparse for probe in probes)
         self.largest = max((probe.largest for probe in probes), default=0.0)
+        self.row_bytes = sum(probe.n_bytes for probe in probes) / max(1, int(self.bounds[-1]))
         first = next((probe for probe in probes if len(probe.shape) == 2), None)
         if first is None:
             raise ValueError(f"{self.name} has no rows.")
@@ -164,6 +167,21 @@ class Chunks:
         if self._send is not None:
             self.cluster.wait(futures)
 
+    def computed(self, submit: Callable[[], list[Future]]) -> list[Any]:
+        """Return the results of tasks on the chunks; repeat them if chunks are lost meanwhile."""
+        from distributed import CancelledError
+
+        for _ in range(_ATTEMPTS):
+            self.wait()
+            try:
+                return self.cluster.results(submit())
+            except CancelledError as error:  # the only copy of a chunk was on a worker that died
+                lost = error
+        raise ClusterError(
+            f"Chunks of {self.name} were lost {_ATTEMPTS} times while they were in use: the "
+            "workers that held them died. See their logs."
+        ) from lost
+
     def mapped(self, function: Callable, *args: Any, token: str) -> Chunks:
         """Return the results of function(chunk, label, ...), which are closed with these chunks.
 
@@ -171,9 +189,7 @@ class Chunks:
         """
 
         def submit(i: int) -> Future:
-            return self.cluster.client.submit(
-                function, self.futures[i], self.label(i), *args, pure=False
-            )
+            return self.cluster.submit(function, self.futures[i], self.label(i), *args)
 
         def send(i: int) -> Future:
             self.wait()

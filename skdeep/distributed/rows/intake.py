@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_array
 
+from skdeep.data.sources.checks import refuse_source
 from skdeep.data.sources.rows import chosen_rows
 from skdeep.data.training_data import refuse_several
 from skdeep.distributed.cluster import Cluster
@@ -30,6 +31,7 @@ def chunks_of(X: Any, cluster: Cluster, name: str = "X", is_raw: bool = False) -
     """
     from dask import is_dask_collection
 
+    refuse_source(X, "distributed.fit", "make a Dask array of the files, or call estimator.fit")
     if not is_dask_collection(X):
         return _of_memory(X, cluster, name, is_raw)
     kind = type(X)  # an object that is delayed has every attribute
@@ -46,10 +48,8 @@ def chunks_of(X: Any, cluster: Cluster, name: str = "X", is_raw: bool = False) -
 def _of_array(X: Any, cluster: Cluster, name: str, is_raw: bool) -> Chunks:
     refuse_several(X)
     if X.ndim != 2:
-        raise ValueError(
-            f"{name} has {X.ndim} dimension, and 2 are expected: {name}.reshape(-1, 1) for a "
-            "single column."
-        )
+        hint = f" For a single column, give {name}.reshape(-1, 1)." if X.ndim == 1 else ""
+        raise ValueError(f"{name} has the shape {X.shape}, and 2 dimensions are expected.{hint}")
     if np.isnan(X.shape[0]):
         raise ValueError(
             f"{name} has chunks of unknown size: its shape is {X.shape}. Call "
@@ -62,7 +62,9 @@ def _of_array(X: Any, cluster: Cluster, name: str, is_raw: bool) -> Chunks:
         )
     dtype = np.dtype(X.dtype)
     if not is_raw and dtype.kind not in "biuf":
-        raise ValueError(f"{name} has the dtype {dtype}, and numbers are needed: {name}.astype().")
+        raise ValueError(
+            f"{name} has the dtype {dtype}, and numbers are needed: {name}.astype('float32')."
+        )
     futures = cluster.client.compute(X.to_delayed().ravel().tolist(), optimize_graph=False)
     about = {"n_columns": X.shape[1], "dtype": dtype, "is_raw": is_raw}
     return Chunks(cluster, futures, name=name, unit="chunk", token=X.name, **about)

@@ -25,7 +25,7 @@ class Probe(NamedTuple):
     """A look at a chunk.
 
     `bad` is the row, the column and the number of the first entry that is not finite; None if all
-    entries are finite. `largest` is the largest absolute value.
+    entries are finite. `largest` is the largest absolute value, and `n_bytes` the size in memory.
     """
 
     kind: str
@@ -34,17 +34,20 @@ class Probe(NamedTuple):
     is_sparse: bool
     bad: tuple[int, int, float] | None
     largest: float
+    n_bytes: int
 
 
 def look_at(chunk: Any) -> Probe:
     """Return what the client has to know of a chunk."""
-    is_sparse = sp.issparse(chunk)
+    from dask.sizeof import sizeof
+
+    is_sparse, n_bytes = sp.issparse(chunk), sizeof(chunk)
     shape = getattr(chunk, "shape", ())
     dtype = np.dtype(object) if hasattr(chunk, "iloc") else getattr(chunk, "dtype", None)
     kind = type(chunk).__name__
     is_known = is_sparse or isinstance(chunk, np.ndarray)
     if not is_known or len(shape) != 2 or dtype.kind != "f":
-        return Probe(kind, shape, dtype or np.dtype(object), is_sparse, None, 0.0)
+        return Probe(kind, shape, dtype or np.dtype(object), is_sparse, None, 0.0, n_bytes)
     bad, largest = None, 0.0
     for start, block in _blocks(chunk):
         low, high = float(block.min(initial=0.0)), float(block.max(initial=0.0))  # NaN stays NaN
@@ -53,7 +56,7 @@ def look_at(chunk: Any) -> Probe:
             bad = start + int(row), int(column), float(value)
             break
         largest = max(largest, -low, high)
-    return Probe(kind, shape, dtype, is_sparse, bad, largest)
+    return Probe(kind, shape, dtype, is_sparse, bad, largest, n_bytes)
 
 
 def _blocks(chunk: Any):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import joblib
@@ -22,6 +21,8 @@ from skdeep.distributed.trainer import ClusterBatches, ClusterTrainer
 from skdeep.network import Network
 
 if TYPE_CHECKING:
+    from distributed import Future
+
     from skdeep.distributed.trainer import Options
     from skdeep.tabular.encoding.encoder import TabularEncoder
 
@@ -82,28 +83,34 @@ class ClusterRows(Source):
     def fitted(self, transformer: TabularEncoder, sample_weight=None) -> TabularEncoder:
         """Return a fitted copy of an encoder: each worker learns from its own rows."""
         chunks, cluster = self.chunks, self.chunks.cluster
-        submit, starts = partial(cluster.client.submit, pure=False), chunks.bounds
+        starts = chunks.bounds
         if sample_weight is not None:
             starts = np.concatenate([[0], np.cumsum(sample_weight > 0)])[starts]
-        chunks.wait()
-        encoder, learned = cluster.send(clone(transformer)), []
-        for i, future in enumerate(chunks.futures):
-            own = slice(*chunks.bounds[i : i + 2])
-            weight = None if sample_weight is None else sample_weight[own]
-            learned.append(submit(learn, encoder, future, weight, int(starts[i]), chunks.label(i)))
-        while len(learned) > 1:
-            learned = [submit(merge, *learned[i : i + 2]) for i in range(0, len(learned), 2)]
-        return cluster.results(learned)[0]
+        encoder = cluster.send(clone(transformer))
+
+        def submit() -> list[Future]:
+            learned = []
+            for i, future in enumerate(chunks.futures):
+                own = slice(*chunks.bounds[i : i + 2])
+                weight = None if sample_weight is None else sample_weight[own]
+                about = weight, int(starts[i]), chunks.label(i)
+                learned.append(cluster.submit(learn, encoder, future, *about))
+            while len(learned) > 1:
+                pairs = [learned[i : i + 2] for i in range(0, len(learned), 2)]
+                learned = [cluster.submit(merge, *pair) for pair in pairs]
+            return learned
+
+        return chunks.computed(submit)[0]
 
     def take(self, rows):
-        parts = self.chunks.split(self.positions(rows))
-        client = self.chunks.cluster.client
-        self.chunks.wait()
-        futures = [
-            client.submit(rows_at, self.chunks.futures[i], local, self.dtype, pure=False)
-            for i, _, local in parts
-        ]
-        blocks = self.chunks.cluster.results(futures)
+        chunks, dtype = self.chunks, self.dtype
+        parts = chunks.split(self.positions(rows))
+        blocks = chunks.computed(
+            lambda: [
+                chunks.cluster.submit(rows_at, chunks.futures[i], local, dtype)
+                for i, _, local in parts
+            ]
+        )
         if not blocks:
             return self._no_rows()
         order = np.argsort(np.concatenate([places for _, places, _ in parts]))
@@ -129,19 +136,21 @@ class ClusterRows(Source):
 
     def outputs(self, network: Network) -> np.ndarray:
         """Return the raw outputs of a network for all rows: each worker computes those it holds."""
-        chunks, client = self.chunks, self.chunks.cluster.client
-        chunks.wait()
-        if self._jobs is None:
-            self._jobs = self._jobs_of_workers()
-        sent = chunks.cluster.send(dumps(network))
-        futures = [
-            client.submit(
-                infer, sent, [chunks.futures[i] for i in job.chunks], job.rows, pure=False
-            )
-            for job in self._jobs
-        ]
+        chunks, cluster = self.chunks, self.chunks.cluster
+        text = dumps(network)
+
+        def submit() -> list[Future]:
+            if self._jobs is None:
+                self._jobs = self._jobs_of_workers()
+            sent = cluster.send(text)
+            return [
+                cluster.submit(infer, sent, [chunks.futures[i] for i in job.chunks], job.rows)
+                for job in self._jobs
+            ]
+
+        blocks = chunks.computed(submit)
         Z = np.empty((self.shape[0], network.n_outputs), network.dtype)
-        for job, block in zip(self._jobs, chunks.cluster.results(futures), strict=True):
+        for job, block in zip(self._jobs, blocks, strict=True):
             Z[job.places] = block
         return Z
 

@@ -211,6 +211,8 @@ def test_what_is_not_a_fitted_transformer():
         fit_transformer(PolynomialFeatures(), source)
     with pytest.raises(InvalidParameterError, match="source=ndarray is not allowed"):
         fit_transformer(StandardScaler(), X)
+    with pytest.raises(ValueError, match=r"Subset has no rows to fit StandardScaler\(\) to"):
+        fit_transformer(StandardScaler(), source[np.zeros(len(X), bool)])
 
 
 def test_rows_that_the_transformer_refuses_are_named(tmp_path):

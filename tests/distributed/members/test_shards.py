@@ -7,9 +7,8 @@ import pytest
 import scipy.sparse as sp
 from fleet import cut, positions_of
 
-from skdeep import MLPRegressor
 from skdeep.distributed.members.ring import Ring
-from skdeep.distributed.members.shards import ROWS, ShardBatches, Shards
+from skdeep.distributed.members.shards import ShardBatches, Shards
 from skdeep.distributed.members.share import Share
 from skdeep.training.batches import Batches, DenseTargets
 
@@ -139,30 +138,6 @@ def test_chunks_are_not_copied(place):
     assert all(a is b for a, b in zip(shards.chunks, chunks, strict=True))
     # some numbers for each row, and the buffers of a batch, but not 400 bytes for each row
     assert peak < 100 * 50_000
-
-
-@pytest.mark.parametrize("rows", [None, np.array([52, 3, 31, 30, 0]), np.array([1])], ids=str)
-@pytest.mark.parametrize("kind", KINDS)
-def test_outputs(kind, rows):
-    model = MLPRegressor((5,), max_iter=1, dtype="float64", random_state=0)
-    with pytest.warns(UserWarning, match="converged"):
-        model.fit(X, Y)
-    given, found = KINDS[kind](X), np.full((53 if rows is None else len(rows), 2), np.nan)
-    for chunks, starts in zip(*cut(given, SIZES["many chunks"]), strict=True):
-        positions, Z = Shards(chunks, starts, 53).outputs(model.network_, rows)
-        found[positions] = Z
-    expected = model.network_.infer(X if rows is None else X[rows])
-    np.testing.assert_allclose(found, expected, rtol=1e-5 if "32" in kind else 1e-12)
-
-
-def test_outputs_of_more_rows_than_are_copied_at_a_time():
-    model = MLPRegressor((2,), max_iter=1, random_state=0)
-    with pytest.warns(UserWarning, match="converged"):
-        model.fit(X, Y)
-    many, rows = RNG.standard_normal((ROWS + 10, 4)), RNG.permutation(ROWS + 10)[:-3]
-    positions, Z = Shards([many], [0], len(many)).outputs(model.network_, rows)
-    np.testing.assert_array_equal(positions, np.arange(len(rows)))
-    np.testing.assert_allclose(Z, model.network_.infer(many[rows]), rtol=1e-12)
 
 
 def test_a_member_needs_rows_and_as_many_targets():
