@@ -78,7 +78,7 @@ def test_blocks_run(page, monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["scale"])
+@pytest.mark.parametrize("page", ["scale", "searching"])
 def test_programs_for_clusters_run(page, tmp_path):
     """Each of these blocks is a program of its own, whose workers are processes."""
     pytest.importorskip("dask.distributed")

@@ -42,9 +42,9 @@ def fit(
         Is fitted in place. Afterwards it has no connection to the cluster.
     X : dask.array.Array, dask.dataframe.DataFrame or array-like of shape (n_samples, n_features)
         The chunks have whole rows. They are computed once, and stay in the memory of the workers
-        during training; persisted chunks stay where they are, unless a worker has many more rows
-        than another. Columns of a data frame have to be numbers, unless the estimator is one for
-        tables. Rows in memory are sent to the workers.
+        during training. Persisted chunks stay where they are, unless a move makes the share of the
+        worker with the most rows at least 2% shorter. Columns of a data frame have to be numbers,
+        unless the estimator is one for tables. Rows in memory are sent to the workers.
     y : array or data frame of Dask with the row chunks of X, or array-like
         The targets, in the form that the estimator's `fit` takes.
     client : distributed.Client or None, default=None
@@ -87,7 +87,8 @@ def fit(
 
     Callbacks run on the client. `on_batch_end` is called a little later than the step, with its
     loss, rows and learning rate. The network has the weights of the last state then: those before
-    the epoch, or those of a snapshot. `on_gradient` is called for the last step of an epoch.
+    the epoch, or those of a snapshot. If members are lost, it is called again for the steps that
+    are done again. `on_gradient` is called for the last step of an epoch.
     Callbacks that look at every gradient are refused. Gradient stages of callbacks run on the
     workers.
     """
