@@ -45,9 +45,12 @@ def _experiment(study: Callable, args, progress) -> str:
     if args.quick:
         images, n_epochs, seeds = images.some(2048), 1, range(1)
     text = study(NET, images, seeds, n_epochs, progress)
+    figures = (
+        "one seed" if len(seeds) == 1 else f"mean and standard deviation of {len(seeds)} seeds"
+    )
     return (
         f"{NET}, Adam, {n_epochs} epochs of {len(images.y):,} images. Test accuracy in percent, "
-        f"mean and standard deviation of {len(seeds)} seeds.\n\n{text}"
+        f"{figures}.\n\n{text}"
     )
 
 

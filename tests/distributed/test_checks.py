@@ -104,7 +104,6 @@ NUMBERS = {
         r"X has 2 chunks of columns.*rechunk\(\{1: -1\}\)",
     ),
     "one dimension": (lambda: chunked(X)[:, 0], r"X has the shape .*reshape\(-1, 1\)"),
-    "three dimensions": (lambda: chunked(X)[:, :, None], r"the shape .* 2 dimensions are expected"),
     "images": (lambda: da.zeros((10, 4, 4)), "Found array with dim 3"),
     "objects": (lambda: chunked(X.astype(object)), "dtype object, and numbers are needed"),
     "text": (lambda: chunked(X.astype(str)), "numbers are needed"),

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import types
+from contextlib import contextmanager
 
 import joblib
 import numpy as np
@@ -62,8 +63,9 @@ def start(n_workers, **options):
     return distributed.LocalCluster(n_workers=n_workers, **options)
 
 
-@pytest.fixture(scope="module")
-def client():
+@contextmanager
+def strict_cluster():
+    """Give a client of two workers whose scheduler gives up a call after one death."""
     settings = {
         # It would remove data from workers that have nothing to do.
         "distributed.scheduler.active-memory-manager.start": False,
@@ -72,6 +74,19 @@ def client():
     with dask.config.set(settings):  # for the scheduler of this cluster alone
         cluster = start(2)
     with cluster, distributed.Client(cluster) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def client():
+    with strict_cluster() as client:
+        yield client
+
+
+@pytest.fixture
+def client_of_its_own():
+    """A client of workers that may die for good: Dask does not always start them again."""
+    with strict_cluster() as client:
         yield client
 
 
@@ -318,7 +333,7 @@ def test_a_death_costs_nothing(search, n_workers, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite:UserWarning")
-def test_a_candidate_that_kills_its_workers_costs_its_own_score(client):
+def test_a_candidate_that_kills_its_workers_costs_its_own_score(client_of_its_own):
     options = {"factor": 1.5, "cv": ShuffleSplit(1, random_state=0), "refit": False}
     whole = halving(space=with_callback(None), **options).fit(X, Y).cv_results_
     search = halving(space=with_callback(Dies()), **options)
@@ -331,14 +346,13 @@ def test_a_candidate_that_kills_its_workers_costs_its_own_score(client):
 
 
 @pytest.mark.slow
-def test_a_candidate_that_kills_its_workers_ends_searches_of_scikit_learn(client):
+def test_a_candidate_that_kills_its_workers_ends_searches_of_scikit_learn(client_of_its_own):
     search = GridSearchCV(NETWORK, with_callback(Dies()), cv=2)
     with (
-        joblib.parallel_config(backend=dask_backend(client)),
+        joblib.parallel_config(backend=dask_backend(client_of_its_own)),
         pytest.raises((distributed.KilledWorker, RuntimeError), match=r"workers? .*died"),
     ):
         search.fit(X, Y)
-    client.wait_for_workers(2)
 
 
 # Faults -------------------------------------------------------------------------------------------

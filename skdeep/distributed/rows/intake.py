@@ -48,8 +48,10 @@ def chunks_of(X: Any, cluster: Cluster, name: str = "X", is_raw: bool = False) -
 def _of_array(X: Any, cluster: Cluster, name: str, is_raw: bool) -> Chunks:
     refuse_several(X)
     if X.ndim != 2:
-        hint = f" For a single column, give {name}.reshape(-1, 1)." if X.ndim == 1 else ""
-        raise ValueError(f"{name} has the shape {X.shape}, and 2 dimensions are expected.{hint}")
+        raise ValueError(
+            f"{name} has the shape {X.shape}, and 2 dimensions are expected. For a single column, "
+            f"give {name}.reshape(-1, 1)."
+        )
     if np.isnan(X.shape[0]):
         raise ValueError(
             f"{name} has chunks of unknown size: its shape is {X.shape}. Call "
